@@ -1,0 +1,157 @@
+"""What a face image decomposes into: four maps, a light and a camera."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from . import reference
+from .errors import DataError
+from .files import whole_file
+from .physics.illuminant import Illuminant
+from .physics.skin import blood_fraction, melanosome_fraction
+from .physics.tables import Tables
+from .renderer import render
+
+__all__ = ["Decomposition"]
+
+FORMAT = "biofacenet decomposition 1"
+
+
+@dataclass
+class Decomposition:
+    """Maps, light and camera of a batch of face images.
+
+    The one representation that travels from the network to files, pictures and the renderer.
+    """
+
+    melanin: Tensor
+    """(B, 1, H, W), in [-1, 1], position on the melanin axis of the skin table."""
+    haemoglobin: Tensor
+    """(B, 1, H, W), in [-1, 1], position on the haemoglobin axis."""
+    diffuse: Tensor
+    """(B, 1, H, W), > 0, geometry factor of the body reflection."""
+    specular: Tensor
+    """(B, 1, H, W), > 0, geometry factor of the surface reflection."""
+    illuminant: Illuminant
+    """Mixture weights (B, 14) and colour temperature (B,)."""
+    camera: Tensor
+    """(B, 2), coordinates b in [-3, 3]."""
+
+    def __post_init__(self) -> None:
+        reference.check_inputs(*self.arguments())
+
+    def __len__(self) -> int:
+        return len(self.melanin)
+
+    def __getitem__(self, index: int | slice) -> Decomposition:
+        """The decomposition of one image, or of some, still as a batch."""
+        if isinstance(index, int):
+            index = range(len(self))[index]
+            index = slice(index, index + 1)
+        return self.map(lambda tensor: tensor[index])
+
+    def arguments(self) -> tuple[Tensor, Tensor, Tensor, Tensor, Illuminant, Tensor]:
+        """The six arguments of `biofacenet.render`, in order."""
+        return (
+            self.melanin,
+            self.haemoglobin,
+            self.diffuse,
+            self.specular,
+            self.illuminant,
+            self.camera,
+        )
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> Decomposition:
+        """A decomposition with a function applied to each of its tensors."""
+        return Decomposition(
+            melanin=change(self.melanin),
+            haemoglobin=change(self.haemoglobin),
+            diffuse=change(self.diffuse),
+            specular=change(self.specular),
+            illuminant=Illuminant(change(self.illuminant.weights), change(self.illuminant.cct)),
+            camera=change(self.camera),
+        )
+
+    def to(
+        self, device: torch.device | str | None = None, dtype: torch.dtype | None = None
+    ) -> Decomposition:
+        """A copy on another device or in another precision."""
+        return self.map(lambda tensor: tensor.to(device=device, dtype=dtype))
+
+    def detach(self) -> Decomposition:
+        """A copy without gradient history."""
+        return self.map(Tensor.detach)
+
+    def render(self, *, bands: int = 32, backend: str = "auto") -> Tensor:
+        """The image these maps explain: linear sRGB (B, 3, H, W); see `biofacenet.render`."""
+        return render(*self.arguments(), bands=bands, backend=backend)
+
+    def trace(self, *, tables: Tables | None = None) -> reference.Trace:
+        """All intermediate quantities: spectra, reflectance, raw, albedo, XYZ and more."""
+        return reference.trace(*self.arguments(), tables=tables)
+
+    def melanosomes(self) -> Tensor:
+        """Melanosome volume fraction of the epidermis: (B, 1, H, W), 0..0.43."""
+        return melanosome_fraction(self.melanin)
+
+    def blood(self) -> Tensor:
+        """Blood volume fraction of the dermis: (B, 1, H, W), 0..0.07."""
+        return blood_fraction(self.haemoglobin)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The tensors by name, as NumPy arrays."""
+        named = {
+            "melanin": self.melanin,
+            "haemoglobin": self.haemoglobin,
+            "diffuse": self.diffuse,
+            "specular": self.specular,
+            "illuminant_weights": self.illuminant.weights,
+            "cct": self.illuminant.cct,
+            "camera": self.camera,
+        }
+        return {name: tensor.detach().cpu().numpy() for name, tensor in named.items()}
+
+    def save(self, path: str | Path) -> None:
+        """Write to one NPZ file, whole or not at all; `load` gives the same values back."""
+        with whole_file(path) as temporary, temporary.open("wb") as stream:
+            np.savez_compressed(
+                stream, allow_pickle=False, format=np.array(json.dumps(FORMAT)), **self.arrays()
+            )
+
+    @classmethod
+    def load(cls, path: str | Path) -> Decomposition:
+        """Read what `save` wrote.
+
+        Raises:
+            DataError: the file is missing, damaged or of another kind.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise DataError(f"{path}: no such file; expected an NPZ file that predict wrote")
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                stored = {name: torch.from_numpy(file[name]) for name in file.files if name != "format"}
+            return cls(
+                melanin=stored["melanin"],
+                haemoglobin=stored["haemoglobin"],
+                diffuse=stored["diffuse"],
+                specular=stored["specular"],
+                illuminant=Illuminant(stored["illuminant_weights"], stored["cct"]),
+                camera=stored["camera"],
+            )
+        except KeyError as error:
+            raise DataError(
+                f"{path}: holds no {error}; expected an NPZ file that predict wrote"
+            ) from error
+        except (ValueError, OSError, EOFError, TypeError, zipfile.BadZipFile) as error:
+            raise DataError(
+                f"{path}: not a readable decomposition ({error}); expected an NPZ file that predict wrote"
+            ) from error

@@ -1,0 +1,29 @@
+"""Errors that a person caused and a person can mend.
+
+Every message is one line that says what is wrong, where, what was expected and what to do. Command
+lines print it and end with exit status 2; library users catch `BioFaceNetError`.
+"""
+
+from __future__ import annotations
+
+__all__ = ["BackendUnavailableError", "BioFaceNetError", "DataError", "ModelError", "PhotoError"]
+
+
+class BioFaceNetError(Exception):
+    """Base class of all errors this package raises on purpose."""
+
+
+class BackendUnavailableError(BioFaceNetError):
+    """A renderer backend was asked for by name and cannot run here."""
+
+
+class DataError(BioFaceNetError):
+    """A data file is missing, damaged or not of the expected layout."""
+
+
+class ModelError(BioFaceNetError):
+    """A saved network or checkpoint is missing, damaged or of another kind."""
+
+
+class PhotoError(BioFaceNetError):
+    """A photograph is missing, damaged or not usable."""

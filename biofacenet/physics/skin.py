@@ -1,0 +1,235 @@
+"""Skin: two layers, three pigments, one reflectance spectrum.
+
+Light crosses the epidermis twice (Lambert-Beer absorption by melanin, a little blood and bare
+tissue) and is returned by the dermis (Kubelka-Munk theory of an absorbing and scattering layer).
+The constants are those of the authors' SkinModel release, whose unit conventions are kept so that
+its published table is reproduced.
+
+Source: Alotaibi and Smith, BioFaceNet, BMVC 2019, section 3.1; Alotaibi and Smith, A Biophysical 3D
+Morphable Model of Face Appearance, ICCV Workshops 2017; extinction spectra after the OMLC
+skin-optics pages (Jacques; Prahl).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .spectra import WAVELENGTHS, figures
+
+__all__ = [
+    "SkinParameters",
+    "blood_fraction",
+    "dermis_reflectance",
+    "epidermis_transmittance",
+    "look_up",
+    "melanosome_fraction",
+    "reflectance",
+    "reflectance_table",
+]
+
+TABLE_SIZE = 256
+"""Entries along each axis of the skin table."""
+
+
+@dataclass(frozen=True)
+class SkinParameters:
+    """Constants of the skin model; the defaults are the published ones."""
+
+    blood_oxygenation: float = 0.75
+    """Share of haemoglobin that carries oxygen, 0..1."""
+    haemoglobin_concentration: float = 150.0
+    """Haemoglobin in whole blood, g/L."""
+    haemoglobin_molar_mass: float = 66500.0
+    """g/mol."""
+    eumelanin_concentration: float = 80.0
+    """Eumelanin in a melanosome, mg/mL."""
+    pheomelanin_concentration: float = 12.0
+    """Pheomelanin in a melanosome, mg/mL."""
+    eumelanin_share: float = 0.61
+    """Share of eumelanin in all melanin, 0..1; the rest is pheomelanin."""
+    epidermis_thickness: float = 0.02
+    """Path through the pigmented epidermis, cm."""
+    dermis_thickness: float = 0.3
+    """Thickness of the dermis, in the reciprocal unit of its coefficients."""
+    epidermis_blood_share: float = 0.25
+    """Blood of the dermis that the epidermal term sees, 0..1."""
+    max_melanosome_fraction: float = 0.43
+    """Melanosome volume fraction at map value +1 (43 %)."""
+    max_blood_fraction: float = 0.07
+    """Blood volume fraction at map value +1 (7 %)."""
+
+    def __post_init__(self) -> None:
+        for name in ("blood_oxygenation", "eumelanin_share", "epidermis_blood_share"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise ValueError(f"SkinParameters.{name} must lie in 0..1, got {getattr(self, name)}")
+        for name in ("max_melanosome_fraction", "max_blood_fraction"):
+            if not 0.0 < getattr(self, name) < 1.0:
+                raise ValueError(
+                    f"SkinParameters.{name} must lie between 0 and 1, got {getattr(self, name)}"
+                )
+        for name in (
+            "haemoglobin_concentration",
+            "haemoglobin_molar_mass",
+            "eumelanin_concentration",
+            "pheomelanin_concentration",
+            "epidermis_thickness",
+            "dermis_thickness",
+        ):
+            if not getattr(self, name) > 0.0:
+                raise ValueError(f"SkinParameters.{name} must be > 0, got {getattr(self, name)}")
+
+
+PUBLISHED = SkinParameters()
+
+
+def _axis(value: Tensor) -> Tensor:
+    """Map value in [-1, 1] to u = linspace(0.01, 1, 256), the axis whose cube is the fraction."""
+    return 0.01 + 0.99 * (value + 1.0) / 2.0
+
+
+def melanosome_fraction(melanin: Tensor, parameters: SkinParameters = PUBLISHED) -> Tensor:
+    """Melanosome volume fraction of the epidermis at melanin map values in [-1, 1].
+
+    The cube spends the table's resolution where skin is light.
+    """
+    fraction: Tensor = parameters.max_melanosome_fraction * _axis(melanin) ** 3
+    return fraction
+
+
+def blood_fraction(haemoglobin: Tensor, parameters: SkinParameters = PUBLISHED) -> Tensor:
+    """Blood volume fraction of the dermis at haemoglobin map values in [-1, 1]."""
+    fraction: Tensor = parameters.max_blood_fraction * _axis(haemoglobin) ** 3
+    return fraction
+
+
+def _wavelengths(like: Tensor) -> Tensor:
+    return torch.tensor(WAVELENGTHS, dtype=like.dtype, device=like.device)
+
+
+def _baseline(like: Tensor) -> Tensor:
+    """Absorption of bloodless, unpigmented tissue (Jacques)."""
+    return 0.0244 + 8.53 * torch.exp(-(_wavelengths(like) - 154.0) / 66.2)
+
+
+def _haemoglobin_absorption(p: SkinParameters, like: Tensor) -> tuple[Tensor, Tensor]:
+    """Absorption of whole blood by its oxygenated and its deoxygenated haemoglobin."""
+    table = figures("chromophores")
+    per_extinction = 2.303 * p.haemoglobin_concentration / p.haemoglobin_molar_mass
+    oxy = p.blood_oxygenation * per_extinction * table["oxyhaemoglobin_ext"].to(like)
+    deoxy = (1.0 - p.blood_oxygenation) * per_extinction * table["deoxyhaemoglobin_ext"].to(like)
+    return oxy, deoxy
+
+
+def epidermis_transmittance(
+    melanosomes: Tensor, blood: Tensor, parameters: SkinParameters = PUBLISHED
+) -> Tensor:
+    """Share of light that crosses the epidermis once (Lambert-Beer).
+
+    Args:
+        melanosomes: volume fraction, any shape.
+        blood: volume fraction, broadcastable with ``melanosomes``.
+        parameters: constants of the model.
+
+    Returns:
+        Broadcast shape + (33,), in 0..1.
+    """
+    p = parameters
+    table = figures("chromophores")
+    melanin = p.epidermis_thickness * (
+        p.eumelanin_share * p.eumelanin_concentration * table["eumelanin_ext"].to(melanosomes)
+        + (1.0 - p.eumelanin_share)
+        * p.pheomelanin_concentration
+        * table["pheomelanin_ext"].to(melanosomes)
+    )
+    oxy, deoxy = _haemoglobin_absorption(p, melanosomes)
+    # Oxygenation enters a second time here; the published table was computed so.
+    whole_blood = p.blood_oxygenation * oxy + (1.0 - p.blood_oxygenation) * deoxy
+    melanosomes = melanosomes.unsqueeze(-1)
+    blood = p.epidermis_blood_share * blood.unsqueeze(-1)
+    absorption = (
+        melanosomes * melanin
+        + blood * whole_blood
+        + (1.0 - melanosomes - blood) * _baseline(melanosomes)
+    )
+    return torch.exp(-absorption)
+
+
+def dermis_reflectance(blood: Tensor, parameters: SkinParameters = PUBLISHED) -> Tensor:
+    """Share of light that the dermis returns (Kubelka-Munk).
+
+    Args:
+        blood: volume fraction, any shape.
+        parameters: constants of the model.
+
+    Returns:
+        Shape of ``blood`` + (33,), in 0..1.
+    """
+    p = parameters
+    wavelength = _wavelengths(blood)
+    oxy, deoxy = _haemoglobin_absorption(p, blood)
+    blood = blood.unsqueeze(-1)
+    absorption = blood * (oxy + deoxy) + (1.0 - blood) * _baseline(blood)
+    scattering = 2e5 * wavelength**-1.5 + 2e12 * wavelength**-4.0  # Mie + Rayleigh
+    k = torch.sqrt(absorption * (absorption + 2.0 * scattering))
+    beta = torch.sqrt(absorption / (absorption + 2.0 * scattering))
+    grown = torch.exp(k * p.dermis_thickness)
+    faded = torch.exp(-k * p.dermis_thickness)
+    return (
+        (1.0 - beta**2) * (grown - faded) / ((1.0 + beta) ** 2 * grown - (1.0 - beta) ** 2 * faded)
+    )
+
+
+def reflectance(
+    melanosomes: Tensor, blood: Tensor, parameters: SkinParameters = PUBLISHED
+) -> Tensor:
+    """Spectral reflectance of skin, R = T_epidermis^2 * R_dermis.
+
+    Args:
+        melanosomes: volume fraction in the epidermis, any shape.
+        blood: volume fraction in the dermis, broadcastable with ``melanosomes``.
+        parameters: constants of the model.
+
+    Returns:
+        Broadcast shape + (33,), in 0..1, differentiable in both fractions.
+    """
+    transmittance = epidermis_transmittance(melanosomes, blood, parameters)
+    return transmittance**2 * dermis_reflectance(blood, parameters)
+
+
+def reflectance_table(parameters: SkinParameters = PUBLISHED) -> Tensor:
+    """The skin table R[haemoglobin, melanin, band] of shape (256, 256, 33), float64.
+
+    Row i and column j stand for map values 2i/255 - 1 and 2j/255 - 1.
+    """
+    values = torch.linspace(-1.0, 1.0, TABLE_SIZE, dtype=torch.float64)
+    return reflectance(
+        melanosome_fraction(values, parameters)[None, :],
+        blood_fraction(values, parameters)[:, None],
+        parameters,
+    )
+
+
+def look_up(
+    table: Tensor,  # [256, 256, 33], rows haemoglobin, columns melanin
+    melanin: Tensor,  # [B, 1, H, W] in [-1, 1]
+    haemoglobin: Tensor,  # [B, 1, H, W] in [-1, 1]
+) -> Tensor:
+    """Bilinear read of the skin table: reflectance of shape (B, 33, H, W).
+
+    -1 and 1 are the centres of the first and the last entry; values beyond are clamped.
+    """
+    batch, _, height, width = melanin.shape
+    # One image B*H high instead of B images: the table is never repeated over the batch.
+    grid = torch.stack((melanin, haemoglobin), dim=-1).reshape(1, batch * height, width, 2)
+    read = F.grid_sample(
+        table.permute(2, 0, 1).unsqueeze(0),
+        grid,
+        mode="bilinear",
+        padding_mode="border",
+        align_corners=True,
+    )
+    return read.reshape(-1, batch, height, width).transpose(0, 1)

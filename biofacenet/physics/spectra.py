@@ -1,0 +1,48 @@
+"""The wavelength axis, and the small figure files that ship with the package.
+
+Every spectrum in this package is sampled at 33 bands, 400 to 720 nm in steps of 10 nm (BioFaceNet,
+section 3).
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import resources
+
+import numpy as np
+import torch
+from torch import Tensor
+
+__all__ = ["BANDS", "WAVELENGTHS", "figures", "unit_sum"]
+
+BANDS = 33
+"""Number of wavelength bands."""
+
+WAVELENGTHS: tuple[int, ...] = tuple(range(400, 721, 10))
+"""Band centres in nanometres."""
+
+
+@cache
+def figures(name: str) -> dict[str, Tensor]:
+    """Columns of a figure file, as float64 tensors of shape (33,).
+
+    Args:
+        name: file name without ending: ``chromophores``, ``illuminants``, ``daylight``,
+            ``observer`` or ``camera_pca``. Each file names its source in its first lines.
+
+    Returns:
+        Column name to values; the wavelength column is checked and left out.
+    """
+    path = resources.files("biofacenet.physics") / "figures" / f"{name}.csv"
+    lines = [line for line in path.read_text("utf-8").splitlines() if not line.startswith("#")]
+    header = lines[0].split(",")
+    values = torch.from_numpy(np.array([row.split(",") for row in lines[1:]], dtype=np.float64))
+    table = dict(zip(header, values.unbind(dim=1), strict=True))
+    if tuple(table.pop("wavelength_nm").tolist()) != WAVELENGTHS:
+        raise ValueError(f"{path}: wavelengths are not 400, 410, .. 720 nm")
+    return table
+
+
+def unit_sum(spectra: Tensor) -> Tensor:  # [..., 33]
+    """Spectra scaled so that their bands sum to 1."""
+    return spectra / spectra.sum(dim=-1, keepdim=True)
