@@ -10,13 +10,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
+import torch
 import tyro
 from rich.console import Console
 
 from .errors import BioFaceNetError
 from .files import whole_file
 
-__all__ = ["console", "fail", "parse", "run", "save_settings"]
+__all__ = ["choose_device", "console", "fail", "load_settings", "parse", "run", "save_settings"]
 
 console = Console(highlight=False, soft_wrap=True)
 """Where command lines speak."""
@@ -24,6 +25,25 @@ console = Console(highlight=False, soft_wrap=True)
 Settings = TypeVar("Settings")
 
 SETTINGS_OPTION = "--settings"
+
+
+def choose_device(name: str) -> torch.device:
+    """The device that a ``device`` setting means; ``auto`` takes a GPU where there is one.
+
+    Raises:
+        BioFaceNetError: there is no such device here.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise BioFaceNetError(
+            f"device {name!r} cannot be used here ({reason}); use auto, cpu or cuda"
+        ) from error
+    return device
 
 
 def fail(message: str) -> NoReturn:
@@ -74,7 +94,7 @@ def parse(
                 fail(f"{SETTINGS_OPTION} needs a file, such as runs/first/settings.json")
             path = Path(inline or given[position + 1])
             del given[position : position + (1 if inline else 2)]
-            default = _load_settings(settings, path)
+            default = load_settings(settings, path)
             break
     return tyro.cli(
         settings,
@@ -96,7 +116,7 @@ def save_settings(settings: Any, path: str | Path) -> None:
         )
 
 
-def _load_settings(settings: type[Settings], path: Path) -> Settings:
+def load_settings(settings: type[Settings], path: Path) -> Settings:
     """Settings from a JSON file, each value checked against the type of its field."""
     try:
         values = json.loads(path.read_text("utf-8"))

@@ -1,0 +1,463 @@
+"""The Neural Face Editing file pairs: reading, decoding, writing.
+
+A set is a folder of numbered pairs of HDF5 files, each with a data set ``zx_7``:
+
+- ``zx_7_d10_inmc_<tag>_XX.hdf5``, (N, 10, H, W): sRGB image in 0..1, surface normal stored as
+  (n + 1) / 2, face mask, face coordinates;
+- ``zx_7_d3_lrgb_<tag>_XX.hdf5``, (N, 3, 9): spherical harmonic lighting per colour channel.
+
+Samples are read in batches, straight from the files: memory holds one batch, not the set.
+
+Source: Shu et al., Neural Face Editing with Intrinsic Image Disentangling, CVPR 2017.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import h5py
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from ..decomposition import Decomposition
+from ..errors import DataError
+from ..files import whole_file
+from ..physics.colour import srgb_to_linear
+from ..physics.lighting import sh_shading
+
+__all__ = [
+    "FaceBatch",
+    "FacePairs",
+    "NormalsEncoding",
+    "PairFile",
+    "PairWriter",
+    "RawBatch",
+    "decode",
+    "find_pairs",
+    "read_truth",
+    "write_pairs",
+]
+
+DATASET = "zx_7"
+IMAGE_CHANNELS = 10
+LIGHTING_SHAPE = (3, 9)
+IMAGE_NAME = re.compile(r"zx_7_d10_inmc_(?P<tag>.+)_(?P<number>\d+)\.hdf5")
+LAYOUT = "zx_7_d10_inmc_celebA_XX.hdf5 beside zx_7_d3_lrgb_celebA_XX.hdf5"
+
+NormalsEncoding = Literal["offset", "stored"]
+"""``offset``: normals are stored as (n + 1) / 2, the published form. ``stored``: take the numbers as
+they are, as some earlier readers did; for comparison with their results only."""
+
+
+@dataclass(frozen=True)
+class PairFile:
+    """One numbered pair of files, checked for shape."""
+
+    number: str
+    images: Path
+    lighting: Path
+    count: int
+    height: int
+    width: int
+
+    @property
+    def truth(self) -> Path:
+        """Where synthetic pairs keep their true maps."""
+        return self.images.with_name(self.images.name.replace("_d10_inmc_", "_truth_"))
+
+
+@dataclass
+class RawBatch:
+    """Samples as stored, in float32; `decode` turns them into a `FaceBatch`."""
+
+    channels: Tensor
+    """(B, 10, H, W)"""
+    lighting: Tensor
+    """(B, 3, 9)"""
+
+    def pin_memory(self) -> RawBatch:
+        """Page-locked copies, for fast transfer to a GPU."""
+        return RawBatch(self.channels.pin_memory(), self.lighting.pin_memory())
+
+    def to(self, device: torch.device | str) -> RawBatch:
+        """A copy on another device."""
+        return RawBatch(
+            self.channels.to(device, non_blocking=True), self.lighting.to(device, non_blocking=True)
+        )
+
+
+@dataclass
+class FaceBatch:
+    """What training sees of a batch of faces."""
+
+    image: Tensor
+    """(B, 3, H, W), linear sRGB."""
+    mask: Tensor
+    """(B, 1, H, W), 0 or 1."""
+    normals: Tensor
+    """(B, 3, H, W), unit length in the mask, zero outside."""
+    shading: Tensor
+    """(B, 1, H, W), of the normals under the lighting: the rough proxy; zero outside the mask."""
+    lighting: Tensor
+    """(B, 3, 9)"""
+
+
+def find_pairs(folder: str | Path, numbers: Sequence[str] = ()) -> list[PairFile]:
+    """The file pairs of a folder, in the order of their numbers or as asked for.
+
+    Args:
+        folder: where the files are.
+        numbers: take these only, such as ``("20", "05")``; all when empty.
+
+    Raises:
+        DataError: no pairs, a pair that lacks its half, a number that is not there, or files that
+            do not have the layout above.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder; expected one with {LAYOUT}")
+    found: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        match = IMAGE_NAME.fullmatch(path.name)
+        if match is None:
+            continue
+        number = match["number"]
+        if number in found:
+            raise DataError(
+                f"{folder}: two image files have the number {number} ({found[number].name} and "
+                f"{path.name}); keep one set to a folder"
+            )
+        found[number] = path
+    if not found:
+        raise DataError(f"{folder}: no image files; expected {LAYOUT}")
+    chosen = list(found)
+    if numbers:
+        # 5 and 05 mean the same file.
+        by_value = {int(number): number for number in found}
+        for number in numbers:
+            if not number.isdigit() or int(number) not in by_value:
+                raise DataError(
+                    f"{folder}: no file numbered {number!r}; there are {', '.join(found)}"
+                )
+        chosen = list(dict.fromkeys(by_value[int(number)] for number in numbers))
+    return [_check_pair(number, found[number]) for number in chosen]
+
+
+def _check_pair(number: str, images: Path) -> PairFile:
+    lighting = images.with_name(images.name.replace("_d10_inmc_", "_d3_lrgb_"))
+    if not lighting.is_file():
+        raise DataError(f"{lighting}: missing; expected beside {images.name} as its other half")
+    shape, kind = _describe(images)
+    if len(shape) != 4 or shape[1] != IMAGE_CHANNELS or 0 in shape:
+        raise DataError(
+            f"{images}: {DATASET} has shape {shape}; expected (N, {IMAGE_CHANNELS}, H, W) with N > 0"
+        )
+    if not (kind.kind == "f" or kind == np.uint8):
+        raise DataError(f"{images}: {DATASET} holds {kind}; expected floating point or uint8")
+    light_shape, light_kind = _describe(lighting)
+    if len(light_shape) != 3 or light_shape[1:] != LIGHTING_SHAPE:
+        raise DataError(f"{lighting}: {DATASET} has shape {light_shape}; expected (N, 3, 9)")
+    if light_kind.kind != "f":
+        raise DataError(f"{lighting}: {DATASET} holds {light_kind}; expected floating point")
+    if light_shape[0] != shape[0]:
+        raise DataError(
+            f"{images} holds {shape[0]} samples but {lighting.name} holds {light_shape[0]}; a pair must "
+            "have as many of both: copy both files again"
+        )
+    return PairFile(number, images, lighting, shape[0], shape[2], shape[3])
+
+
+def _describe(path: Path) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Shape and dtype of a file's data set, without reading it."""
+    with _open(path) as file:
+        dataset = _dataset(file, path)
+        return tuple(dataset.shape), dataset.dtype
+
+
+def _open(path: Path) -> h5py.File:
+    if not path.is_file():
+        raise DataError(f"{path}: no such file; expected an HDF5 file of the layout {LAYOUT}")
+    try:
+        return h5py.File(path, "r")
+    except OSError as error:
+        if isinstance(error, PermissionError):
+            raise DataError(f"{path}: permission denied; make the file readable") from error
+        raise DataError(
+            f"{path}: cannot be opened as HDF5, so it is truncated or of another format "
+            f"({error}); download or make it again"
+        ) from error
+
+
+def _dataset(file: h5py.File, path: Path) -> h5py.Dataset:
+    dataset = file.get(DATASET)
+    if not isinstance(dataset, h5py.Dataset):
+        there = ", ".join(file) or "nothing"
+        raise DataError(f"{path}: no data set {DATASET!r} inside, only {there}; is it of this set?")
+    return dataset
+
+
+class FacePairs(Dataset[RawBatch]):
+    """Samples of many file pairs, as one data set that reads whole batches at a time.
+
+    Use it with a `DataLoader` and ``collate_fn=FacePairs.collate``: the loader hands over all
+    indices of a batch, and each file is read once for it. Files are opened by the process that
+    reads, so any number of workers is safe.
+
+    Args:
+        files: from `find_pairs`.
+        start, stop: use only this range of the joined samples, as in slicing.
+        in_memory: read everything once and keep it.
+    """
+
+    def __init__(
+        self,
+        files: Sequence[PairFile],
+        *,
+        start: int = 0,
+        stop: int | None = None,
+        in_memory: bool = False,
+    ) -> None:
+        if not files:
+            raise DataError(f"no files to read; expected {LAYOUT}")
+        first = files[0]
+        for file in files:
+            if (file.height, file.width) != (first.height, first.width):
+                raise DataError(
+                    f"{file.images} has images of {file.height} x {file.width}, {first.images.name} "
+                    f"of {first.height} x {first.width}; train on one size at a time (--files)"
+                )
+        self.files = list(files)
+        self.height, self.width = first.height, first.width
+        self._ends = np.cumsum([file.count for file in files])
+        self._range = range(int(self._ends[-1]))[start:stop]
+        self._process = -1
+        self._handles: dict[int, tuple[h5py.Dataset, h5py.Dataset]] = {}
+        self._memory: RawBatch | None = None
+        if in_memory:
+            self._memory = self.read(range(len(self)))
+
+    def __len__(self) -> int:
+        return len(self._range)
+
+    def __getitem__(self, index: int) -> RawBatch:
+        """One sample, as a batch of one."""
+        return self.read([index])
+
+    def __getitems__(self, indices: list[int]) -> RawBatch:
+        """A whole batch; the loader calls this."""
+        return self.read(indices)
+
+    @staticmethod
+    def collate(batch: RawBatch) -> RawBatch:
+        """The batch itself: reading already joined the samples."""
+        return batch
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Open files stay behind when the data set travels to a worker."""
+        return {**self.__dict__, "_handles": {}, "_process": -1}
+
+    def read(self, indices: Sequence[int]) -> RawBatch:
+        """Samples by their indices, in that order.
+
+        Raises:
+            DataError: a file cannot be read, or a sample holds NaN or values out of range.
+        """
+        wanted = np.array([self._range[index] for index in indices], dtype=np.int64)
+        if self._memory is not None:
+            chosen = torch.as_tensor(np.asarray(indices, dtype=np.int64))
+            return RawBatch(self._memory.channels[chosen], self._memory.lighting[chosen])
+        channels = np.empty((len(wanted), IMAGE_CHANNELS, self.height, self.width), np.float32)
+        lighting = np.empty((len(wanted), *LIGHTING_SHAPE), np.float32)
+        file_of = np.searchsorted(self._ends, wanted, side="right")
+        for number in np.unique(file_of):
+            places = np.flatnonzero(file_of == number)
+            rows = wanted[places] - (self._ends[number] - self.files[number].count)
+            self._read_file(int(number), rows, places, channels, lighting)
+        return RawBatch(torch.from_numpy(channels), torch.from_numpy(lighting))
+
+    def _read_file(
+        self,
+        number: int,
+        rows: np.ndarray,
+        places: np.ndarray,
+        channels: np.ndarray,
+        lighting: np.ndarray,
+    ) -> None:
+        """Rows of one file into their places of a batch."""
+        file = self.files[number]
+        # HDF5 selections must increase strictly; repeats and the order are restored afterwards.
+        unique, inverse = np.unique(rows, return_inverse=True)
+        try:
+            images, lights = self._open_pair(number)
+            block, light = _select(images, unique), _select(lights, unique)
+        except OSError as error:
+            raise DataError(
+                f"{file.images}: reading samples {unique[0]}..{unique[-1]} failed ({error}); the file "
+                "is damaged: download or make it again"
+            ) from error
+        block = block.astype(np.float32) / 255.0 if block.dtype == np.uint8 else block
+        _check_values(file, unique, block, light)
+        channels[places] = block[inverse]
+        lighting[places] = light[inverse]
+
+    def _open_pair(self, number: int) -> tuple[h5py.Dataset, h5py.Dataset]:
+        if self._process != os.getpid():  # HDF5 handles do not survive a fork
+            self._process, self._handles = os.getpid(), {}
+        if number not in self._handles:
+            file = self.files[number]
+            self._handles[number] = (
+                _dataset(_open(file.images), file.images),
+                _dataset(_open(file.lighting), file.lighting),
+            )
+        return self._handles[number]
+
+
+def _select(dataset: h5py.Dataset, rows: np.ndarray) -> np.ndarray:
+    """Strictly increasing rows of a data set; one plain slice where they are consecutive."""
+    if rows[-1] - rows[0] + 1 == len(rows):
+        return np.asarray(dataset[rows[0] : rows[-1] + 1])
+    return np.asarray(dataset[rows])
+
+
+def _check_values(
+    file: PairFile, rows: np.ndarray, channels: np.ndarray, lighting: np.ndarray
+) -> None:
+    for path, values in ((file.images, channels), (file.lighting, lighting)):
+        # NaN and infinity survive a sum, and a sum is the cheapest pass over the data.
+        if not np.isfinite(values.sum(dtype=np.float64)):
+            bad = int(rows[~np.isfinite(values.reshape(len(rows), -1)).all(axis=1)][0])
+            raise DataError(
+                f"{path}: sample {bad} holds NaN or infinite values; remove it or make the file again"
+            )
+    image = channels[:, :3]
+    if image.min() < -1e-3 or image.max() > 1.0 + 1e-3:
+        raise DataError(
+            f"{file.images}: image values reach from {image.min():.4g} to {image.max():.4g}; expected "
+            "0..1 for floating point (divide by 255) or uint8"
+        )
+
+
+def decode(raw: RawBatch, *, normals_encoding: NormalsEncoding = "offset") -> FaceBatch:
+    """Stored channels to linear image, mask, unit normals and shading, for a whole batch.
+
+    Runs on whatever device the batch lies on.
+    """
+    channels = raw.channels
+    mask = (channels[:, 6:7] > 0.5).to(channels.dtype)
+    normals = channels[:, 3:6]
+    if normals_encoding == "offset":
+        normals = torch.nn.functional.normalize(2.0 * normals - 1.0, dim=1)
+    normals = normals * mask
+    return FaceBatch(
+        image=srgb_to_linear(channels[:, :3].clamp(0.0, 1.0)),
+        mask=mask,
+        normals=normals,
+        shading=sh_shading(normals, raw.lighting) * mask,
+        lighting=raw.lighting,
+    )
+
+
+class PairWriter:
+    """Appends samples to the open files of one pair; made by `write_pairs`."""
+
+    def __init__(self, images: h5py.File, lighting: h5py.File, truth: h5py.File | None) -> None:
+        self._images, self._lighting, self._truth = images, lighting, truth
+        self.count = 0
+
+    def append(
+        self,
+        image: Tensor,  # [B, 3, H, W], sRGB-encoded, 0..1
+        normals: Tensor,  # [B, 3, H, W], unit length
+        mask: Tensor,  # [B, 1, H, W], 0 or 1
+        coordinates: Tensor,  # [B, 3, H, W]
+        lighting: Tensor,  # [B, 3, 9]
+        truth: Decomposition | None = None,
+    ) -> None:
+        """Add a batch of samples."""
+        channels = torch.cat((image, (normals + 1.0) / 2.0, mask, coordinates), dim=1)
+        _append(self._images, DATASET, channels.numpy())
+        _append(self._lighting, DATASET, lighting.numpy())
+        if self._truth is not None and truth is not None:
+            for name, values in truth.arrays().items():
+                _append(self._truth, name, values)
+        self.count += len(image)
+
+
+def _append(file: h5py.File, name: str, values: np.ndarray) -> None:
+    if name not in file:
+        file.create_dataset(
+            name,
+            data=values,
+            maxshape=(None, *values.shape[1:]),
+            # Maps: one sample to a chunk, so that shuffled reading touches nothing else.
+            chunks=(1, *values.shape[1:]) if values.ndim == 4 else True,
+            compression="gzip" if values.ndim == 4 else None,
+            compression_opts=1 if values.ndim == 4 else None,
+            shuffle=values.ndim == 4,
+        )
+        return
+    dataset = file[name]
+    dataset.resize(len(dataset) + len(values), axis=0)
+    dataset[-len(values) :] = values
+
+
+@contextmanager
+def write_pairs(
+    folder: str | Path, number: str, *, tag: str = "synthetic", truth: bool = False
+) -> Iterator[PairWriter]:
+    """Write one pair of files; they appear when the block ends well.
+
+    Args:
+        folder: made when missing.
+        number: two digits, such as ``01``.
+        tag: part of the file names; the published set has ``celebA``.
+        truth: also write ``zx_7_truth_<tag>_XX.hdf5`` with true maps, light and camera.
+    """
+    folder = Path(folder)
+    with ExitStack() as stack:
+        files = [
+            stack.enter_context(whole_file(folder / f"zx_7_{kind}_{tag}_{number}.hdf5"))
+            for kind in ("truth", "d3_lrgb", "d10_inmc")
+            if truth or kind != "truth"
+        ]
+        opened = [h5py.File(path, "w") for path in files]
+        try:
+            yield PairWriter(opened[-1], opened[-2], opened[0] if truth else None)
+        finally:
+            for file in opened:
+                file.close()
+
+
+def read_truth(file: PairFile, indices: Sequence[int]) -> Decomposition:
+    """True maps, light and camera of samples of a synthetic pair.
+
+    Raises:
+        DataError: the pair has no truth file, or it cannot be read.
+    """
+    from ..physics.illuminant import Illuminant
+
+    rows = np.asarray(indices, dtype=np.int64)
+    unique, inverse = np.unique(rows, return_inverse=True)
+    with _open(file.truth) as opened:
+        try:
+            stored = {name: torch.from_numpy(_select(opened[name], unique)[inverse]) for name in opened}
+            return Decomposition(
+                stored["melanin"],
+                stored["haemoglobin"],
+                stored["diffuse"],
+                stored["specular"],
+                Illuminant(stored["illuminant_weights"], stored["cct"]),
+                stored["camera"],
+            )
+        except (KeyError, OSError, ValueError) as error:
+            raise DataError(
+                f"{file.truth}: not a truth file of synthetic faces ({error}); make it again"
+            ) from error

@@ -1,0 +1,111 @@
+"""The training objective: four terms, each of its own function.
+
+All pixel terms are sums over the pixels of the mask divided by the number of those pixels, in
+linear colour space.
+
+Source: BioFaceNet, section 4.1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .decomposition import Decomposition
+
+__all__ = [
+    "LossWeights",
+    "Losses",
+    "appearance_loss",
+    "camera_loss",
+    "objective",
+    "shading_loss",
+    "specular_loss",
+]
+
+COLOUR_SCALE = 255.0
+"""Linear colours are compared on the 0..255 scale, at which the published weights were set."""
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """Weights of the four terms; the defaults are the published ones."""
+
+    appearance: float = 1e-3
+    camera: float = 1e-4
+    specular: float = 1e-5
+    shading: float = 1e-5
+
+
+@dataclass
+class Losses:
+    """The four terms before weighting, and their weighted sum; each a scalar tensor."""
+
+    total: Tensor
+    appearance: Tensor
+    camera: Tensor
+    specular: Tensor
+    shading: Tensor
+
+    def values(self) -> dict[str, float]:
+        """The terms as plain numbers, by name."""
+        return {name: float(value) for name, value in vars(self).items()}
+
+
+def _masked_mean(values: Tensor, mask: Tensor) -> Tensor:
+    """Sum over channels and masked pixels, divided by the number of masked pixels."""
+    return (values * mask).sum() / mask.sum().clamp(min=1.0)
+
+
+def appearance_loss(rendered: Tensor, image: Tensor, mask: Tensor) -> Tensor:
+    """Squared error between two linear images (B, 3, H, W) inside the mask (B, 1, H, W)."""
+    return _masked_mean((COLOUR_SCALE * (rendered - image)) ** 2, mask)
+
+
+def camera_loss(camera: Tensor) -> Tensor:
+    """Squared length of the camera coordinates (B, 2), mean over the batch: their Gaussian prior."""
+    return camera.square().sum(dim=1).mean()
+
+
+def specular_loss(specular: Tensor, mask: Tensor) -> Tensor:
+    """Absolute specular shading (B, 1, H, W) inside the mask: highlights are rare."""
+    return _masked_mean(specular.abs(), mask)
+
+
+def shading_loss(diffuse: Tensor, proxy: Tensor, mask: Tensor) -> Tensor:
+    """Squared error of the diffuse shading to a rough proxy, both (B, 1, H, W), inside the mask.
+
+    The proxy's scale is arbitrary: each image's prediction is scaled by the closed-form optimum
+    s = <proxy, prediction> / <prediction, prediction> first.
+    """
+    inside = diffuse * mask
+    pixels = (1, 2, 3)
+    scale = (inside * proxy).sum(dim=pixels, keepdim=True) / inside.square().sum(
+        dim=pixels, keepdim=True
+    ).clamp(min=torch.finfo(diffuse.dtype).tiny)
+    return _masked_mean((scale * diffuse - proxy) ** 2, mask)
+
+
+def objective(
+    decomposition: Decomposition,
+    rendered: Tensor,  # [B, 3, H, W], linear
+    image: Tensor,  # [B, 3, H, W], linear
+    mask: Tensor,  # [B, 1, H, W], 0 or 1
+    proxy_shading: Tensor,  # [B, 1, H, W]
+    weights: LossWeights | None = None,
+) -> Losses:
+    """All four terms and their weighted sum."""
+    weights = weights or LossWeights()
+    appearance = appearance_loss(rendered, image, mask)
+    camera = camera_loss(decomposition.camera)
+    specular = specular_loss(decomposition.specular, mask)
+    shading = shading_loss(decomposition.diffuse, proxy_shading, mask)
+    total = (
+        weights.appearance * appearance
+        + weights.camera * camera
+        + weights.specular * specular
+        + weights.shading * shading
+    )
+    return Losses(total, appearance, camera, specular, shading)

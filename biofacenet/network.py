@@ -1,0 +1,314 @@
+"""The network: one face image in, one `Decomposition` out.
+
+A U-Net whose encoder is shared by four decoders, one for each map, and by a fully connected branch
+for the light and the camera.
+
+Source: BioFaceNet, section 4 and figure 2.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from .decomposition import Decomposition
+from .errors import ModelError
+from .files import whole_directory
+from .physics.camera import COORDINATE_RANGE
+from .physics.illuminant import CCT_RANGE, ILLUMINANT_NAMES, Illuminant
+
+__all__ = ["PUBLISHED_IMAGE_MEAN", "SIZES", "BioFaceNet", "NetworkSize"]
+
+PUBLISHED_IMAGE_MEAN = (0.3506, 0.2167, 0.1679)
+"""Mean linear R, G and B of the published Neural Face Editing set."""
+
+MAP_NAMES = ("melanin", "haemoglobin", "diffuse", "specular")
+VECTOR_LENGTH = len(ILLUMINANT_NAMES) + 1 + 2
+"""14 illuminant weights, the colour temperature, two camera coordinates."""
+
+POOLED = 4
+"""Side of the bottom feature map that the vector branch sees, that of a 64 x 64 image."""
+
+CONFIG_FILE = "config.json"
+WEIGHTS_FILE = "model.safetensors"
+FORMAT = "biofacenet network 1"
+
+
+@dataclass(frozen=True)
+class NetworkSize:
+    """Numbers that fix the network's shape."""
+
+    widths: tuple[int, ...]
+    """Filters of the five levels, from the image down."""
+    encoder_convolutions: int
+    """3 x 3 convolutions in each level of the encoder."""
+    decoder_convolutions: int
+    """3 x 3 convolutions in each level of each decoder."""
+    hidden: int
+    """Units of the two hidden layers of the vector branch."""
+
+
+SIZES = {
+    "small": NetworkSize((16, 32, 64, 96, 128), 2, 2, 256),
+    "paper": NetworkSize((32, 64, 128, 256, 512), 3, 3, 512),
+}
+"""Network sizes by name: ``paper`` is the published one, ``small`` has under 4 M parameters."""
+
+
+def _convolutions(channels: Sequence[int]) -> nn.Sequential:
+    """3 x 3 convolutions with batch norm and ReLU, through a list of channel counts."""
+    layers: list[nn.Module] = []
+    for before, after in zip(channels[:-1], channels[1:], strict=True):
+        layers += [
+            nn.Conv2d(before, after, 3, padding=1, bias=False),
+            nn.BatchNorm2d(after),
+            nn.ReLU(inplace=True),
+        ]
+    return nn.Sequential(*layers)
+
+
+class Encoder(nn.Module):
+    """Image to features at five resolutions, the finest first."""
+
+    def __init__(self, size: NetworkSize) -> None:
+        super().__init__()
+        inputs = (3, *size.widths[:-1])
+        self.levels = nn.ModuleList(
+            _convolutions([before] + [width] * size.encoder_convolutions)
+            for before, width in zip(inputs, size.widths, strict=True)
+        )
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        features = [self.levels[0](image)]
+        for level in self.levels[1:]:
+            features.append(level(F.max_pool2d(features[-1], 2)))
+        return features
+
+
+class Decoder(nn.Module):
+    """Features at five resolutions to one raw map (B, 1, H, W).
+
+    Mirrors the encoder: each level's last convolution steps down to the next finer width; its
+    output is upsampled and joined with the encoder's features of that resolution.
+    """
+
+    def __init__(self, size: NetworkSize) -> None:
+        super().__init__()
+        levels = []
+        for depth in reversed(range(len(size.widths))):
+            width = size.widths[depth]
+            before = width if depth == len(size.widths) - 1 else 2 * width
+            after = size.widths[max(depth - 1, 0)]
+            levels.append(
+                _convolutions([before] + [width] * (size.decoder_convolutions - 1) + [after])
+            )
+        self.levels = nn.ModuleList(levels)
+        self.head = nn.Conv2d(size.widths[0], 1, 3, padding=1)
+
+    def forward(self, features: list[Tensor]) -> Tensor:
+        x = self.levels[0](features[-1])
+        for level, skip in zip(self.levels[1:], reversed(features[:-1]), strict=True):
+            x = F.interpolate(x, size=skip.shape[-2:], mode="bilinear", align_corners=False)
+            x = level(torch.cat((x, skip), dim=1))
+        raw: Tensor = self.head(x)
+        return raw
+
+
+class BioFaceNet(nn.Module):
+    """Linear sRGB face image to melanin, haemoglobin, shadings, light and camera.
+
+    Args:
+        size: ``small`` (3.5 M parameters) or ``paper`` (47 M, as published).
+        image_mean: mean linear R, G and B of the training images; stored with the weights.
+
+    Example:
+        >>> network = BioFaceNet("small").eval()
+        >>> decomposition = network(torch.rand(2, 3, 64, 64))
+        >>> decomposition.melanin.shape
+        torch.Size([2, 1, 64, 64])
+    """
+
+    image_mean: Tensor
+
+    def __init__(
+        self, size: str = "small", *, image_mean: Sequence[float] = PUBLISHED_IMAGE_MEAN
+    ) -> None:
+        super().__init__()
+        if size not in SIZES:
+            raise ValueError(f"unknown network size {size!r}: choose one of {', '.join(SIZES)}")
+        self.size = size
+        shape = SIZES[size]
+        self.register_buffer("image_mean", torch.tensor(image_mean).reshape(1, 3, 1, 1).float())
+        self.encoder = Encoder(shape)
+        self.decoders = nn.ModuleDict({name: Decoder(shape) for name in MAP_NAMES})
+        self.vector = nn.Sequential(
+            nn.AdaptiveAvgPool2d(POOLED),
+            nn.Flatten(),
+            nn.Linear(shape.widths[-1] * POOLED**2, shape.hidden),
+            nn.ReLU(inplace=True),
+            nn.Linear(shape.hidden, shape.hidden),
+            nn.ReLU(inplace=True),
+            nn.Linear(shape.hidden, VECTOR_LENGTH),
+        )
+        self._start_at_a_plausible_face()
+
+    def _start_at_a_plausible_face(self) -> None:
+        """Outputs of the untrained network: medium skin, well exposed, matt, under daylight.
+
+        From arbitrary outputs the exponential shadings and the flat ends of the sigmoids cost the
+        first epochs.
+        """
+        diffuse, specular, cct = 2.0, 0.02, 6500.0
+        share = (cct - CCT_RANGE[0]) / (CCT_RANGE[1] - CCT_RANGE[0])
+        with torch.no_grad():
+            for name, bias in (
+                ("melanin", 0.0),
+                ("haemoglobin", 0.0),
+                ("diffuse", math.log(diffuse)),
+                ("specular", math.log(specular)),
+            ):
+                head = self.decoders[name].head
+                assert isinstance(head, nn.Conv2d) and head.bias is not None
+                head.weight.mul_(0.1)
+                head.bias.fill_(bias)
+            last = self.vector[-1]
+            assert isinstance(last, nn.Linear)
+            last.weight.mul_(0.1)
+            last.bias.zero_()
+            last.bias[ILLUMINANT_NAMES.index("D")] = 3.0
+            last.bias[len(ILLUMINANT_NAMES)] = math.log(share / (1.0 - share))
+
+    def forward(self, image: Tensor) -> Decomposition:
+        """Decompose a batch of images.
+
+        Args:
+            image: (B, 3, H, W), linear sRGB in 0..1, H and W divisible by 16.
+
+        Raises:
+            ValueError: another shape.
+        """
+        if image.ndim != 4 or image.shape[1] != 3 or image.shape[2] % 16 or image.shape[3] % 16:
+            raise ValueError(
+                f"image must have shape (B, 3, H, W) with H and W divisible by 16, got "
+                f"{tuple(image.shape)}"
+            )
+        features = self.encoder(image - self.image_mean)
+        raw = {name: self.decoders[name](features).float() for name in MAP_NAMES}
+        vector = self.vector(features[-1]).float()
+        weights, cct, camera = vector.split((len(ILLUMINANT_NAMES), 1, 2), dim=1)
+        return Decomposition(
+            melanin=2.0 * torch.sigmoid(raw["melanin"]) - 1.0,
+            haemoglobin=2.0 * torch.sigmoid(raw["haemoglobin"]) - 1.0,
+            diffuse=torch.exp(raw["diffuse"]),
+            specular=torch.exp(raw["specular"]),
+            illuminant=Illuminant(
+                # Only the weights: the temperature has its own range and its own gradient.
+                weights=torch.softmax(weights, dim=1),
+                cct=CCT_RANGE[0] + (CCT_RANGE[1] - CCT_RANGE[0]) * torch.sigmoid(cct.squeeze(1)),
+            ),
+            camera=2.0 * COORDINATE_RANGE[1] * torch.sigmoid(camera) - COORDINATE_RANGE[1],
+        )
+
+    def save_pretrained(self, path: str | Path) -> None:
+        """Write ``config.json`` and ``model.safetensors`` to a folder, whole or not at all."""
+        with whole_directory(path) as folder:
+            self.write(folder)
+
+    def write(self, folder: Path) -> None:
+        """Write the two files of `save_pretrained` into an existing folder."""
+        config = {"format": FORMAT, "size": self.size}
+        (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n", "utf-8")
+        weights = {name: tensor.contiguous() for name, tensor in self.state_dict().items()}
+        save_file(weights, folder / WEIGHTS_FILE, metadata={"format": "pt"})
+
+    @classmethod
+    def from_pretrained(cls, path: str | Path) -> BioFaceNet:
+        """A network from a folder that `save_pretrained` or training wrote, in evaluation mode.
+
+        Args:
+            path: the folder, or ``owner/name`` of a model on the Hugging Face hub (needs the
+                ``hub`` extra).
+
+        Raises:
+            ModelError: nothing is there, or what is there is damaged or of another kind.
+        """
+        folder = Path(path)
+        if not folder.exists() and len(folder.parts) == 2 and not folder.is_absolute():
+            folder = _download(str(path))
+        return cls._read(folder)
+
+    @classmethod
+    def _read(cls, folder: Path) -> BioFaceNet:
+        expected = f"expected a folder with {CONFIG_FILE} and {WEIGHTS_FILE}, as training writes them"
+        if not folder.exists():
+            raise ModelError(f"{folder}: no such folder; {expected}")
+        for name in (CONFIG_FILE, WEIGHTS_FILE):
+            if not (folder / name).is_file():
+                raise ModelError(f"{folder}: not a saved network, {name} is missing; {expected}")
+        try:
+            config = json.loads((folder / CONFIG_FILE).read_text("utf-8"))
+        except ValueError as error:
+            raise ModelError(f"{folder / CONFIG_FILE}: not JSON ({error}); {expected}") from error
+        if not isinstance(config, dict) or config.get("format") != FORMAT:
+            raise ModelError(f"{folder / CONFIG_FILE}: not of the form {FORMAT!r}; {expected}")
+        if config.get("size") not in SIZES:
+            raise ModelError(
+                f"{folder / CONFIG_FILE}: network size {config.get('size')!r} is unknown; expected one "
+                f"of {', '.join(SIZES)}"
+            )
+        network = cls(config["size"])
+        try:
+            weights = load_file(folder / WEIGHTS_FILE)
+        except (SafetensorError, OSError, ValueError) as error:
+            raise ModelError(
+                f"{folder / WEIGHTS_FILE}: damaged or not a safetensors file ({error}); copy it again"
+            ) from error
+        network.load_weights(weights, where=str(folder / WEIGHTS_FILE))
+        return network.eval()
+
+    def load_weights(self, weights: dict[str, Tensor], *, where: str) -> None:
+        """Load a state dict that must fit exactly.
+
+        Raises:
+            ModelError: it belongs to a network of another size or holds NaN.
+        """
+        own = self.state_dict()
+        missing, unknown = sorted(own.keys() - weights.keys()), sorted(weights.keys() - own.keys())
+        other = [name for name in own.keys() & weights.keys() if own[name].shape != weights[name].shape]
+        if missing or unknown or other:
+            example = (missing + unknown + sorted(other))[0]
+            raise ModelError(
+                f"{where}: weights do not fit the {self.size!r} network (first at {example}); name its "
+                "own size, or train anew in another folder"
+            )
+        for name, tensor in weights.items():
+            if not torch.isfinite(tensor).all():
+                raise ModelError(f"{where}: {name} holds NaN or infinite values; use an earlier one")
+        self.load_state_dict(weights)
+
+
+def _download(name: str) -> Path:
+    try:
+        from huggingface_hub import snapshot_download
+        from huggingface_hub.errors import HfHubHTTPError
+    except ImportError as error:
+        raise ModelError(
+            f"{name}: no such folder, and models of that name on the hub need "
+            "pip install 'biofacenet[hub]'"
+        ) from error
+    try:
+        return Path(snapshot_download(name, allow_patterns=[CONFIG_FILE, WEIGHTS_FILE]))
+    except (HfHubHTTPError, OSError, ValueError) as error:
+        raise ModelError(
+            f"{name}: no such folder, and not to be had from the hub ({type(error).__name__}); name a "
+            "folder that training wrote"
+        ) from error
