@@ -15,7 +15,8 @@ from torch import Tensor
 from . import reference
 from .errors import DataError
 from .files import whole_file
-from .physics.illuminant import Illuminant
+from .physics.camera import spectral_sensitivity
+from .physics.illuminant import Illuminant, spectrum
 from .physics.skin import blood_fraction, melanosome_fraction
 from .physics.tables import Tables
 from .renderer import render
@@ -97,6 +98,16 @@ class Decomposition:
     def trace(self, *, tables: Tables | None = None) -> reference.Trace:
         """All intermediate quantities: spectra, reflectance, raw, albedo, XYZ and more."""
         return reference.trace(*self.arguments(), tables=tables)
+
+    def spectrum(self, *, tables: Tables | None = None) -> Tensor:
+        """Spectral power distribution of the light: (B, 33), unit sums."""
+        tables = (tables or Tables.computed()).to(self.camera.device, self.camera.dtype)
+        return spectrum(self.illuminant, tables.fixed_illuminants, tables.daylights)
+
+    def spectral_sensitivity(self, *, tables: Tables | None = None) -> Tensor:
+        """Curves of the camera: (B, 3, 33), rows R, G, B."""
+        tables = (tables or Tables.computed()).to(self.camera.device, self.camera.dtype)
+        return spectral_sensitivity(self.camera, tables.camera_mean, tables.camera_components)
 
     def melanosomes(self) -> Tensor:
         """Melanosome volume fraction of the epidermis: (B, 1, H, W), 0..0.43."""

@@ -51,7 +51,7 @@ class Losses:
 
     def values(self) -> dict[str, float]:
         """The terms as plain numbers, by name."""
-        return {name: float(value) for name, value in vars(self).items()}
+        return {name: float(value.detach()) for name, value in vars(self).items()}
 
 
 def _masked_mean(values: Tensor, mask: Tensor) -> Tensor:

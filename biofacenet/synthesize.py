@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch.utils.data import DataLoader, Dataset
 
 from .cli import console, parse, run, save_settings
 from .data.pairs import write_pairs
@@ -43,6 +45,8 @@ class Settings:
     """Most faces in one file."""
     seed: int = 0
     """Another seed gives other faces."""
+    workers: int | None = None
+    """Processes that make faces; one for each core when not given. The faces do not depend on it."""
 
 
 def synthesize(settings: Settings) -> None:
@@ -53,6 +57,8 @@ def synthesize(settings: Settings) -> None:
     """
     if settings.count < 1 or settings.holdout < 0 or settings.per_file < 1:
         raise BioFaceNetError("count and per_file must be at least 1, holdout at least 0")
+    if settings.workers is not None and settings.workers < 0:
+        raise BioFaceNetError(f"workers must be at least 0, got {settings.workers}")
     if settings.size < 16 or settings.size % 16:
         raise BioFaceNetError(f"size must be a multiple of 16, got {settings.size}")
     numbers = [f"{n:02d}" for n in range(1, 100) if f"{n:02d}" != HOLDOUT_NUMBER]
@@ -88,7 +94,7 @@ def synthesize(settings: Settings) -> None:
         task = progress.add_task("faces", total=total)
         for number, indices in parts.items():
             with write_pairs(settings.out, number, truth=True) as writer:
-                for faces in batches(indices, settings):
+                for faces in FaceBatches(indices, settings).made_in_parallel():
                     writer.append(
                         faces.image,
                         faces.normals,
@@ -108,10 +114,34 @@ def synthesize(settings: Settings) -> None:
     )
 
 
-def batches(indices: Sequence[int], settings: Settings) -> Iterator[SyntheticFaces]:
-    """The faces of these indices, some at a time."""
-    for start in range(0, len(indices), BATCH):
-        yield generate(indices[start : start + BATCH], settings.seed, size=settings.size)
+class FaceBatches(Dataset[SyntheticFaces]):
+    """The faces of some indices, some at a time."""
+
+    def __init__(self, indices: Sequence[int], settings: Settings) -> None:
+        self.indices, self.settings = indices, settings
+
+    def __len__(self) -> int:
+        return -(-len(self.indices) // BATCH)
+
+    def __getitem__(self, batch: int) -> SyntheticFaces:
+        chosen = self.indices[batch * BATCH : (batch + 1) * BATCH]
+        return generate(chosen, self.settings.seed, size=self.settings.size)
+
+    def made_in_parallel(self) -> DataLoader[SyntheticFaces]:
+        """All batches in order, made by several processes."""
+        workers = self.settings.workers
+        if workers is None:
+            workers = os.cpu_count() or 1
+        return DataLoader(
+            self,
+            batch_size=None,
+            num_workers=min(workers, len(self)) if workers > 1 else 0,
+            collate_fn=_as_it_is,
+        )
+
+
+def _as_it_is(faces: SyntheticFaces) -> SyntheticFaces:
+    return faces
 
 
 def main() -> None:

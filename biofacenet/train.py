@@ -382,7 +382,7 @@ def train_epoch(run: Run) -> dict[str, float]:
         )
         for batch in faces(run, run.training, shuffle=True):
             terms, _, _ = step_losses(run, batch)
-            value = float(terms.total)
+            value = float(terms.total.detach())
             if not math.isfinite(value):
                 raise BioFaceNetError(
                     f"the loss became {value} in epoch {run.epoch + 1}; lower --learning-rate and go on "

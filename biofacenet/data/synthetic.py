@@ -1,0 +1,601 @@
+"""Synthetic faces with known maps, light and camera.
+
+A parametric head is met by viewing rays; pigments are painted on it in pose-free coordinates; skin
+is rendered by this package's own renderer, hair, eyes, clothes and background as plain colours; the
+result passes through sensor noise and 8-bit coding. Each face depends on its seed and index alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..decomposition import Decomposition
+from ..physics.colour import linear_to_srgb, luminance
+from ..physics.illuminant import ILLUMINANT_NAMES, Illuminant
+from ..physics.lighting import directional_light, sh_shading
+from ..physics.skin import melanosome_fraction
+from .synthetic_shape import (
+    TEXTURE,
+    Bump,
+    Head,
+    Relief,
+    Surface,
+    find_surface,
+    make_relief,
+    read_texture,
+    rotation,
+    unit,
+)
+
+__all__ = ["SyntheticFaces", "generate"]
+
+SUPERSAMPLING = 2
+HALF_FRAME = 1.17
+"""Half the side of the frame, in canonical units: the face fills three quarters of its height."""
+
+FRAME_CENTRE_Y = -0.13
+LEAST_SPECULAR = 1e-4
+WHITE = 0.3425
+"""Luminance of a white surface under unit diffuse shading, in the renderer's scale."""
+
+MOUTH_Y, EYE_X, EYE_Y = -0.56, 0.28, 0.1
+
+HAIR_COLOURS = np.array(
+    [
+        [0.012, 0.009, 0.008],
+        [0.03, 0.018, 0.012],
+        [0.075, 0.036, 0.018],
+        [0.16, 0.085, 0.04],
+        [0.36, 0.24, 0.12],
+        [0.2, 0.06, 0.02],
+        [0.33, 0.32, 0.31],
+    ]
+)
+"""Linear RGB: black, dark brown, brown, light brown, blond, red, grey."""
+
+EYE_COLOURS = np.array(
+    [[0.03, 0.014, 0.007], [0.09, 0.045, 0.02], [0.1, 0.11, 0.05], [0.1, 0.16, 0.25], [0.15, 0.17, 0.18]]
+)
+"""Linear RGB of the iris: dark brown, brown, green, blue, grey."""
+
+
+@dataclass
+class SyntheticFaces:
+    """A batch of faces and everything that is true of them."""
+
+    image: Tensor
+    """(N, 3, S, S), sRGB-encoded, multiples of 1/255."""
+    normals: Tensor
+    """(N, 3, S, S), unit length in the mask, zero outside; x right, y up, z to the viewer."""
+    mask: Tensor
+    """(N, 1, S, S), 1 where a pixel is facial skin, brows, lips or beard and nothing else."""
+    coordinates: Tensor
+    """(N, 3, S, S), pose-free place on the face, scaled to 0..1, zero outside the mask."""
+    lighting: Tensor
+    """(N, 3, 9), spherical harmonic lighting per colour channel."""
+    truth: Decomposition
+    """True maps (finite everywhere), light and camera."""
+
+
+def generate(
+    indices: Sequence[int], seed: int = 0, *, size: int = 64, noise: bool = True
+) -> SyntheticFaces:
+    """Make the faces of some indices.
+
+    Args:
+        indices: any non-negative numbers; each names one face of the seed's endless set.
+        seed: another seed gives another set.
+        size: side of the images in pixels.
+        noise: add sensor noise and blur; without, images in the mask equal the rendered truth up to
+            8-bit coding.
+
+    Returns:
+        The faces, in the order of ``indices``; the same numbers whatever else is in the batch.
+    """
+    with single_thread():
+        faces = [_Face(seed, index, size).make(noise) for index in indices]
+        image, normals, mask, coordinates, lighting = (
+            torch.stack([face[part] for face in faces]) for part in range(5)
+        )
+        truths = [face[5] for face in faces]
+    joined = [torch.cat(parts) for parts in zip(*(_tensors(t) for t in truths), strict=True)]
+    truth = Decomposition(*joined[:4], Illuminant(joined[4], joined[5]), joined[6])
+    return SyntheticFaces(image, normals, mask, coordinates, lighting, truth)
+
+
+def _tensors(truth: Decomposition) -> tuple[Tensor, ...]:
+    light = truth.illuminant
+    maps = (truth.melanin, truth.haemoglobin, truth.diffuse, truth.specular)
+    return (*maps, light.weights, light.cct, truth.camera)
+
+
+@contextmanager
+def single_thread() -> Iterator[None]:
+    """One thread for torch: work split among threads differently rounds differently."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def smoothstep(low: float, high: float, value: Tensor) -> Tensor:
+    """0 below ``low``, 1 above ``high``, smooth between."""
+    t = ((value - low) / (high - low)).clamp(0.0, 1.0)
+    return t * t * (3.0 - 2.0 * t)
+
+
+def shrink(value: Tensor) -> Tensor:
+    """(C, S*k, S*k) to (C, S, S) by averaging."""
+    return F.avg_pool2d(value.unsqueeze(0), SUPERSAMPLING)[0]
+
+
+class _Face:
+    """One face: draws its parameters from a generator of its own, then paints itself."""
+
+    def __init__(self, seed: int, index: int, size: int) -> None:
+        self.rng = np.random.default_rng([seed, index])
+        self.size = size
+
+    # Random numbers -------------------------------------------------------------------------
+
+    def uniform(self, low: float, high: float) -> float:
+        return float(self.rng.uniform(low, high))
+
+    def gaussian(self, scale: float, limit: float = 2.0) -> float:
+        return scale * float(np.clip(self.rng.normal(), -limit, limit))
+
+    def chance(self, probability: float) -> bool:
+        return bool(self.rng.uniform() < probability)
+
+    def field(self, cells: int) -> Tensor:
+        """Smooth noise of unit variance over the canonical area: (1, 1, *TEXTURE)."""
+        coarse = torch.from_numpy(self.rng.normal(size=(1, 1, cells, cells)).astype(np.float32))
+        return F.interpolate(coarse, size=TEXTURE, mode="bicubic", align_corners=True)
+
+    def spots(self, share: float) -> Tensor:
+        """Small soft spots over the canonical area, in 0..1: (1, 1, *TEXTURE)."""
+        grains = (self.rng.uniform(size=(1, 1, *TEXTURE)) < share).astype(np.float32)
+        return (2.2 * F.avg_pool2d(torch.from_numpy(grains), 3, 1, 1)).clamp(max=1.0)
+
+    # The face -------------------------------------------------------------------------------
+
+    def make(
+        self, noise: bool
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Decomposition]:
+        self.draw_identity()
+        relief = make_relief(self.head)
+        self.place(relief)
+        self.divide_into_parts()
+        melanin, haemoglobin = self.pigments()
+        lights, lighting = self.lights()
+        diffuse, specular, shade = self.shadings(relief, lights, lighting)
+        illuminant, camera = self.light_and_camera()
+
+        skin = self.skin.float().unsqueeze(0)
+        maps = [
+            self.average_over(skin, value) for value in (melanin, haemoglobin, diffuse, specular)
+        ]
+        covered = shrink(skin)
+        truth = Decomposition(*(m.unsqueeze(0) for m in maps), illuminant, camera)
+        other = shrink(self.other_colours(shade) * (1.0 - skin))
+        behind = shrink(self.background() * (1.0 - skin) * ~self.painted)
+
+        # One exposure for shading, maps and lighting alike.
+        bright = luminance(truth.render())[0][covered > 0.5]
+        level = float(torch.quantile(bright, 0.95)) if bright.numel() else 1.0
+        exposure = self.brightness() / max(level, 1e-4)
+        truth.diffuse.mul_(exposure)
+        truth.specular.mul_(exposure).clamp_(min=LEAST_SPECULAR)
+        image = truth.render()[0] * covered + exposure * WHITE * other + behind
+
+        image = self.sensor(image) if noise else image
+        coded = torch.round(255.0 * linear_to_srgb(image)) / 255.0
+        mask = (shrink(self.face_skin.float().unsqueeze(0)) > 0.999).float()
+        normals = unit(self.average_over(skin, self.surface.normal)) * mask
+        place = ((self.average_over(skin, self.surface.point) + 1.3) / 2.6).clamp(0.0, 1.0)
+        tint = 1.0 + torch.tensor([self.gaussian(0.05) for _ in range(3)])
+        tinted = exposure * lighting * (tint / tint.mean()).unsqueeze(1)
+        return coded, normals, mask, place * mask, tinted, truth
+
+    def average_over(self, where: Tensor, value: Tensor) -> Tensor:
+        """Shrink a map, averaging over the part of each pixel that lies in ``where`` (1, S, S).
+
+        Pixels without any take the mean of the others.
+        """
+        value = value if value.ndim == 3 else value.unsqueeze(0)
+        share = shrink(where)
+        mean = (value * where).sum(dim=(1, 2)) / where.sum().clamp(min=1.0)
+        averaged = shrink(value * where) / share.clamp(min=1e-6)
+        return torch.where(share > 0.0, averaged, mean[:, None, None])
+
+    def draw_identity(self) -> None:
+        """Age, sex, ancestry and expression, as far as they show."""
+        self.melanin_base = self.uniform(-0.8, 0.72)
+        self.masculine = self.uniform(0.0, 1.0)
+        self.child = self.chance(0.08)
+        self.smile = max(0.0, self.uniform(-0.5, 1.0))
+        self.open_mouth = self.uniform(0.02, 0.075) if self.chance(0.3) else 0.0
+        self.lip_width = self.uniform(0.2, 0.26) + 0.05 * self.smile
+        self.lip_upper = self.uniform(0.035, 0.06)
+        self.lip_lower = self.uniform(0.05, 0.085)
+        self.eye_width = self.uniform(0.105, 0.13)
+        self.eye_open = 0.002 if self.chance(0.03) else self.uniform(0.035, 0.058)
+        self.eye_tilt = self.gaussian(0.06)
+        self.brow_height = 0.29 + self.gaussian(0.015)
+        self.brow_thickness = self.uniform(0.014, 0.034) + 0.012 * self.masculine
+        dark_hair = self.melanin_base > 0.1
+        self.grey = self.chance(0.1)
+        choice = int(self.rng.integers(0, 3 if dark_hair else 6))
+        self.hair_colour = HAIR_COLOURS[6 if self.grey else choice] * self.uniform(0.7, 1.3)
+        nose, brow, chin = (self.uniform(0.8, 1.25) for _ in range(3))
+        nose_wide, male = self.uniform(0.85, 1.3), self.masculine
+        full = self.uniform(0.7, 1.3)
+        y = MOUTH_Y
+        bumps = (
+            Bump(0.27, 0.27, 0.2, 0.06, 0.05 * brow * (0.5 + male)),
+            Bump(EYE_X, 0.09, 0.17, 0.1, -0.12),
+            Bump(EYE_X, EYE_Y, 0.085, 0.065, 0.075),
+            Bump(0.0, 0.14, 0.055, 0.16, 0.06 * nose),
+            Bump(0.0, -0.1, 0.065 * nose_wide, 0.15, 0.15 * nose),
+            Bump(0.0, -0.27, 0.085 * nose_wide, 0.075, 0.2 * nose),
+            Bump(0.115 * nose_wide, -0.31, 0.05, 0.05, 0.085),
+            Bump(0.05 * nose_wide, -0.365, 0.03, 0.02, -0.05),
+            Bump(0.0, y + 0.04, 0.16, 0.045, 0.065 * full),
+            Bump(0.0, y + 0.1, 0.025, 0.05, -0.014),
+            Bump(0.0, y - 0.06, 0.13, 0.045, 0.07 * full),
+            Bump(0.0, y, 0.19, 0.016, -0.04),
+            Bump(0.0, y - 0.155, 0.14, 0.035, -0.045),
+            Bump(0.0, y - 0.32, 0.14, 0.09, 0.09 * chin),
+            Bump(0.42, -0.1 - 0.03 * self.smile, 0.16, 0.14, 0.05 + 0.04 * self.smile),
+            Bump(0.29, -0.46, 0.035, 0.11, -0.02 - 0.02 * self.smile),
+            Bump(0.2 + 0.1, y, 0.04, 0.05, -0.02 - 0.02 * self.smile),
+            Bump(0.66, 0.4, 0.12, 0.16, -0.03),
+        )
+        self.head = Head(
+            half_width=self.uniform(0.69, 0.77),
+            depth=self.uniform(0.8, 0.9),
+            jaw=self.uniform(0.42, 0.56) + 0.12 * male - (0.05 if self.child else 0.0),
+            bumps=bumps,
+        )
+
+    def place(self, relief: Relief) -> None:
+        """Pose the head before the camera and find what each sample of the picture sees."""
+        yaw, pitch = np.radians([self.gaussian(16.0), self.gaussian(7.0)])
+        roll = np.radians(self.gaussian(4.0))
+        self.pose = rotation(float(yaw), float(pitch), float(roll))
+        half = HALF_FRAME * self.uniform(0.93, 1.08) * (1.04 if self.child else 1.0)
+        across, down = self.gaussian(0.04), FRAME_CENTRE_Y + self.gaussian(0.035)
+        samples = self.size * SUPERSAMPLING
+        steps = (torch.arange(samples) + 0.5) / samples * 2.0 - 1.0
+        self.x = (half * steps[None, :] + across).expand(samples, samples)
+        self.y = (down - half * steps[:, None]).expand(samples, samples)
+        self.surface: Surface = find_surface(relief, self.pose, self.x, self.y)
+
+    def divide_into_parts(self) -> None:
+        """Hair, eyes, mouth, skin: one label each for every sample, on the surface."""
+        x, y, z = self.surface.point
+        hit, ear = self.surface.hit, self.surface.ear
+        ax = x.abs()
+        # Hair: above a hairline that falls toward the temples, and all behind the ears.
+        self.bald = self.masculine > 0.6 and self.chance(0.15)
+        strands = read_texture(self.field(24), x, y)[0]
+        crest = self.uniform(0.6, 0.78)
+        line = crest - (ax / 0.72) ** 3 * self.uniform(0.25, 0.5) + 0.03 * strands
+        if not self.bald and self.chance(0.25):  # a fringe
+            line = line - self.uniform(0.1, 0.32) * (1.0 - 0.5 * (ax / 0.7) ** 2)
+        sides = (z < 0.08 + 0.04 * strands) & (y > self.uniform(-0.35, 0.1)) & ~ear
+        hair = (y > line) | sides
+        if self.bald:
+            hair = (z < -0.05) & (y > -0.2) & (y < 0.55) & ~ear
+        self.hair = hit & hair
+        self.eye, self.iris_distance, self.lid = self.eyes(x, y)
+        self.mouth = self.mouth_inside(x, y)
+        on_front = z > 0.0
+        opening = hit & on_front & (self.eye | self.mouth) & ~self.hair
+        self.eye, self.mouth = opening & self.eye, opening & self.mouth
+        self.nostril = torch.exp(
+            -((ax - 0.06) / 0.028).square() - ((y + 0.372) / 0.018).square()
+        )
+        self.neck = ~hit & self.neck_behind()
+        self.face_skin = hit & ~self.hair & ~self.eye & ~self.mouth & (y > -1.05)
+        throat = hit & ~self.hair & (y <= -1.05)
+        self.skin = self.face_skin | self.neck | throat
+
+    def eyes(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Almond openings, distance from the iris's middle in its radius, nearness of the lid."""
+        side = torch.where(x < 0.0, -1.0, 1.0)
+        dx = (x.abs() - EYE_X) / self.eye_width
+        dy = y - EYE_Y - self.eye_tilt * dx * self.eye_width
+        arch = (1.0 - dx.square()).clamp(min=0.0)
+        upper, lower = self.eye_open * arch**0.8, -0.8 * self.eye_open * arch
+        opening = (dy < upper) & (dy > lower) & (dx.abs() < 1.0)
+        gaze = self.gaussian(0.015) * side
+        radius = 0.055
+        iris = ((x.abs() - EYE_X - gaze).square() + (dy - 0.004).square()).sqrt() / radius
+        lid = torch.exp(-((dy - upper - 0.004) / 0.011).square()) * (dx.abs() < 1.08)
+        return opening, iris, lid
+
+    def mouth_line(self, x: Tensor) -> Tensor:
+        """Height of the closed mouth: the corners rise with a smile."""
+        return MOUTH_Y + (0.25 + 1.0 * self.smile) * x.square() - 0.02 * self.smile
+
+    def mouth_inside(self, x: Tensor, y: Tensor) -> Tensor:
+        """Where an open mouth shows teeth or dark."""
+        arch = (1.0 - (x / (0.85 * self.lip_width)).square()).clamp(min=0.0)
+        return (y - self.mouth_line(x)).abs() < self.open_mouth * arch
+
+    def lips(self, x: Tensor, y: Tensor) -> Tensor:
+        """Softly bounded lips, 0..1."""
+        across = x / self.lip_width
+        arch = (1.0 - across.square()).clamp(min=0.0)
+        bow = 1.0 - 0.3 * torch.exp(-((x / 0.035) ** 2))
+        dy = y - self.mouth_line(x)
+        upper = (self.open_mouth + self.lip_upper * bow) * arch**0.75
+        lower = (self.open_mouth + self.lip_lower) * arch**0.6
+        softness = 0.012
+        return torch.sigmoid((upper - dy) / softness) * torch.sigmoid((dy + lower) / softness) * (
+            arch > 0.0
+        )
+
+    def brows(self, x: Tensor, y: Tensor) -> Tensor:
+        """Softly bounded eyebrows, 0..1."""
+        ax = x.abs()
+        arch = self.brow_height + 0.035 - 1.1 * (ax - 0.31).square()
+        thickness = self.brow_thickness * (1.15 - 0.9 * ((ax - 0.12) / 0.4).clamp(0.0, 1.0))
+        inside = torch.sigmoid((thickness - (y - arch).abs()) / 0.008)
+        return inside * smoothstep(0.07, 0.12, ax) * (1.0 - smoothstep(0.44, 0.5, ax))
+
+    def beard(self, x: Tensor, y: Tensor) -> Tensor:
+        """Where a beard grows, 0..1: moustache, chin and jaw, below the cheeks."""
+        ax = x.abs()
+        edge = -0.58 + 0.6 * (ax / 0.62).clamp(max=1.05) ** 5
+        jaw = smoothstep(-0.06, 0.06, edge - y) * smoothstep(0.12, 0.24, ax + (y < -0.64) * 0.3)
+        moustache = torch.exp(-((y - MOUTH_Y - 0.095) / 0.035).square()) * (
+            1.0 - smoothstep(0.2, 0.27, ax)
+        )
+        return torch.maximum(jaw, moustache)
+
+    def neck_behind(self) -> Tensor:
+        """Samples of the neck below the head, in the picture."""
+        self.neck_middle = float(self.pose[0, 1]) * -0.9
+        self.neck_width = self.uniform(0.36, 0.42) + 0.08 * self.masculine
+        flare = 0.12 * ((-1.0 - self.y) / 0.3).clamp(min=0.0).square()
+        inside = (self.x - self.neck_middle).abs() < self.neck_width + flare
+        self.collar = -1.12 - 0.22 * (1.0 - ((self.x - self.neck_middle) / 0.5).square()).clamp(0.0)
+        return inside & (self.y < -0.4) & (self.y > self.collar)
+
+    # Pigments -------------------------------------------------------------------------------
+
+    def pigments(self) -> tuple[Tensor, Tensor]:
+        """Melanin and haemoglobin map values on all samples: two (S, S)."""
+        x, y, _ = self.surface.point
+        behind = self.neck
+        x = torch.where(behind, self.x - self.neck_middle, x)
+        y = torch.where(behind, self.y, y)
+        ax = x.abs()
+        fields = torch.cat((self.field(5), self.field(9), self.field(5), self.field(10)), dim=1)
+        low_m, high_m, low_h, high_h = read_texture(fields, x, y)
+        front = (~behind).float()
+        lips, brows = self.lips(x, y) * front, self.brows(x, y) * front
+
+        base = self.melanin_base
+        melanin = base + 0.05 * low_m + 0.025 * high_m
+        melanin = melanin - 0.05 * torch.exp(-((ax - 0.4) / 0.2) ** 2 - ((y + 0.12) / 0.2) ** 2)
+        melanin = melanin + self.uniform(0.0, 0.1) * torch.exp(
+            -((ax - EYE_X) / 0.14) ** 2 - ((y - EYE_Y + 0.02) / 0.09) ** 2
+        )
+        if base < 0.0 and self.chance(0.25):  # freckles, most on nose and cheeks
+            where = torch.exp(-((y + 0.08) / 0.25) ** 2) * front
+            melanin = melanin + 0.4 * read_texture(self.spots(0.06), x, y)[0] * where
+        if self.chance(0.3):  # moles
+            melanin = melanin + 0.7 * read_texture(self.spots(0.0006), x, y)[0] * front
+        haemoglobin = (
+            self.uniform(-0.34, 0.02)
+            - 0.1 * max(base, 0.0)
+            + 0.05 * low_h
+            + 0.03 * high_h
+            + self.uniform(0.02, 0.2) * self.flush(ax, y) * front
+        )
+        if self.chance(0.25):  # blemishes
+            haemoglobin = haemoglobin + 0.3 * read_texture(self.spots(0.004), x, y)[0] * front
+        under_eyes = torch.exp(-((ax - EYE_X) / 0.11) ** 2 - ((y - EYE_Y + 0.11) / 0.04) ** 2)
+        haemoglobin = haemoglobin + self.uniform(0.0, 0.12) * under_eyes * front
+        haemoglobin = haemoglobin + 0.12 * self.surface.ear
+
+        redness = self.uniform(0.28, 0.6)
+        haemoglobin = haemoglobin + redness * lips
+        melanin = melanin + lips * self.uniform(-0.06, 0.1)
+        hairs = float(np.clip(0.75 - 1.6 * self.hair_colour.mean(), 0.15, 0.8))
+        hairs = max(hairs, base + 0.08)
+        melanin = melanin + brows * self.uniform(0.55, 0.95) * (hairs - melanin)
+        if self.masculine > 0.55 and not self.child and self.chance(0.5):
+            density = self.uniform(0.1, 0.95) * self.beard(x, y) * (1.0 - lips) * front
+            melanin = melanin + density * (hairs - melanin)
+            haemoglobin = haemoglobin - 0.2 * density
+        # Lashes and the shadow of the lid's edge.
+        melanin = melanin + 0.7 * self.lid * front * (0.85 - melanin)
+        melanin = melanin + 0.75 * self.nostril * front * (0.9 - melanin)
+        return melanin.clamp(-0.98, 0.98), haemoglobin.clamp(-0.98, 0.98)
+
+    def flush(self, ax: Tensor, y: Tensor) -> Tensor:
+        """Places that blush: cheeks, tip of the nose, chin."""
+        cheeks = torch.exp(-((ax - 0.4) / 0.17) ** 2 - ((y + 0.2) / 0.16) ** 2)
+        nose = torch.exp(-((ax / 0.12) ** 2) - ((y + 0.27) / 0.11) ** 2)
+        chin = 0.5 * torch.exp(-((ax / 0.15) ** 2) - ((y + 0.85) / 0.1) ** 2)
+        return cheeks + nose + chin
+
+    # Light ----------------------------------------------------------------------------------
+
+    def lights(self) -> tuple[list[tuple[Tensor, float]], Tensor]:
+        """Distant lights as (direction, irradiance), and the lighting they make with the rest."""
+        ambient = self.uniform(0.25, 0.7)
+        lighting = torch.zeros(9)
+        lighting[0] = ambient / 0.886227
+        lighting[1] = self.uniform(0.0, 0.15)  # the sky is brighter than the ground
+        lights = []
+        for number in range(1 + int(self.rng.integers(0, 3))):
+            strength = self.uniform(0.5, 1.0) if number == 0 else self.uniform(0.05, 0.4)
+            azimuth = np.radians(self.gaussian(38.0 if number == 0 else 70.0))
+            elevation = np.radians(22.0 + self.gaussian(20.0))
+            direction = torch.tensor(
+                [
+                    np.sin(azimuth) * np.cos(elevation),
+                    np.sin(elevation),
+                    np.cos(azimuth) * np.cos(elevation),
+                ],
+                dtype=torch.float32,
+            )
+            lights.append((direction, strength))
+            lighting = lighting + strength * directional_light(direction)
+        return lights, lighting.expand(3, 9).clone()
+
+    def shadings(
+        self, relief: Relief, lights: list[tuple[Tensor, float]], lighting: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Diffuse, specular and unoccluded shading on all samples: three (S, S)."""
+        x, y, z = self.surface.point
+        self.normal = normal = self.normals_everywhere()
+        shade = sh_shading(normal.unsqueeze(0), lighting.unsqueeze(0))[0, 0]
+        cavity, overhang = read_texture(torch.cat((relief.cavity, relief.overhang), dim=1), x, y)
+        front = smoothstep(0.0, 0.3, z) * self.surface.hit
+        open_sky = 1.0 - front * (2.2 * cavity.clamp(0.0, 0.2) + 1.1 * overhang.clamp(0.0, 0.3))
+        under_chin = smoothstep(-1.3, -0.75, self.y) * self.neck
+        diffuse = (shade * open_sky.clamp(0.3, 1.0) * (1.0 - 0.55 * under_chin)).clamp(min=0.02)
+
+        oily = (
+            torch.exp(-((x / 0.3) ** 2) - ((y - 0.5) / 0.16) ** 2)
+            + 1.2 * torch.exp(-((x / 0.07) ** 2) - ((y + 0.12) / 0.22) ** 2)
+            + 0.9 * torch.exp(-((x.abs() - 0.4) / 0.14) ** 2 - ((y + 0.02) / 0.1) ** 2)
+            + 0.5 * torch.exp(-((x / 0.1) ** 2) - ((y + 0.85) / 0.07) ** 2)
+            + 0.9 * torch.exp(-((x / 0.12) ** 2) - ((y - MOUTH_Y + 0.05) / 0.03) ** 2)
+        )
+        sheen = float(np.exp(self.uniform(np.log(0.02), np.log(0.45))))
+        sharp = float(np.exp(self.uniform(np.log(8.0), np.log(45.0))))
+        specular = torch.zeros_like(x)
+        viewer = torch.tensor([0.0, 0.0, 1.0])
+        for direction, strength in lights:
+            half = unit(direction + viewer)
+            cosine = torch.einsum("c,chw->hw", half, normal).clamp(0.0, 1.0)
+            lobes = cosine**sharp + 0.25 * cosine ** (0.25 * sharp)
+            specular = specular + sheen * strength * lobes * (0.25 + oily)
+        grazing = (1.0 - normal[2].clamp(0.0, 1.0)) ** 5
+        specular = (specular + 0.1 * sheen * grazing * shade) * self.surface.hit * open_sky.clamp(0.2, 1)
+        return diffuse, specular.clamp(min=LEAST_SPECULAR), shade
+
+    def normals_everywhere(self) -> Tensor:
+        """Normals of the head, of the neck as a cylinder, and of hair beside the head: (3, S, S)."""
+        x = ((self.x - self.neck_middle) / self.neck_width).clamp(-0.97, 0.97)
+        cylinder = torch.stack((x, torch.full_like(x, -0.1), (1.0 - x.square()).sqrt()))
+        ball_x, ball_y = (self.x / 1.15).clamp(-0.95, 0.95), ((self.y - 0.1) / 1.5).clamp(-0.9, 0.9)
+        ball = torch.stack((ball_x, ball_y, (1.0 - ball_x**2 - 0.5 * ball_y**2).clamp(min=0.05).sqrt()))
+        elsewhere = torch.where(self.neck, unit(cylinder), unit(ball))
+        return torch.where(self.surface.hit, self.surface.normal, elsewhere)
+
+    # Everything that is not skin ------------------------------------------------------------
+
+    def other_colours(self, shade: Tensor) -> Tensor:
+        """Linear RGB of background, clothes, hair, eyes and mouth: (3, S, S)."""
+        x, y, _ = self.surface.point
+        picture = torch.zeros(3, *self.x.shape)
+        shoulders = (self.y < self.collar) & (self.y < -0.98 - 0.35 * (self.x / 1.1).abs() ** 3)
+        cloth = torch.from_numpy(self.rng.uniform(0.01, 0.5, 3).astype(np.float32))
+        cloth = cloth * (0.4 + 0.6 * self.uniform(0.0, 1.0))
+        picture = torch.where(shoulders, cloth[:, None, None] * shade, picture)
+        colour = torch.from_numpy(self.hair_colour.astype(np.float32))[:, None, None]
+        strands = 1.0 + 0.35 * read_texture(self.field(40), self.x * 0.8, 0.25 * self.y)[0]
+        gloss = torch.einsum("c,chw->hw", torch.tensor([0.0, 0.55, 0.83]), self.normal)
+        gloss = 0.04 * gloss.clamp(min=0.0) ** 12
+        strand_colour = (colour * strands.clamp(0.3, 2.0) + gloss) * (0.3 + 0.7 * shade)
+        self.painted = shoulders | self.surface.hit
+        if not self.bald:
+            behind = self.hair_behind()
+            picture = torch.where(behind, 0.75 * strand_colour, picture)
+            self.painted = self.painted | behind
+        picture = torch.where(self.hair, strand_colour, picture)
+        return self.paint_eyes_and_mouth(picture, x, y, shade)
+
+    def background(self) -> Tensor:
+        """Two colours blended along a gradient with soft blobs: (3, S, S)."""
+        ends = torch.from_numpy(self.rng.uniform(0.0, 1.0, (2, 3)) ** 2).float()
+        ends = ends * self.uniform(0.05, 0.9)
+        if self.chance(0.8):  # greyish
+            ends = 0.3 * ends + 0.7 * ends.mean(dim=1, keepdim=True)
+        angle = self.uniform(0.0, 6.28)
+        ramp = 0.5 + 0.4 * (np.cos(angle) * self.x + np.sin(angle) * self.y)
+        blobs = read_texture(self.field(int(self.rng.integers(3, 14))), 0.8 * self.x, 0.8 * self.y)[0]
+        blend = (ramp + self.uniform(0.0, 0.35) * blobs).clamp(0.0, 1.0)
+        return ends[0][:, None, None] * blend + ends[1][:, None, None] * (1.0 - blend)
+
+    def hair_behind(self) -> Tensor:
+        """Samples of hair beside and behind the head, in the picture."""
+        volume = self.uniform(0.02, 0.16)
+        wide, tall = self.head.half_width + volume, 1.12 + volume
+        shift = float(self.pose[0, 2]) * -0.25
+        x, y = self.x - shift, self.y - 0.1
+        wave = 0.03 * read_texture(self.field(12), self.x * 0.7, self.y * 0.7)[0]
+        crown = (x / wide).square() + (y / tall).square() < 1.0 + 2.0 * wave
+        crown = crown & (y > self.uniform(-0.2, 0.1))
+        if self.masculine < 0.55 and self.chance(0.75):  # long, down the sides
+            length = self.uniform(-1.3, -0.3)
+            flare = wide + 0.12 * (0.1 - y).clamp(0.0, 1.0) + wave
+            crown = crown | ((x.abs() < flare) & (y < 0.1) & (self.y > length + 0.1 * wave))
+        return crown & ~self.surface.hit & ~(self.neck & (self.x - self.neck_middle).abs().lt(0.3))
+
+    def paint_eyes_and_mouth(self, picture: Tensor, x: Tensor, y: Tensor, shade: Tensor) -> Tensor:
+        """Sclera, iris, pupil and catch light; teeth and the dark behind them."""
+        iris = torch.from_numpy(EYE_COLOURS[self.rng.integers(len(EYE_COLOURS))]).float()
+        if self.melanin_base > 0.0:
+            iris = torch.from_numpy(EYE_COLOURS[0]).float()
+        white = torch.tensor([0.62, 0.56, 0.53])[:, None, None] * (0.35 + 0.4 * shade)
+        distance = self.iris_distance
+        eye = torch.where(distance < 1.0, iris[:, None, None] * (0.4 + 0.6 * shade), white)
+        eye = torch.where(distance < 0.42, torch.full_like(eye, 0.004), eye)
+        glint = ((x.abs() - EYE_X - 0.016).square() + (y - EYE_Y - 0.02).square()).sqrt() < 0.013
+        eye = torch.where(glint, torch.full_like(eye, 0.8), eye)
+        picture = torch.where(self.eye, eye, picture)
+        teeth = self.chance(0.7)
+        low = y < self.mouth_line(x) - (0.3 * self.open_mouth if teeth else -1.0)
+        enamel = torch.tensor([0.5, 0.46, 0.4])[:, None, None] * (0.3 + 0.5 * shade)
+        dark = torch.tensor([0.025, 0.006, 0.006])[:, None, None].expand_as(enamel)
+        return torch.where(self.mouth, torch.where(low, dark, enamel), picture)
+
+    # Light source, camera and sensor --------------------------------------------------------
+
+    def light_and_camera(self) -> tuple[Illuminant, Tensor]:
+        """Mostly one kind of light, sometimes two; a camera from the Gaussian prior."""
+        weights = torch.zeros(1, len(ILLUMINANT_NAMES))
+        kinds = [0, 1, int(self.rng.integers(2, len(ILLUMINANT_NAMES)))]
+        first, second = self.rng.choice(kinds, size=2, p=[0.2, 0.5, 0.3])
+        share = 1.0 if self.chance(0.6) else self.uniform(0.5, 1.0)
+        weights[0, first] += share
+        weights[0, second] += 1.0 - share
+        cct = float(np.exp(self.uniform(np.log(4000.0), np.log(12000.0))))
+        camera = np.clip(self.rng.normal(size=(1, 2)), -2.5, 2.5).astype(np.float32)
+        return Illuminant(weights, torch.tensor([cct])), torch.from_numpy(camera)
+
+    def brightness(self) -> float:
+        """Luminance that the bright parts of the face reach: between that of one exposure for all
+        skins and that of an exposure for each.
+        """
+        fraction = float(melanosome_fraction(torch.tensor(self.melanin_base)))
+        return self.uniform(0.4, 0.8) * float(np.exp(-6.0 * fraction))
+
+    def sensor(self, image: Tensor) -> Tensor:
+        """Blur of some lenses, shot and read noise of a random sensor."""
+        if self.chance(0.3):
+            spread = self.uniform(0.05, 0.2)
+            kernel = torch.tensor([spread, 1.0 - 2.0 * spread, spread])
+            kernel = (kernel[:, None] * kernel[None, :]).expand(3, 1, 3, 3)
+            image = F.conv2d(F.pad(image[None], (1, 1, 1, 1), mode="replicate"), kernel, groups=3)[0]
+        level = 0.0 if self.chance(0.2) else float(np.exp(self.uniform(np.log(0.001), np.log(0.02))))
+        grain = torch.from_numpy(self.rng.normal(size=(2, *image.shape)).astype(np.float32))
+        return image + level * (image.clamp(min=0.0).sqrt() * grain[0] + 0.15 * grain[1])

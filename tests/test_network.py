@@ -1,0 +1,148 @@
+"""Shapes and ranges of the network, and saving and loading it."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from biofacenet.errors import ModelError
+from biofacenet.network import PUBLISHED_IMAGE_MEAN, BioFaceNet
+
+
+@pytest.fixture(scope="module")
+def network() -> BioFaceNet:
+    torch.manual_seed(0)
+    return BioFaceNet("small").eval()
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 16, 16), (2, 3, 64, 64), (1, 3, 48, 80)])
+def test_maps_have_the_size_of_the_image_and_the_documented_ranges(
+    network: BioFaceNet, shape: tuple[int, ...]
+) -> None:
+    with torch.no_grad():
+        found = network(20 * torch.randn(shape, generator=torch.Generator().manual_seed(1)))
+    batch, _, height, width = shape
+    for pigment in (found.melanin, found.haemoglobin):
+        assert pigment.shape == (batch, 1, height, width)
+        assert pigment.abs().max() <= 1
+    assert min(found.diffuse.min(), found.specular.min()) > 0
+    assert found.illuminant.weights.min() >= 0
+    torch.testing.assert_close(found.illuminant.weights.sum(dim=1), torch.ones(batch))
+    assert ((found.illuminant.cct >= 4000) & (found.illuminant.cct <= 25000)).all()
+    assert found.camera.shape == (batch, 2)
+    assert found.camera.abs().max() <= 3
+
+
+def test_sizes() -> None:
+    counts = {
+        size: sum(p.numel() for p in BioFaceNet(size).parameters()) for size in ("small", "paper")
+    }
+    assert counts["small"] <= 4_000_000
+    assert 40_000_000 < counts["paper"] < 60_000_000
+
+
+def test_every_parameter_gets_a_gradient() -> None:
+    network = BioFaceNet("small").train()
+    network(torch.rand(2, 3, 32, 32)).render().square().mean().backward()
+    without = [
+        name for name, p in network.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0
+    ]
+    assert without == []
+
+
+def test_colour_temperature_is_no_part_of_the_softmax(network: BioFaceNet) -> None:
+    """The pitfall: as a fifteenth softmax input it would move the weights."""
+    last = network.vector[-1]
+    image = torch.rand(1, 3, 32, 32)
+    with torch.no_grad():
+        before = network(image).illuminant
+        last.bias[14] += 1.0
+        after = network(image).illuminant
+        last.bias[14] -= 1.0
+    torch.testing.assert_close(before.weights, after.weights)
+    assert (after.cct > before.cct + 100).all()
+
+
+def test_starts_at_a_plausible_face(network: BioFaceNet) -> None:
+    with torch.no_grad():
+        found = network(torch.full((1, 3, 64, 64), 0.3))
+        image = found.render()
+    assert 0.05 < image.mean() < 0.9
+    assert 5500 < found.illuminant.cct < 7500
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 60, 64), (1, 1, 64, 64), (3, 64, 64)])
+def test_other_shapes_are_refused(network: BioFaceNet, shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="divisible by 16"):
+        network(torch.zeros(shape))
+
+
+def test_saved_network_gives_the_same_maps(network: BioFaceNet, tmp_path: Path) -> None:
+    mean = (0.4, 0.3, 0.2)
+    own = BioFaceNet("small", image_mean=mean).eval()
+    own.save_pretrained(tmp_path / "model")
+    again = BioFaceNet.from_pretrained(tmp_path / "model")
+    image = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(own(image).melanin, again(image).melanin, atol=0, rtol=0)
+    torch.testing.assert_close(again.image_mean.flatten(), torch.tensor(mean))
+    torch.testing.assert_close(network.image_mean.flatten(), torch.tensor(PUBLISHED_IMAGE_MEAN))
+    assert not again.training
+
+
+def test_a_failed_save_keeps_the_earlier_network(
+    network: BioFaceNet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network.save_pretrained(tmp_path / "model")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "model").iterdir()}
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("biofacenet.network.save_file", full)
+    with pytest.raises(OSError, match="No space"):
+        network.save_pretrained(tmp_path / "model")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "model").iterdir()} == before
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def config_of(folder: Path, **changes: object) -> None:
+    path = folder / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def poison(folder: Path) -> None:
+    network = BioFaceNet("small")
+    next(network.parameters()).data[0] = float("nan")
+    network.write(folder)
+
+
+DAMAGES = {
+    "missing folder": (lambda f: f.rename(f.with_name("gone")), "no such folder"),
+    "no weights": (lambda f: (f / "model.safetensors").unlink(), "missing"),
+    "no config": (lambda f: (f / "config.json").unlink(), "missing"),
+    "config not JSON": (lambda f: (f / "config.json").write_text("{"), "not JSON"),
+    "config of something else": (lambda f: (f / "config.json").write_text("[]"), "form"),
+    "other format": (lambda f: config_of(f, format="x"), "form"),
+    "unknown size": (lambda f: config_of(f, size="huge"), "'huge'"),
+    "other size": (lambda f: config_of(f, size="paper"), "do not fit"),
+    "truncated weights": (
+        lambda f: (f / "model.safetensors").write_bytes((f / "model.safetensors").read_bytes()[:5000]),
+        "damaged",
+    ),
+    "weights are text": (lambda f: (f / "model.safetensors").write_text("hello"), "damaged"),
+    "NaN weights": (poison, "NaN"),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_damaged_networks_are_told_in_one_line(network: BioFaceNet, tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "model"
+    network.save_pretrained(folder)
+    damage, pattern = DAMAGES[name]
+    damage(folder)
+    with pytest.raises(ModelError, match=pattern) as caught:
+        BioFaceNet.from_pretrained(folder)
+    assert "\n" not in str(caught.value)
+    assert str(folder) in str(caught.value)
