@@ -48,7 +48,7 @@ def choose_device(name: str) -> torch.device:
 
 def fail(message: str) -> NoReturn:
     """End the program with one line on standard error and exit status 2."""
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    sys.stderr.write(f"error: {' '.join(message.split())}\n")
     raise SystemExit(2)
 
 
@@ -59,7 +59,7 @@ def run(main: Callable[[], None]) -> None:
     except BioFaceNetError as error:
         fail(str(error))
     except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
+        sys.stderr.write("stopped\n")
         raise SystemExit(130) from None
     except BrokenPipeError:
         raise SystemExit(141) from None
@@ -67,7 +67,9 @@ def run(main: Callable[[], None]) -> None:
         if error.filename is None and error.errno is None:
             raise
         where = f"{error.filename}: " if error.filename else ""
-        fail(f"{where}{error.strerror or error}; check the path, its permissions and the free space")
+        fail(
+            f"{where}{error.strerror or error}; check the path, its permissions and the free space"
+        )
 
 
 def parse(
@@ -84,7 +86,7 @@ def parse(
         program: name shown in the help, such as ``biofacenet.train``.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
-    default = None
+    default: Settings | None = None
     for position, argument in enumerate(given):
         if argument == "--":
             break
@@ -96,7 +98,7 @@ def parse(
             del given[position : position + (1 if inline else 2)]
             default = load_settings(settings, path)
             break
-    return tyro.cli(
+    parsed: Settings = tyro.cli(  # type: ignore[assignment]
         settings,
         prog=f"python -m {program}",
         args=given,
@@ -106,6 +108,7 @@ def parse(
         "then override it.",
         config=(tyro.conf.FlagConversionOff, tyro.conf.OmitArgPrefixes),
     )
+    return parsed
 
 
 def save_settings(settings: Any, path: str | Path) -> None:
@@ -144,7 +147,9 @@ def _convert(value: Any, hint: Any, name: str) -> Any:
     if origin is typing.Literal:
         if value in options:
             return value
-        raise ValueError(f"setting {name!r} must be one of {', '.join(map(repr, options))}, not {value!r}")
+        raise ValueError(
+            f"setting {name!r} must be one of {', '.join(map(repr, options))}, not {value!r}"
+        )
     if origin is typing.Annotated:
         return _convert(value, options[0], name)
     if origin is tuple and isinstance(value, list):

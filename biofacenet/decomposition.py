@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,6 +58,22 @@ class Decomposition:
             index = range(len(self))[index]
             index = slice(index, index + 1)
         return self.map(lambda tensor: tensor[index])
+
+    @classmethod
+    def join(cls, parts: Sequence[Decomposition]) -> Decomposition:
+        """One batch of several."""
+        lights = [part.illuminant for part in parts]
+        return cls(
+            melanin=torch.cat([part.melanin for part in parts]),
+            haemoglobin=torch.cat([part.haemoglobin for part in parts]),
+            diffuse=torch.cat([part.diffuse for part in parts]),
+            specular=torch.cat([part.specular for part in parts]),
+            illuminant=Illuminant(
+                torch.cat([light.weights for light in lights]),
+                torch.cat([light.cct for light in lights]),
+            ),
+            camera=torch.cat([part.camera for part in parts]),
+        )
 
     def arguments(self) -> tuple[Tensor, Tensor, Tensor, Tensor, Illuminant, Tensor]:
         """The six arguments of `biofacenet.render`, in order."""
@@ -149,7 +165,9 @@ class Decomposition:
             raise DataError(f"{path}: no such file; expected an NPZ file that predict wrote")
         try:
             with np.load(path, allow_pickle=False) as file:
-                stored = {name: torch.from_numpy(file[name]) for name in file.files if name != "format"}
+                stored = {
+                    name: torch.from_numpy(file[name]) for name in file.files if name != "format"
+                }
             return cls(
                 melanin=stored["melanin"],
                 haemoglobin=stored["haemoglobin"],

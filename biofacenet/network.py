@@ -12,6 +12,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -67,7 +68,7 @@ SIZES = {
 def _convolutions(channels: Sequence[int]) -> nn.Sequential:
     """3 x 3 convolutions with batch norm and ReLU, through a list of channel counts."""
     layers: list[nn.Module] = []
-    for before, after in zip(channels[:-1], channels[1:], strict=True):
+    for before, after in pairwise(channels):
         layers += [
             nn.Conv2d(before, after, 3, padding=1, bias=False),
             nn.BatchNorm2d(after),
@@ -177,7 +178,8 @@ class BioFaceNet(nn.Module):
                 ("specular", math.log(specular)),
             ):
                 head = self.decoders[name].head
-                assert isinstance(head, nn.Conv2d) and head.bias is not None
+                assert isinstance(head, nn.Conv2d)
+                assert head.bias is not None
                 head.weight.mul_(0.1)
                 head.bias.fill_(bias)
             last = self.vector[-1]
@@ -248,7 +250,9 @@ class BioFaceNet(nn.Module):
 
     @classmethod
     def _read(cls, folder: Path) -> BioFaceNet:
-        expected = f"expected a folder with {CONFIG_FILE} and {WEIGHTS_FILE}, as training writes them"
+        expected = (
+            f"expected a folder with {CONFIG_FILE} and {WEIGHTS_FILE}, as training writes them"
+        )
         if not folder.exists():
             raise ModelError(f"{folder}: no such folder; {expected}")
         for name in (CONFIG_FILE, WEIGHTS_FILE):
@@ -283,7 +287,9 @@ class BioFaceNet(nn.Module):
         """
         own = self.state_dict()
         missing, unknown = sorted(own.keys() - weights.keys()), sorted(weights.keys() - own.keys())
-        other = [name for name in own.keys() & weights.keys() if own[name].shape != weights[name].shape]
+        other = [
+            name for name in own.keys() & weights.keys() if own[name].shape != weights[name].shape
+        ]
         if missing or unknown or other:
             example = (missing + unknown + sorted(other))[0]
             raise ModelError(
@@ -292,7 +298,9 @@ class BioFaceNet(nn.Module):
             )
         for name, tensor in weights.items():
             if not torch.isfinite(tensor).all():
-                raise ModelError(f"{where}: {name} holds NaN or infinite values; use an earlier one")
+                raise ModelError(
+                    f"{where}: {name} holds NaN or infinite values; use an earlier one"
+                )
         self.load_state_dict(weights)
 
 

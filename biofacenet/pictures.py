@@ -137,10 +137,11 @@ def _draw_map(figure: Figure, axes: Axes, decomposition: Decomposition, name: st
     unit = {"melanin": " (melanosomes, %)", "haemoglobin": " (blood, %)"}.get(name, " shading")
     _show(axes, name.capitalize() + unit)
     bar = figure.colorbar(drawn, ax=axes, fraction=0.046, pad=0.02)
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
     bar.ax.tick_params(labelsize=8, length=2, colors=TEXT)
     if name in PIGMENT_COLOURS:
-        bar.set_ticks(*_percent_ticks(name))
+        places, labels = _percent_ticks(name)
+        bar.set_ticks(places, labels=labels)
 
 
 def decomposition_figure(
@@ -170,7 +171,7 @@ def decomposition_figure(
     drawn = grid[0, 2].imshow(error, cmap="magma", vmin=0.0, vmax=0.2, interpolation="nearest")
     _show(grid[0, 2], f"Error, linear RGB (RMSE {rmse:.3f})")
     bar = figure.colorbar(drawn, ax=grid[0, 2], fraction=0.046, pad=0.02)
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
     bar.ax.tick_params(labelsize=8, length=2, colors=TEXT)
     for axes, name in zip(grid[1], MAP_NAMES, strict=True):
         _draw_map(figure, axes, decomposition, name)

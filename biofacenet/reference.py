@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from .physics import camera as camera_model
-from .physics import colour, illuminant as light, skin
+from .physics import colour, skin
+from .physics import illuminant as light
 from .physics.illuminant import Illuminant
 from .physics.spectra import BANDS
 from .physics.tables import Tables
@@ -90,7 +91,9 @@ def check_inputs(
         if tensor.dtype != melanin.dtype:
             raise ValueError(f"{name} must be {melanin.dtype} like melanin, got {tensor.dtype}")
         if tensor.device != melanin.device:
-            raise ValueError(f"{name} must be on {melanin.device} like melanin, got {tensor.device}")
+            raise ValueError(
+                f"{name} must be on {melanin.device} like melanin, got {tensor.device}"
+            )
 
 
 def trace(

@@ -64,7 +64,9 @@ def synthesize(settings: Settings) -> None:
     numbers = [f"{n:02d}" for n in range(1, 100) if f"{n:02d}" != HOLDOUT_NUMBER]
     starts = range(0, settings.count, settings.per_file)
     if len(starts) > len(numbers):
-        raise BioFaceNetError(f"{settings.count} faces need over {len(numbers)} files; raise per_file")
+        raise BioFaceNetError(
+            f"{settings.count} faces need over {len(numbers)} files; raise per_file"
+        )
     parts = {
         number: range(start, min(start + settings.per_file, settings.count))
         for number, start in zip(numbers, starts, strict=False)
@@ -90,7 +92,9 @@ def synthesize(settings: Settings) -> None:
         MofNCompleteColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, transient=True) as progress:
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as progress:
         task = progress.add_task("faces", total=total)
         for number, indices in parts.items():
             with write_pairs(settings.out, number, truth=True) as writer:
@@ -136,7 +140,7 @@ class FaceBatches(Dataset[SyntheticFaces]):
             self,
             batch_size=None,
             num_workers=min(workers, len(self)) if workers > 1 else 0,
-            collate_fn=_as_it_is,
+            collate_fn=_as_it_is,  # type: ignore[arg-type]
         )
 
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -16,7 +16,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, RandomSampler
 
 from . import losses as loss_terms
-from .cli import choose_device, console, load_settings, parse, run as run_command, save_settings
+from .cli import choose_device, console, load_settings, parse, save_settings
+from .cli import run as run_command
 from .data.pairs import FaceBatch, FacePairs, NormalsEncoding, RawBatch, decode, find_pairs
 from .decomposition import Decomposition
 from .errors import BioFaceNetError, DataError, ModelError
@@ -149,7 +150,10 @@ def train(settings: Settings) -> Path:
     save_settings(replace(settings, resume=None, out=run.folder), run.folder / "settings.json")
     while run.epoch < plan.epochs:
         begin = time.perf_counter()
-        record = {"epoch": run.epoch + 1.0, "learning_rate": run.schedule.get_last_lr()[0]}
+        record: dict[str, float] = {
+            "epoch": run.epoch + 1.0,
+            "learning_rate": float(run.schedule.get_last_lr()[0]),
+        }
         record |= {f"train_{name}": value for name, value in train_epoch(run).items()}
         record |= {f"validation_{name}": value for name, value in validate(run).items()}
         record["seconds"] = time.perf_counter() - begin
@@ -187,7 +191,7 @@ def check(settings: Settings) -> None:
 
 def resolve(settings: Settings) -> Preset:
     """The preset with what the settings change in it."""
-    changes = {
+    changes: dict[str, Any] = {
         "size": settings.size,
         "epochs": settings.epochs,
         "batch_size": settings.batch_size,
@@ -223,7 +227,8 @@ def load_data(settings: Settings) -> tuple[FacePairs, FacePairs | None]:
     if folder is None:
         folder = SYNTHETIC_FOLDER
         if not list(folder.glob("zx_7_d10_inmc_*.hdf5")):
-            from .synthesize import Settings as SynthesizeSettings, synthesize
+            from .synthesize import Settings as SynthesizeSettings
+            from .synthesize import synthesize
 
             console.print(f"no --data given: making synthetic faces in {folder}, once")
             synthesize(SynthesizeSettings(out=folder))
@@ -270,7 +275,7 @@ def loader(run: Run, data: FacePairs, *, shuffle: bool) -> DataLoader[RawBatch]:
         sampler=RandomSampler(data, generator=order) if shuffle else None,
         drop_last=shuffle,
         num_workers=workers,
-        collate_fn=FacePairs.collate,
+        collate_fn=FacePairs.collate,  # type: ignore[arg-type]
         pin_memory=run.device.type == "cuda",
     )
 
@@ -298,12 +303,15 @@ def set_up(
 ) -> Run:
     """Network, optimiser and schedule, new or from the last checkpoint of the run."""
     network = BioFaceNet(plan.size, image_mean=image_mean(training)).to(device)
-    network = network.to(memory_format=torch.channels_last)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     decayed = [p for p in network.parameters() if p.ndim > 1]
     others = [p for p in network.parameters() if p.ndim <= 1]
     optimiser: torch.optim.Optimizer
     if plan.optimiser == "adamw":
-        groups = [{"params": decayed}, {"params": others, "weight_decay": 0.0}]
+        groups: list[dict[str, Any]] = [
+            {"params": decayed},
+            {"params": others, "weight_decay": 0.0},
+        ]
         optimiser = torch.optim.AdamW(groups, lr=plan.learning_rate, weight_decay=1e-2)
     else:
         optimiser = torch.optim.SGD(network.parameters(), lr=plan.learning_rate, momentum=0.9)
@@ -373,7 +381,9 @@ def train_epoch(run: Run) -> dict[str, float]:
         TimeRemainingColumn(),
     )
     per_epoch = max(1, len(run.training) // run.plan.batch_size)
-    with Progress(*columns, console=console, transient=True) as progress:
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as progress:
         task = progress.add_task(
             f"epoch {run.epoch + 1}/{run.plan.epochs}",
             total=per_epoch * run.plan.epochs,
@@ -389,7 +399,7 @@ def train_epoch(run: Run) -> dict[str, float]:
                     f"with --resume {run.folder}"
                 )
             run.optimiser.zero_grad(set_to_none=True)
-            terms.total.backward()
+            terms.total.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(run.network.parameters(), run.plan.clip)
             run.optimiser.step()
             run.schedule.step()
@@ -442,11 +452,11 @@ def summary(record: dict[str, float], epochs: int) -> str:
     """One epoch on one line."""
     part = "validation" if "validation_total" in record else "train"
     terms = {
-        name.removeprefix(f"{part}_"): value for name, value in record.items() if name.startswith(part)
+        name.removeprefix(f"{part}_"): value
+        for name, value in record.items()
+        if name.startswith(part)
     }
-    return (
-        f"epoch {int(record['epoch']):3d}/{epochs}  {record['seconds']:5.1f} s  {part}: {short(terms)}"
-    )
+    return f"epoch {int(record['epoch']):3d}/{epochs}  {record['seconds']:5.1f} s  {part}: {short(terms)}"
 
 
 def write_losses(run: Run) -> None:

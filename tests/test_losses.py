@@ -49,9 +49,15 @@ def test_pixel_terms_do_not_depend_on_how_much_lies_outside_the_mask() -> None:
 
     wide = torch.nn.functional.pad(mask, (0, 12, 0, 12))
     for narrow_value, wide_value in (
-        (appearance_loss(rendered, image, mask), appearance_loss(padded(rendered), padded(image), wide)),
+        (
+            appearance_loss(rendered, image, mask),
+            appearance_loss(padded(rendered), padded(image), wide),
+        ),
         (specular_loss(specular, mask), specular_loss(padded(specular), wide)),
-        (shading_loss(diffuse, specular, mask), shading_loss(padded(diffuse), padded(specular), wide)),
+        (
+            shading_loss(diffuse, specular, mask),
+            shading_loss(padded(diffuse), padded(specular), wide),
+        ),
     ):
         assert float(narrow_value) == pytest.approx(float(wide_value), rel=1e-12)
 
@@ -119,7 +125,9 @@ def test_each_term_can_be_weighted_alone(term: str) -> None:
     decomposition, mask = a_decomposition(), half_mask()
     image, proxy = at_random(2, 3, 4, 4, seed=7), at_random(2, 1, 4, 4, seed=8)
     alone = {"appearance": 0.0, "camera": 0.0, "specular": 0.0, "shading": 0.0, term: 2.0}
-    terms = objective(decomposition, decomposition.render(), image, mask, proxy, LossWeights(**alone))
+    terms = objective(
+        decomposition, decomposition.render(), image, mask, proxy, LossWeights(**alone)
+    )
     assert float(terms.total) == pytest.approx(2.0 * terms.values()[term], rel=1e-12)
     assert terms.values()[term] > 0
 
@@ -128,8 +136,13 @@ def test_appearance_compares_linear_not_display_values() -> None:
     """The pitfall: in sRGB-encoded space equal linear errors weigh more in the dark."""
     mask = torch.ones(1, 1, 1, 1, dtype=torch.float64)
     values = [
-        float(appearance_loss(torch.full((1, 3, 1, 1), level + 0.01, dtype=torch.float64),
-                              torch.full((1, 3, 1, 1), level, dtype=torch.float64), mask))
+        float(
+            appearance_loss(
+                torch.full((1, 3, 1, 1), level + 0.01, dtype=torch.float64),
+                torch.full((1, 3, 1, 1), level, dtype=torch.float64),
+                mask,
+            )
+        )
         for level in (0.02, 0.7)
     ]
     assert values[0] == pytest.approx(values[1], rel=1e-9)

@@ -46,7 +46,9 @@ def test_every_parameter_gets_a_gradient() -> None:
     network = BioFaceNet("small").train()
     network(torch.rand(2, 3, 32, 32)).render().square().mean().backward()
     without = [
-        name for name, p in network.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0
+        name
+        for name, p in network.named_parameters()
+        if p.grad is None or not p.grad.abs().sum() > 0
     ]
     assert without == []
 
@@ -128,7 +130,9 @@ DAMAGES = {
     "unknown size": (lambda f: config_of(f, size="huge"), "'huge'"),
     "other size": (lambda f: config_of(f, size="paper"), "do not fit"),
     "truncated weights": (
-        lambda f: (f / "model.safetensors").write_bytes((f / "model.safetensors").read_bytes()[:5000]),
+        lambda f: (f / "model.safetensors").write_bytes(
+            (f / "model.safetensors").read_bytes()[:5000]
+        ),
         "damaged",
     ),
     "weights are text": (lambda f: (f / "model.safetensors").write_text("hello"), "damaged"),
@@ -137,7 +141,9 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize("name", DAMAGES)
-def test_damaged_networks_are_told_in_one_line(network: BioFaceNet, tmp_path: Path, name: str) -> None:
+def test_damaged_networks_are_told_in_one_line(
+    network: BioFaceNet, tmp_path: Path, name: str
+) -> None:
     folder = tmp_path / "model"
     network.save_pretrained(folder)
     damage, pattern = DAMAGES[name]

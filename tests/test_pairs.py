@@ -96,7 +96,10 @@ def test_any_float_and_uint8(tmp_path: Path, dtype: type, tolerance: float) -> N
 
 
 def test_many_files_are_one_set_in_order(tmp_path: Path) -> None:
-    parts = {number: write_by_hand(tmp_path, number, count) for number, count in (("05", 3), ("20", 5), ("01", 4))}
+    parts = {
+        number: write_by_hand(tmp_path, number, count)
+        for number, count in (("05", 3), ("20", 5), ("01", 4))
+    }
     data = FacePairs(find_pairs(tmp_path))
     joined = np.concatenate([parts[number][0] for number in ("01", "05", "20")])
     assert len(data) == 12
@@ -189,10 +192,14 @@ def test_written_pairs_read_back(tmp_path: Path) -> None:
     lighting = torch.randn(count, 3, 9)
     maps = [torch.rand(count, 1, SIZE, SIZE) for _ in range(4)]
     weights = torch.softmax(torch.randn(count, 14), dim=1)
-    truth = Decomposition(*maps, Illuminant(weights, torch.full((count,), 6500.0)), torch.randn(count, 2))
+    truth = Decomposition(
+        *maps, Illuminant(weights, torch.full((count,), 6500.0)), torch.randn(count, 2)
+    )
     with write_pairs(tmp_path, "07", truth=True) as writer:
         for part in (slice(0, 2), slice(2, 5)):
-            writer.append(image[part], normals[part], mask[part], image[part], lighting[part], truth[part])
+            writer.append(
+                image[part], normals[part], mask[part], image[part], lighting[part], truth[part]
+            )
         assert not list(tmp_path.glob("*d10*"))  # nothing to be seen before it is whole
     (file,) = find_pairs(tmp_path)
     raw = FacePairs([file]).read(range(count))
@@ -200,7 +207,9 @@ def test_written_pairs_read_back(tmp_path: Path) -> None:
     torch.testing.assert_close(raw.lighting, lighting)
     torch.testing.assert_close(decode(raw).normals, normals * mask, atol=1e-6, rtol=0)
     order = [4, 1, 1]
-    for read, written in zip(read_truth(file, order).arrays().values(), truth.arrays().values(), strict=True):
+    for read, written in zip(
+        read_truth(file, order).arrays().values(), truth.arrays().values(), strict=True
+    ):
         np.testing.assert_array_equal(read, written[order])
 
 
@@ -244,7 +253,10 @@ def set_value(path: Path, value: float) -> None:
 
 
 DAMAGES = {
-    "no folder": (lambda folder: [p.unlink() for p in folder.iterdir()] and folder.rmdir(), "no such folder"),
+    "no folder": (
+        lambda folder: [p.unlink() for p in folder.iterdir()] and folder.rmdir(),
+        "no such folder",
+    ),
     "empty folder": (lambda folder: [p.unlink() for p in folder.iterdir()], "no image files"),
     "half a pair": (lambda folder: lighting_of(folder).unlink(), "missing"),
     "truncated": (lambda folder: truncate(images_of(folder), 0.5), "truncated"),
@@ -256,9 +268,18 @@ DAMAGES = {
         lambda folder: replace_dataset(images_of(folder), np.zeros((7, 9, 16, 16))),
         r"\(7, 9, 16, 16\)",
     ),
-    "wrong lighting": (lambda folder: replace_dataset(lighting_of(folder), np.zeros((7, 27))), r"\(7, 27\)"),
-    "other count": (lambda folder: replace_dataset(lighting_of(folder), np.zeros((6, 3, 9))), "7.*6"),
-    "no samples": (lambda folder: replace_dataset(images_of(folder), np.zeros((0, 10, 16, 16))), "N > 0"),
+    "wrong lighting": (
+        lambda folder: replace_dataset(lighting_of(folder), np.zeros((7, 27))),
+        r"\(7, 27\)",
+    ),
+    "other count": (
+        lambda folder: replace_dataset(lighting_of(folder), np.zeros((6, 3, 9))),
+        "7.*6",
+    ),
+    "no samples": (
+        lambda folder: replace_dataset(images_of(folder), np.zeros((0, 10, 16, 16))),
+        "N > 0",
+    ),
     "text values": (
         lambda folder: replace_dataset(images_of(folder), np.zeros((7, 10, 16, 16), "S3")),
         "floating point",

@@ -448,7 +448,9 @@ def read_truth(file: PairFile, indices: Sequence[int]) -> Decomposition:
     unique, inverse = np.unique(rows, return_inverse=True)
     with _open(file.truth) as opened:
         try:
-            stored = {name: torch.from_numpy(_select(opened[name], unique)[inverse]) for name in opened}
+            stored = {
+                name: torch.from_numpy(_select(opened[name], unique)[inverse]) for name in opened
+            }
             return Decomposition(
                 stored["melanin"],
                 stored["haemoglobin"],

@@ -61,7 +61,13 @@ HAIR_COLOURS = np.array(
 """Linear RGB: black, dark brown, brown, light brown, blond, red, grey."""
 
 EYE_COLOURS = np.array(
-    [[0.03, 0.014, 0.007], [0.09, 0.045, 0.02], [0.1, 0.11, 0.05], [0.1, 0.16, 0.25], [0.15, 0.17, 0.18]]
+    [
+        [0.03, 0.014, 0.007],
+        [0.09, 0.045, 0.02],
+        [0.1, 0.11, 0.05],
+        [0.1, 0.16, 0.25],
+        [0.15, 0.17, 0.18],
+    ]
 )
 """Linear RGB of the iris: dark brown, brown, green, blue, grey."""
 
@@ -101,19 +107,14 @@ def generate(
     """
     with single_thread():
         faces = [_Face(seed, index, size).make(noise) for index in indices]
-        image, normals, mask, coordinates, lighting = (
-            torch.stack([face[part] for face in faces]) for part in range(5)
-        )
-        truths = [face[5] for face in faces]
-    joined = [torch.cat(parts) for parts in zip(*(_tensors(t) for t in truths), strict=True)]
-    truth = Decomposition(*joined[:4], Illuminant(joined[4], joined[5]), joined[6])
-    return SyntheticFaces(image, normals, mask, coordinates, lighting, truth)
-
-
-def _tensors(truth: Decomposition) -> tuple[Tensor, ...]:
-    light = truth.illuminant
-    maps = (truth.melanin, truth.haemoglobin, truth.diffuse, truth.specular)
-    return (*maps, light.weights, light.cct, truth.camera)
+    return SyntheticFaces(
+        image=torch.cat([face.image for face in faces]),
+        normals=torch.cat([face.normals for face in faces]),
+        mask=torch.cat([face.mask for face in faces]),
+        coordinates=torch.cat([face.coordinates for face in faces]),
+        lighting=torch.cat([face.lighting for face in faces]),
+        truth=Decomposition.join([face.truth for face in faces]),
+    )
 
 
 @contextmanager
@@ -168,9 +169,8 @@ class _Face:
 
     # The face -------------------------------------------------------------------------------
 
-    def make(
-        self, noise: bool
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Decomposition]:
+    def make(self, noise: bool) -> SyntheticFaces:
+        """The face, as a batch of one."""
         self.draw_identity()
         relief = make_relief(self.head)
         self.place(relief)
@@ -181,11 +181,15 @@ class _Face:
         illuminant, camera = self.light_and_camera()
 
         skin = self.skin.float().unsqueeze(0)
-        maps = [
-            self.average_over(skin, value) for value in (melanin, haemoglobin, diffuse, specular)
-        ]
         covered = shrink(skin)
-        truth = Decomposition(*(m.unsqueeze(0) for m in maps), illuminant, camera)
+        truth = Decomposition(
+            melanin=self.average_over(skin, melanin).unsqueeze(0),
+            haemoglobin=self.average_over(skin, haemoglobin).unsqueeze(0),
+            diffuse=self.average_over(skin, diffuse).unsqueeze(0),
+            specular=self.average_over(skin, specular).unsqueeze(0),
+            illuminant=illuminant,
+            camera=camera,
+        )
         other = shrink(self.other_colours(shade) * (1.0 - skin))
         behind = shrink(self.background() * (1.0 - skin) * ~self.painted)
 
@@ -204,7 +208,14 @@ class _Face:
         place = ((self.average_over(skin, self.surface.point) + 1.3) / 2.6).clamp(0.0, 1.0)
         tint = 1.0 + torch.tensor([self.gaussian(0.05) for _ in range(3)])
         tinted = exposure * lighting * (tint / tint.mean()).unsqueeze(1)
-        return coded, normals, mask, place * mask, tinted, truth
+        return SyntheticFaces(
+            image=coded.unsqueeze(0),
+            normals=normals.unsqueeze(0),
+            mask=mask.unsqueeze(0),
+            coordinates=(place * mask).unsqueeze(0),
+            lighting=tinted.unsqueeze(0),
+            truth=truth,
+        )
 
     def average_over(self, where: Tensor, value: Tensor) -> Tensor:
         """Shrink a map, averaging over the part of each pixel that lies in ``where`` (1, S, S).
@@ -302,9 +313,7 @@ class _Face:
         on_front = z > 0.0
         opening = hit & on_front & (self.eye | self.mouth) & ~self.hair
         self.eye, self.mouth = opening & self.eye, opening & self.mouth
-        self.nostril = torch.exp(
-            -((ax - 0.06) / 0.028).square() - ((y + 0.372) / 0.018).square()
-        )
+        self.nostril = torch.exp(-((ax - 0.06) / 0.028).square() - ((y + 0.372) / 0.018).square())
         self.neck = ~hit & self.neck_behind()
         self.face_skin = hit & ~self.hair & ~self.eye & ~self.mouth & (y > -1.05)
         throat = hit & ~self.hair & (y <= -1.05)
@@ -342,8 +351,10 @@ class _Face:
         upper = (self.open_mouth + self.lip_upper * bow) * arch**0.75
         lower = (self.open_mouth + self.lip_lower) * arch**0.6
         softness = 0.012
-        return torch.sigmoid((upper - dy) / softness) * torch.sigmoid((dy + lower) / softness) * (
-            arch > 0.0
+        return (
+            torch.sigmoid((upper - dy) / softness)
+            * torch.sigmoid((dy + lower) / softness)
+            * (arch > 0.0)
         )
 
     def brows(self, x: Tensor, y: Tensor) -> Tensor:
@@ -389,12 +400,12 @@ class _Face:
 
         base = self.melanin_base
         melanin = base + 0.05 * low_m + 0.025 * high_m
-        melanin = melanin - 0.05 * torch.exp(-((ax - 0.4) / 0.2) ** 2 - ((y + 0.12) / 0.2) ** 2)
+        melanin = melanin - 0.05 * torch.exp(-(((ax - 0.4) / 0.2) ** 2) - ((y + 0.12) / 0.2) ** 2)
         melanin = melanin + self.uniform(0.0, 0.1) * torch.exp(
-            -((ax - EYE_X) / 0.14) ** 2 - ((y - EYE_Y + 0.02) / 0.09) ** 2
+            -(((ax - EYE_X) / 0.14) ** 2) - ((y - EYE_Y + 0.02) / 0.09) ** 2
         )
         if base < 0.0 and self.chance(0.25):  # freckles, most on nose and cheeks
-            where = torch.exp(-((y + 0.08) / 0.25) ** 2) * front
+            where = torch.exp(-(((y + 0.08) / 0.25) ** 2)) * front
             melanin = melanin + 0.4 * read_texture(self.spots(0.06), x, y)[0] * where
         if self.chance(0.3):  # moles
             melanin = melanin + 0.7 * read_texture(self.spots(0.0006), x, y)[0] * front
@@ -407,7 +418,7 @@ class _Face:
         )
         if self.chance(0.25):  # blemishes
             haemoglobin = haemoglobin + 0.3 * read_texture(self.spots(0.004), x, y)[0] * front
-        under_eyes = torch.exp(-((ax - EYE_X) / 0.11) ** 2 - ((y - EYE_Y + 0.11) / 0.04) ** 2)
+        under_eyes = torch.exp(-(((ax - EYE_X) / 0.11) ** 2) - ((y - EYE_Y + 0.11) / 0.04) ** 2)
         haemoglobin = haemoglobin + self.uniform(0.0, 0.12) * under_eyes * front
         haemoglobin = haemoglobin + 0.12 * self.surface.ear
 
@@ -428,7 +439,7 @@ class _Face:
 
     def flush(self, ax: Tensor, y: Tensor) -> Tensor:
         """Places that blush: cheeks, tip of the nose, chin."""
-        cheeks = torch.exp(-((ax - 0.4) / 0.17) ** 2 - ((y + 0.2) / 0.16) ** 2)
+        cheeks = torch.exp(-(((ax - 0.4) / 0.17) ** 2) - ((y + 0.2) / 0.16) ** 2)
         nose = torch.exp(-((ax / 0.12) ** 2) - ((y + 0.27) / 0.11) ** 2)
         chin = 0.5 * torch.exp(-((ax / 0.15) ** 2) - ((y + 0.85) / 0.1) ** 2)
         return cheeks + nose + chin
@@ -474,7 +485,7 @@ class _Face:
         oily = (
             torch.exp(-((x / 0.3) ** 2) - ((y - 0.5) / 0.16) ** 2)
             + 1.2 * torch.exp(-((x / 0.07) ** 2) - ((y + 0.12) / 0.22) ** 2)
-            + 0.9 * torch.exp(-((x.abs() - 0.4) / 0.14) ** 2 - ((y + 0.02) / 0.1) ** 2)
+            + 0.9 * torch.exp(-(((x.abs() - 0.4) / 0.14) ** 2) - ((y + 0.02) / 0.1) ** 2)
             + 0.5 * torch.exp(-((x / 0.1) ** 2) - ((y + 0.85) / 0.07) ** 2)
             + 0.9 * torch.exp(-((x / 0.12) ** 2) - ((y - MOUTH_Y + 0.05) / 0.03) ** 2)
         )
@@ -488,7 +499,9 @@ class _Face:
             lobes = cosine**sharp + 0.25 * cosine ** (0.25 * sharp)
             specular = specular + sheen * strength * lobes * (0.25 + oily)
         grazing = (1.0 - normal[2].clamp(0.0, 1.0)) ** 5
-        specular = (specular + 0.1 * sheen * grazing * shade) * self.surface.hit * open_sky.clamp(0.2, 1)
+        specular = (
+            (specular + 0.1 * sheen * grazing * shade) * self.surface.hit * open_sky.clamp(0.2, 1)
+        )
         return diffuse, specular.clamp(min=LEAST_SPECULAR), shade
 
     def normals_everywhere(self) -> Tensor:
@@ -496,7 +509,9 @@ class _Face:
         x = ((self.x - self.neck_middle) / self.neck_width).clamp(-0.97, 0.97)
         cylinder = torch.stack((x, torch.full_like(x, -0.1), (1.0 - x.square()).sqrt()))
         ball_x, ball_y = (self.x / 1.15).clamp(-0.95, 0.95), ((self.y - 0.1) / 1.5).clamp(-0.9, 0.9)
-        ball = torch.stack((ball_x, ball_y, (1.0 - ball_x**2 - 0.5 * ball_y**2).clamp(min=0.05).sqrt()))
+        ball = torch.stack(
+            (ball_x, ball_y, (1.0 - ball_x**2 - 0.5 * ball_y**2).clamp(min=0.05).sqrt())
+        )
         elsewhere = torch.where(self.neck, unit(cylinder), unit(ball))
         return torch.where(self.surface.hit, self.surface.normal, elsewhere)
 
@@ -531,7 +546,9 @@ class _Face:
             ends = 0.3 * ends + 0.7 * ends.mean(dim=1, keepdim=True)
         angle = self.uniform(0.0, 6.28)
         ramp = 0.5 + 0.4 * (np.cos(angle) * self.x + np.sin(angle) * self.y)
-        blobs = read_texture(self.field(int(self.rng.integers(3, 14))), 0.8 * self.x, 0.8 * self.y)[0]
+        blobs = read_texture(self.field(int(self.rng.integers(3, 14))), 0.8 * self.x, 0.8 * self.y)[
+            0
+        ]
         blend = (ramp + self.uniform(0.0, 0.35) * blobs).clamp(0.0, 1.0)
         return ends[0][:, None, None] * blend + ends[1][:, None, None] * (1.0 - blend)
 
@@ -595,7 +612,11 @@ class _Face:
             spread = self.uniform(0.05, 0.2)
             kernel = torch.tensor([spread, 1.0 - 2.0 * spread, spread])
             kernel = (kernel[:, None] * kernel[None, :]).expand(3, 1, 3, 3)
-            image = F.conv2d(F.pad(image[None], (1, 1, 1, 1), mode="replicate"), kernel, groups=3)[0]
-        level = 0.0 if self.chance(0.2) else float(np.exp(self.uniform(np.log(0.001), np.log(0.02))))
+            image = F.conv2d(F.pad(image[None], (1, 1, 1, 1), mode="replicate"), kernel, groups=3)[
+                0
+            ]
+        level = (
+            0.0 if self.chance(0.2) else float(np.exp(self.uniform(np.log(0.001), np.log(0.02))))
+        )
         grain = torch.from_numpy(self.rng.normal(size=(2, *image.shape)).astype(np.float32))
         return image + level * (image.clamp(min=0.0).sqrt() * grain[0] + 0.15 * grain[1])

@@ -78,7 +78,7 @@ def read_raw_to_xyz(table: Tensor, camera: Tensor) -> Tensor:
 
 
 def linear_to_srgb(linear: Tensor) -> Tensor:
-    """sRGB transfer curve; values are clamped to 0..1 first. For display and file output."""
+    """The sRGB transfer curve; values are clamped to 0..1 first. For display and file output."""
     linear = linear.clamp(0.0, 1.0)
     curve = 1.055 * linear.clamp(min=0.0031308) ** (1.0 / 2.4) - 0.055
     return torch.where(linear <= 0.0031308, 12.92 * linear, curve)

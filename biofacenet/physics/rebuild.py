@@ -1,8 +1,8 @@
 """Rebuild the figure files that ship with the package from their sources.
 
-    python -m biofacenet.physics.rebuild cie
-    python -m biofacenet.physics.rebuild camera camspec_database.txt
-    python -m biofacenet.physics.rebuild chromophores SKINMODEL_FOLDER
+python -m biofacenet.physics.rebuild cie
+python -m biofacenet.physics.rebuild camera camspec_database.txt
+python -m biofacenet.physics.rebuild chromophores SKINMODEL_FOLDER
 """
 
 from __future__ import annotations
@@ -37,13 +37,18 @@ class Cie:
     def __call__(self) -> None:
         try:
             import colour
-            from colour.colorimetry import SDS_BASIS_FUNCTIONS_CIE_ILLUMINANT_D_SERIES as basis
+            from colour import colorimetry
         except ImportError as error:
             raise DataError(
                 f"colour-science is not installed ({error}); pip install 'biofacenet[rebuild]'"
             ) from error
         source = f"Source: CIE 15:2018, by way of colour-science {colour.__version__}."
-        lights = {name: colour.SDS_ILLUMINANTS[name.replace("F", "FL")] for name in ILLUMINANT_NAMES if name != "D"}
+        basis = colorimetry.SDS_BASIS_FUNCTIONS_CIE_ILLUMINANT_D_SERIES
+        lights = {
+            name: colour.SDS_ILLUMINANTS[name.replace("F", "FL")]
+            for name in ILLUMINANT_NAMES
+            if name != "D"
+        }
         observer = colour.MSDS_CMFS["CIE 1931 2 Degree Standard Observer"]
         write(
             self.out / "illuminants.csv",
@@ -139,7 +144,9 @@ def read_camera_database(path: Path) -> Tensor:  # [cameras, 3, 33]
         cells = loadmat(path).get("rgbCMF")
         if cells is None or cells.size != 3:
             raise DataError(f"{path}: expected a cell array rgbCMF of three 33 x N matrices")
-        return torch.from_numpy(np.stack([np.asarray(cell, float).T for cell in cells.flat], axis=1))
+        return torch.from_numpy(
+            np.stack([np.asarray(cell, float).T for cell in cells.flat], axis=1)
+        )
     lines = [line for line in path.read_text("utf-8", "replace").splitlines() if line.strip()]
     try:
         rows = [
@@ -167,8 +174,9 @@ def write(path: Path, heading: list[str], columns: dict[str, list[float]]) -> No
 
 
 def main() -> None:
-    command = tyro.cli(
-        tyro.conf.OmitSubcommandPrefixes[Cie | Camera | Chromophores],  # type: ignore[arg-type]
+    """Run the chosen part of the tool."""
+    command: Cie | Camera | Chromophores = tyro.cli(
+        Cie | Camera | Chromophores,  # type: ignore[arg-type]
         prog="python -m biofacenet.physics.rebuild",
         description=__doc__,
     )

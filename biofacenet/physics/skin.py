@@ -65,7 +65,9 @@ class SkinParameters:
     def __post_init__(self) -> None:
         for name in ("blood_oxygenation", "eumelanin_share", "epidermis_blood_share"):
             if not 0.0 <= getattr(self, name) <= 1.0:
-                raise ValueError(f"SkinParameters.{name} must lie in 0..1, got {getattr(self, name)}")
+                raise ValueError(
+                    f"SkinParameters.{name} must lie in 0..1, got {getattr(self, name)}"
+                )
         for name in ("max_melanosome_fraction", "max_blood_fraction"):
             if not 0.0 < getattr(self, name) < 1.0:
                 raise ValueError(

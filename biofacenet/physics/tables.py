@@ -131,7 +131,9 @@ def read_mat(path: str | Path) -> dict[str, np.ndarray]:
         if h5py.is_hdf5(path):
             with h5py.File(path) as file:  # version 7.3 stores arrays transposed
                 return {
-                    name: item[()].T for name, item in file.items() if isinstance(item, h5py.Dataset)
+                    name: item[()].T
+                    for name, item in file.items()
+                    if isinstance(item, h5py.Dataset)
                 }
         return {
             name: value
@@ -139,7 +141,9 @@ def read_mat(path: str | Path) -> dict[str, np.ndarray]:
             if isinstance(value, np.ndarray) and value.dtype.kind in "fiub"
         }
     except Exception as error:  # the readers raise many kinds on damaged bytes
-        raise DataError(f"{path}: cannot be read as a MATLAB file ({error}); copy it again") from error
+        raise DataError(
+            f"{path}: cannot be read as a MATLAB file ({error}); copy it again"
+        ) from error
 
 
 def _array(path: str | Path, shape: tuple[int, ...], name: str | None = None) -> Tensor:
