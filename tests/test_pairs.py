@@ -113,7 +113,7 @@ def test_files_are_chosen_by_number_with_or_without_zero(tmp_path: Path) -> None
     for number in ("01", "05", "20"):
         write_by_hand(tmp_path, number, 2)
     assert [file.number for file in find_pairs(tmp_path, ("20", "5"))] == ["20", "05"]
-    with pytest.raises(DataError, match="no file numbered '7'.*01, 05, 20"):
+    with pytest.raises(DataError, match=r"no file numbered '7'.*01, 05, 20"):
         find_pairs(tmp_path, ("7",))
 
 

@@ -422,9 +422,9 @@ class _Face:
         haemoglobin = haemoglobin + self.uniform(0.0, 0.12) * under_eyes * front
         haemoglobin = haemoglobin + 0.12 * self.surface.ear
 
-        redness = self.uniform(0.28, 0.6)
+        redness = self.uniform(0.32, 0.7)
         haemoglobin = haemoglobin + redness * lips
-        melanin = melanin + lips * self.uniform(-0.06, 0.1)
+        melanin = melanin + lips * self.uniform(-0.05, 0.12)
         hairs = float(np.clip(0.75 - 1.6 * self.hair_colour.mean(), 0.15, 0.8))
         hairs = max(hairs, base + 0.08)
         melanin = melanin + brows * self.uniform(0.55, 0.95) * (hairs - melanin)

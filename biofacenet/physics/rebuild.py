@@ -176,7 +176,7 @@ def write(path: Path, heading: list[str], columns: dict[str, list[float]]) -> No
 def main() -> None:
     """Run the chosen part of the tool."""
     command: Cie | Camera | Chromophores = tyro.cli(
-        Cie | Camera | Chromophores,  # type: ignore[arg-type]
+        Cie | Camera | Chromophores,
         prog="python -m biofacenet.physics.rebuild",
         description=__doc__,
     )

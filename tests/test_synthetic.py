@@ -1,0 +1,168 @@
+"""Synthetic faces: the same whatever the batch, consistent with their own truth, plausible."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from biofacenet.data.pairs import FacePairs, decode, find_pairs, read_truth
+from biofacenet.data.synthetic import SyntheticFaces, generate
+from biofacenet.errors import BioFaceNetError
+from biofacenet.physics.colour import linear_to_srgb
+from biofacenet.physics.lighting import sh_shading
+from biofacenet.synthesize import Settings, synthesize
+
+COUNT = 48
+
+
+@pytest.fixture(scope="module")
+def faces() -> SyntheticFaces:
+    return generate(range(COUNT), seed=3, noise=False)
+
+
+def correlation(a: torch.Tensor, b: torch.Tensor) -> float:
+    return float(torch.corrcoef(torch.stack((a, b)))[0, 1])
+
+
+def parts(faces: SyntheticFaces) -> list[torch.Tensor]:
+    own = [faces.image, faces.normals, faces.mask, faces.coordinates, faces.lighting]
+    return own + [torch.from_numpy(values) for values in faces.truth.arrays().values()]
+
+
+def test_a_face_depends_on_seed_and_index_alone() -> None:
+    together = generate([4, 9, 2], seed=1)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(threads + 1)
+    try:
+        alone = generate([9], seed=1)
+    finally:
+        torch.set_num_threads(threads)
+    for batch, single in zip(parts(together), parts(alone), strict=True):
+        assert torch.equal(batch[1:2], single)
+    assert not torch.equal(generate([9], seed=2).image, alone.image)
+    assert not torch.equal(together.image[0], together.image[1])
+
+
+@pytest.mark.parametrize("size", [32, 96])
+def test_any_size(size: int) -> None:
+    faces = generate([0, 1], size=size)
+    assert faces.image.shape == faces.normals.shape == (2, 3, size, size)
+    assert faces.mask.shape == faces.truth.melanin.shape == (2, 1, size, size)
+
+
+def test_ranges(faces: SyntheticFaces) -> None:
+    levels = 255 * faces.image
+    torch.testing.assert_close(levels, levels.round(), atol=1e-3, rtol=0)
+    assert ((faces.image >= 0) & (faces.image <= 1)).all()
+    assert ((faces.mask == 0) | (faces.mask == 1)).all()
+    share = faces.mask.mean(dim=(1, 2, 3))
+    assert 0.15 < share.min()
+    assert share.max() < 0.75
+    inside = faces.mask[:, 0] > 0
+    lengths = faces.normals.norm(dim=1)
+    torch.testing.assert_close(lengths[inside], torch.ones(int(inside.sum())), atol=1e-4, rtol=0)
+    assert (lengths[~inside] == 0).all()
+    assert (faces.coordinates.amin() >= 0) & (faces.coordinates.amax() <= 1)
+    truth = faces.truth
+    assert max(truth.melanin.abs().max(), truth.haemoglobin.abs().max()) <= 1
+    assert min(truth.diffuse.min(), truth.specular.min()) > 0
+    torch.testing.assert_close(truth.illuminant.weights.sum(dim=1), torch.ones(COUNT))
+    assert ((truth.illuminant.cct >= 4000) & (truth.illuminant.cct <= 25000)).all()
+    assert all(torch.isfinite(values).all() for values in parts(faces))
+
+
+def test_the_image_is_the_rendered_truth(faces: SyntheticFaces) -> None:
+    """Exactly, but for 8-bit coding, in the whole mask of a picture without noise."""
+    error = (faces.image - linear_to_srgb(faces.truth.render())).abs() * faces.mask
+    assert error.max() < 0.5 / 255 + 1e-4
+    noisy = generate(range(COUNT), seed=3)
+    error = (noisy.image - linear_to_srgb(noisy.truth.render())).abs()
+    median = error[noisy.mask.expand_as(error) > 0].median()
+    assert 0.25 / 255 < median < 0.03
+
+
+def test_few_pixels_are_overexposed_and_faces_are_not_dark(faces: SyntheticFaces) -> None:
+    inside = faces.mask.expand_as(faces.image) > 0
+    assert (faces.image[inside] == 1).float().mean() < 0.03
+    means = (faces.image * faces.mask).sum(dim=(1, 2, 3)) / (3 * faces.mask.sum(dim=(1, 2, 3)))
+    assert means.min() > 0.08
+
+
+def test_shading_of_normals_and_lighting_is_a_good_but_rough_proxy(faces: SyntheticFaces) -> None:
+    proxy = sh_shading(faces.normals, faces.lighting)
+    inside = faces.mask > 0
+    found = torch.tensor(
+        [
+            correlation(proxy[i][inside[i]], faces.truth.diffuse[i][inside[i]])
+            for i in range(COUNT)
+        ]
+    )
+    assert found.mean() > 0.9
+    assert found.max() < 1.0  # folds and the chin throw shadows that normals cannot know
+
+
+def test_lips_are_redder_than_cheeks(faces: SyntheticFaces) -> None:
+    """By the pose-free coordinates: lips at y = -0.56, cheeks beside the nose."""
+    x, y = 2.6 * faces.coordinates[:, 0] - 1.3, 2.6 * faces.coordinates[:, 1] - 1.3
+    inside = faces.mask[:, 0] > 0
+    lips = inside & (x.abs() < 0.12) & ((y + 0.6).abs() < 0.03)
+    cheeks = inside & ((x.abs() - 0.42).abs() < 0.1) & ((y + 0.15).abs() < 0.1)
+    haemoglobin = faces.truth.haemoglobin[:, 0]
+    redder = [
+        bool(haemoglobin[i][lips[i]].mean() > haemoglobin[i][cheeks[i]].mean())
+        for i in range(COUNT)
+        if lips[i].any() and cheeks[i].any()
+    ]
+    assert len(redder) > COUNT / 2
+    assert sum(redder) > 0.9 * len(redder)
+
+
+def test_skin_covers_the_human_range(faces: SyntheticFaces) -> None:
+    melanin = faces.truth.melanin
+    medians = torch.stack([melanin[i][faces.mask[i] > 0].median() for i in range(COUNT)])
+    assert medians.min() < -0.5
+    assert medians.max() > 0.5
+    fractions = faces.truth.melanosomes()
+    assert fractions.min() < 0.01
+    assert fractions.max() > 0.25
+
+
+def test_highlights_are_sparse(faces: SyntheticFaces) -> None:
+    specular = faces.truth.specular[faces.mask > 0]
+    assert specular.median() < 0.25 * specular.quantile(0.99)
+
+
+def test_synthesize_writes_pairs_with_truth_and_a_sheet(tmp_path: Path) -> None:
+    settings = Settings(out=tmp_path / "set", count=5, holdout=2, per_file=3, size=32, workers=0)
+    synthesize(settings)
+    files = find_pairs(tmp_path / "set")
+    assert [(file.number, file.count) for file in files] == [("01", 3), ("02", 2), ("20", 2)]
+    assert (tmp_path / "set" / "sheet.png").stat().st_size > 1000
+    made = generate(range(7), 0, size=32)
+    batch = decode(FacePairs(files).read(range(7)))
+    torch.testing.assert_close(batch.mask, made.mask)
+    torch.testing.assert_close(batch.normals, made.normals, atol=1e-5, rtol=0)
+    torch.testing.assert_close(read_truth(files[1], [1]).melanin, made.truth.melanin[4:5])
+
+
+def test_synthesize_gives_the_same_files_with_more_workers(tmp_path: Path) -> None:
+    for name, workers in (("one", 0), ("two", 2)):
+        synthesize(Settings(out=tmp_path / name, count=40, holdout=0, size=32, workers=workers))
+    one, two = (FacePairs(find_pairs(tmp_path / name)).read(range(40)) for name in ("one", "two"))
+    assert torch.equal(one.channels, two.channels)
+
+
+@pytest.mark.parametrize(
+    "change", [{"count": 0}, {"size": 50}, {"holdout": -1}, {"per_file": 0}, {"workers": -1}]
+)
+def test_settings_out_of_range_are_told(tmp_path: Path, change: dict[str, int]) -> None:
+    with pytest.raises(BioFaceNetError, match=next(iter(change))):
+        synthesize(Settings(out=tmp_path / "set", **change))
+    assert not (tmp_path / "set").exists()
+
+
+def test_other_files_are_not_mixed_in(tmp_path: Path) -> None:
+    (tmp_path / "zx_7_d10_inmc_celebA_05.hdf5").write_text("somebody's")
+    with pytest.raises(BioFaceNetError, match="zx_7_d10_inmc_celebA_05"):
+        synthesize(Settings(out=tmp_path, count=1, holdout=0))
+    assert [path.name for path in tmp_path.iterdir()] == ["zx_7_d10_inmc_celebA_05.hdf5"]
