@@ -28,7 +28,7 @@ MIN_SIDE = 16
 """Smallest width and height, in pixels, in which a face could be seen."""
 
 # Named, so that no format that runs other programs (EPS) or accepts any bytes (TGA) is ever tried.
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF", "PPM")
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF", "PPM")
 EXPECTED = "expected a photo as JPEG, PNG, WebP, TIFF, BMP, GIF or AVIF"
 
 # Raw files are TIFF inside: without this list their thumbnail would pass for the photo.
@@ -191,6 +191,7 @@ def _decode(path: Path, stream: BinaryIO, max_pixels: int) -> tuple[np.ndarray, 
                 premultiplied=PREMULTIPLIED in tags.get(EXTRA_SAMPLES, ()),
             )
 
+    Image.init()  # open() knows only the commonest formats before
     image = Image.open(stream, formats=FORMATS)
     _check_size(path, *image.size, max_pixels)
     if image.format == "PNG" and image.tile and image.tile[0].args in DEEP_PNG:

@@ -17,7 +17,8 @@ from . import __version__
 from .cli import choose_device, console, fail, parse, run
 from .decomposition import Decomposition
 from .errors import BioFaceNetError, ModelError, PhotoError
-from .face import Box, crop as crop_photo, find_face
+from .face import Box, find_face
+from .face import crop as crop_photo
 from .files import whole_file
 from .network import BioFaceNet
 from .photo import MIN_SIDE, Photo, read_photo
@@ -93,6 +94,7 @@ class Prediction:
 
 
 def main() -> None:
+    """Decompose the photos that the command line names."""
     settings = parse(Settings, program="biofacenet.predict")
     if not settings.photos:
         fail("no photo named; name one or more, such as portrait.jpg (--help shows all settings)")
@@ -110,7 +112,7 @@ def main() -> None:
         TimeRemainingColumn(),
         console=console,
         transient=True,
-        disable=len(settings.photos) == 1,
+        disable=len(settings.photos) == 1 or not console.is_terminal,
     ) as progress:
         task = progress.add_task("", total=len(settings.photos))
         folders = result_folders(settings.out, settings.photos)

@@ -1,0 +1,372 @@
+"""Training on small synthetic sets: results, resuming, splits, and everything that can be wrong."""
+
+import csv
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import h5py
+import pytest
+import torch
+from PIL import Image
+
+from biofacenet import BioFaceNet
+from biofacenet.data.pairs import FacePairs, decode, find_pairs
+from biofacenet.errors import BioFaceNetError, DataError, ModelError
+from biofacenet.losses import LossWeights
+from biofacenet.synthesize import Settings as SynthesizeSettings, synthesize
+from biofacenet.train import (
+    PRESETS,
+    Settings,
+    checkpoints,
+    image_mean,
+    load_data,
+    resolve,
+    settings_of_run,
+    train,
+)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("faces") / "set"
+    synthesize(SynthesizeSettings(out=folder, count=20, holdout=6, size=32, workers=0))
+    return folder
+
+
+def quick(data: Path, out: Path, **changes: object) -> Settings:
+    return replace(Settings(data=data, out=out, epochs=2, batch_size=8, device="cpu"), **changes)
+
+
+@pytest.fixture(scope="module")
+def finished(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return train(quick(data, tmp_path_factory.mktemp("runs") / "whole"))
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    with (folder / "losses.csv").open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return BioFaceNet.from_pretrained(folder).state_dict()
+
+
+def test_every_epoch_leaves_checkpoint_line_and_picture(finished: Path) -> None:
+    assert [path.name for path in checkpoints(finished)] == ["epoch_0001", "epoch_0002"]
+    lines = rows(finished)
+    assert [line["epoch"] for line in lines] == ["1", "2"]
+    for part in ("train", "validation"):
+        for term in ("total", "appearance", "camera", "specular", "shading"):
+            assert all(float(line[f"{part}_{term}"]) >= 0 for line in lines)
+    for epoch in (1, 2):
+        with Image.open(finished / "grids" / f"epoch_{epoch:04d}.png") as picture:
+            assert picture.width > 800
+            assert len(picture.convert("RGB").getcolors(1 << 24) or []) > 500
+    assert weights(finished / "model").keys() == weights(checkpoints(finished)[-1]).keys()
+
+
+def test_training_lowers_the_loss(data: Path, tmp_path: Path) -> None:
+    folder = train(quick(data, tmp_path / "run", epochs=8, batch_size=5))
+    lines = rows(folder)
+    assert float(lines[-1]["train_total"]) < 0.5 * float(lines[0]["train_total"])
+
+
+def test_resumed_run_equals_the_uninterrupted_one(
+    data: Path, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pitfall: with the weights alone, momentum, schedule and order of samples start anew."""
+    out = tmp_path / "run"
+
+    class Stop(Exception):
+        pass
+
+    def stop_after_checkpoint(*_: object) -> str:
+        raise Stop
+
+    with monkeypatch.context() as patch:
+        patch.setattr("biofacenet.train.summary", stop_after_checkpoint)
+        with pytest.raises(Stop):
+            train(quick(data, out))
+    assert len(rows(out)) == 1
+    train(settings_of_run(out, changed=Settings(resume=out)))
+    one, two = weights(finished / "model"), weights(out / "model")
+    assert all(torch.equal(one[name], two[name]) for name in one)
+    assert [line["train_total"] for line in rows(out)] == [
+        line["train_total"] for line in rows(finished)
+    ]
+
+
+def test_checkpoint_holds_optimiser_schedule_and_random_state(finished: Path) -> None:
+    state = torch.load(checkpoints(finished)[-1] / "training_state.pt", weights_only=True)
+    assert state["epoch"] == 2
+    assert state["schedule"]["last_epoch"] == 4
+    moments = state["optimiser"]["state"]
+    assert len(moments) == len(list(BioFaceNet("small").parameters()))
+    assert all("exp_avg_sq" in moment for moment in moments.values())
+    assert state["random"].dtype == torch.uint8
+
+
+def test_a_finished_run_goes_on_with_more_epochs(finished: Path, tmp_path: Path) -> None:
+    import shutil
+
+    out = tmp_path / "more"
+    shutil.copytree(finished, out)
+    settings = settings_of_run(out, changed=Settings(resume=out, epochs=3))
+    assert settings.batch_size == 8  # from the run, not from the defaults
+    train(settings)
+    assert [line["epoch"] for line in rows(out)] == ["1", "2", "3"]
+
+
+def test_only_the_newest_checkpoints_are_kept(data: Path, tmp_path: Path) -> None:
+    out = train(quick(data, tmp_path / "run", epochs=3, keep=1))
+    assert [path.name for path in checkpoints(out)] == ["epoch_0003"]
+
+
+def test_settings_file_reproduces_the_run(finished: Path) -> None:
+    stored = json.loads((finished / "settings.json").read_text())
+    assert (stored["epochs"], stored["batch_size"], stored["seed"]) == (2, 8, 0)
+    again = settings_of_run(finished, changed=Settings())
+    assert again.data == Path(stored["data"])
+
+
+def test_same_seed_same_weights_other_seed_other_weights(
+    data: Path, finished: Path, tmp_path: Path
+) -> None:
+    same = weights(train(quick(data, tmp_path / "same")) / "model")
+    other = weights(train(quick(data, tmp_path / "other", seed=1)) / "model")
+    first = weights(finished / "model")
+    assert all(torch.equal(first[name], same[name]) for name in first)
+    assert any(not torch.equal(first[name], other[name]) for name in first)
+
+
+def test_image_mean_is_of_the_linear_training_images(data: Path, finished: Path) -> None:
+    training, _ = load_data(quick(data, data / "unused"))
+    expected = decode(training.read(range(20))).image.mean(dim=(0, 2, 3))
+    torch.testing.assert_close(torch.tensor(image_mean(training)), expected)
+    torch.testing.assert_close(weights(finished / "model")["image_mean"].flatten(), expected)
+
+
+@pytest.mark.parametrize(
+    ("files", "holdout", "sizes"),
+    [
+        ((), "auto", (20, 6)),
+        (("01",), "auto", (19, 1)),
+        (("20",), "auto", (6, None)),
+        ((), "none", (26, None)),
+        ((), "1", (6, 20)),
+    ],
+)
+def test_split(
+    data: Path, files: tuple[str, ...], holdout: str, sizes: tuple[int, int | None]
+) -> None:
+    """File 20 is held out when it is not the only one; else the last twentieth."""
+    training, validation = load_data(quick(data, data / "unused", files=files, holdout=holdout))
+    assert (len(training), None if validation is None else len(validation)) == sizes
+
+
+def test_paper_preset_is_the_published_setting() -> None:
+    plan = resolve(Settings(preset="paper"))
+    assert (plan.size, plan.optimiser, plan.learning_rate) == ("paper", "sgd", 1e-5)
+    assert (plan.batch_size, plan.epochs, plan.schedule) == (64, 200, "constant")
+    assert plan.weights == LossWeights(1e-3, 1e-4, 1e-5, 1e-5)
+    changed = resolve(Settings(preset="paper", epochs=3, loss_weights=(1, 2, 3, 4)))
+    assert changed == replace(PRESETS["paper"], epochs=3, weights=LossWeights(1, 2, 3, 4))
+
+
+@pytest.mark.parametrize(
+    "change", [{"preset": "paper", "epochs": 1, "size": "small"}, {"workers": 2}, {"in_memory": True}]
+)
+def test_other_ways_to_train(data: Path, tmp_path: Path, change: dict[str, object]) -> None:
+    folder = train(quick(data, tmp_path / "run", **{"epochs": 1, **change}))
+    assert float(rows(folder)[0]["train_total"]) > 0
+
+
+def test_reading_options_do_not_change_the_result(
+    data: Path, finished: Path, tmp_path: Path
+) -> None:
+    with_workers = train(quick(data, tmp_path / "a", workers=2))
+    in_memory = train(quick(data, tmp_path / "b", in_memory=True))
+    assert rows(finished)[1]["train_total"] == rows(with_workers)[1]["train_total"]
+    assert rows(finished)[1]["train_total"] == rows(in_memory)[1]["train_total"]
+
+
+# What can be wrong ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"epochs": 0},
+        {"batch_size": -1},
+        {"keep": 0},
+        {"learning_rate": 0.0},
+        {"learning_rate": float("nan")},
+        {"workers": -1},
+        {"device": "abacus"},
+        {"holdout": "7"},
+    ],
+)
+def test_settings_out_of_range(data: Path, tmp_path: Path, change: dict[str, object]) -> None:
+    with pytest.raises(BioFaceNetError) as caught:
+        train(quick(data, tmp_path / "run", **change))
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_earlier_run_is_not_overwritten(data: Path, finished: Path) -> None:
+    with pytest.raises(BioFaceNetError, match="--resume"):
+        train(quick(data, finished))
+
+
+def damaged_copy(finished: Path, out: Path, damage: Callable[[Path], object]) -> Path:
+    import shutil
+
+    shutil.copytree(finished, out)
+    damage(checkpoints(out)[-1])
+    return out
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:3000])
+
+
+def pickle_code(path: Path) -> None:
+    torch.save({"epoch": Evil()}, path / "training_state.pt")
+
+
+class Evil:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return (Path.touch, (Path("/tmp/biofacenet-was-here"),))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda folder: cut(folder / "training_state.pt"),
+        lambda folder: (folder / "training_state.pt").unlink(),
+        lambda folder: (folder / "training_state.pt").write_text("hello"),
+        lambda folder: torch.save({"epoch": 1}, folder / "training_state.pt"),
+        lambda folder: cut(folder / "model.safetensors"),
+        lambda folder: BioFaceNet("paper").save_pretrained(folder),
+        pickle_code,
+    ],
+    ids=["cut", "missing", "text", "incomplete", "cut weights", "other size", "code inside"],
+)
+def test_damaged_checkpoints(
+    finished: Path, tmp_path: Path, damage: Callable[[Path], object]
+) -> None:
+    out = damaged_copy(finished, tmp_path / "run", damage)
+    with pytest.raises(ModelError) as caught:
+        train(settings_of_run(out, changed=Settings(resume=out, epochs=3)))
+    assert "\n" not in str(caught.value)
+    assert str(checkpoints(out)[-1]) in str(caught.value)
+    assert not Path("/tmp/biofacenet-was-here").exists()
+
+
+def test_resuming_with_another_network_size(finished: Path) -> None:
+    with pytest.raises(ModelError, match="do not fit"):
+        train(settings_of_run(finished, changed=Settings(resume=finished, size="paper")))
+
+
+@pytest.mark.parametrize("folder", ["nowhere", "."])
+def test_resuming_what_is_no_run(tmp_path: Path, folder: str) -> None:
+    with pytest.raises(ModelError, match="not the folder of a run"):
+        settings_of_run(tmp_path / folder, changed=Settings())
+
+
+def test_diverging_training_stops_with_advice(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(BioFaceNetError, match="lower --learning-rate"):
+        train(
+            quick(
+                data,
+                tmp_path / "run",
+                preset="paper",
+                size="small",
+                learning_rate=1e6,
+                epochs=20,
+            )
+        )
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_nan_in_the_data_is_told_also_from_a_worker(
+    data: Path, tmp_path: Path, workers: int
+) -> None:
+    import shutil
+
+    bad = tmp_path / "bad"
+    shutil.copytree(data, bad)
+    with h5py.File(bad / "zx_7_d10_inmc_synthetic_01.hdf5", "a") as file:
+        file["zx_7"][13, 0, 0, 0] = float("nan")
+    with pytest.raises(DataError) as caught:
+        train(quick(bad, tmp_path / "run", workers=workers))
+    assert "\n" not in str(caught.value)
+    assert str(caught.value).startswith(str(bad))
+    assert "sample 13" in str(caught.value)
+
+
+def command(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "biofacenet.train", *arguments],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def test_command_line(data: Path, tmp_path: Path) -> None:
+    done = command(
+        *("--data", str(data), "--epochs", "1", "--batch-size", "10", "--device", "cpu"), cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "runs" / "001" / "model" / "model.safetensors").is_file()
+    assert "runs/001/model" in done.stdout
+    again = command("--resume", "runs/001", "--epochs", "2", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert len(rows(tmp_path / "runs" / "001")) == 2
+    other = command(
+        "--settings", "runs/001/settings.json", "--out", "runs/copy", "--epochs", "1", cwd=tmp_path
+    )
+    assert other.returncode == 0, other.stderr
+    first, copied = rows(tmp_path / "runs" / "001")[0], rows(tmp_path / "runs" / "copy")[0]
+    assert first["epoch"] == copied["epoch"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--data", "nowhere"),
+        ("--data", "."),
+        ("--resume", "nowhere"),
+        ("--settings", "nowhere.json"),
+        ("--epochs", "0"),
+    ],
+)
+def test_command_line_errors_are_one_line_and_status_2(
+    tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    done = command(*arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith("error: ")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_help_is_for_newcomers(tmp_path: Path) -> None:
+    done = command("--help", cwd=tmp_path)
+    assert done.returncode == 0
+    for word in ("--data", "--files", "--epochs", "--preset", "--resume", "--settings", "synthetic"):
+        assert word in done.stdout
+
+
+def test_one_pair_of_files_can_be_trained_on(data: Path, tmp_path: Path) -> None:
+    """FacePairs and find_pairs together, as a library user would call them."""
+    pairs = FacePairs(find_pairs(data, ("01",)))
+    batch = decode(pairs.read([0, 1]))
+    network = BioFaceNet("small").train()
+    network(batch.image).render().mean().backward()
