@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import json
 import sys
 import typing
@@ -103,10 +104,10 @@ def parse(
         prog=f"python -m {program}",
         args=given,
         default=default,
-        description=(settings.__doc__ or "").strip()
-        + f"\n\n{SETTINGS_OPTION} FILE starts from the settings.json of an earlier run; other options "
+        description=f"{inspect.getdoc(settings)}\n\n"
+        f"{SETTINGS_OPTION} FILE starts from the settings.json of an earlier run; other options "
         "then override it.",
-        config=(tyro.conf.FlagConversionOff, tyro.conf.OmitArgPrefixes),
+        config=(tyro.conf.OmitArgPrefixes,),
     )
     return parsed
 
@@ -152,10 +153,10 @@ def _convert(value: Any, hint: Any, name: str) -> Any:
         )
     if origin is typing.Annotated:
         return _convert(value, options[0], name)
-    if origin is tuple and isinstance(value, list):
-        if options[-1] is Ellipsis:
+    if origin is tuple:
+        if isinstance(value, list) and options[-1] is Ellipsis:
             return tuple(_convert(item, options[0], name) for item in value)
-        if len(value) == len(options):
+        if isinstance(value, list) and len(value) == len(options):
             return tuple(
                 _convert(item, option, name) for item, option in zip(value, options, strict=True)
             )

@@ -164,7 +164,7 @@ class Decomposition:
         if not path.is_file():
             raise DataError(f"{path}: no such file; expected an NPZ file that predict wrote")
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
                 stored = {
                     name: torch.from_numpy(file[name]) for name in file.files if name != "format"
                 }

@@ -41,6 +41,7 @@ DEEP_PNG = ("RGB;16B", "RGBA;16B", "LA;16B")
 # Tags of a TIFF directory and two of their values (TIFF 6.0).
 WIDTH, HEIGHT, BITS, PHOTOMETRIC = 256, 257, 258, 262
 SAMPLES, EXTRA_SAMPLES, SAMPLE_FORMAT, ICC_PROFILE = 277, 338, 339, 34675
+MOST_SAMPLES = 5  # CMYK and alpha
 PHOTOMETRIC_RGB, PREMULTIPLIED, IEEE_FLOAT = 2, 1, 3
 
 
@@ -180,6 +181,10 @@ def _decode(path: Path, stream: BinaryIO, max_pixels: int) -> tuple[np.ndarray, 
     tags = _tiff_directory(stream)
     stream.seek(0)
     if tags is not None:
+        if tags.get(SAMPLES, 1) > MOST_SAMPLES:
+            raise _problem(
+                path, f"{tags[SAMPLES]} channels; expected a photo in grey, RGB or CMYK, convert it"
+            )
         floating = tags.get(SAMPLE_FORMAT, (1,))[0] == IEEE_FLOAT
         rgb = tags.get(PHOTOMETRIC) == PHOTOMETRIC_RGB
         if tags.get(BITS, (1,))[0] > 8 and (rgb or floating):
@@ -195,7 +200,9 @@ def _decode(path: Path, stream: BinaryIO, max_pixels: int) -> tuple[np.ndarray, 
     image = Image.open(stream, formats=FORMATS)
     _check_size(path, *image.size, max_pixels)
     if image.format == "PNG" and image.tile and image.tile[0].args in DEEP_PNG:
-        orientation, profile = _orientation(image), image.info.get("icc_profile")
+        # Asked for EXIF that is not in its header, Pillow would decode the whole picture.
+        orientation = _orientation(image) if "exif" in image.info else 1
+        profile = image.info.get("icc_profile")
         image.verify()  # OpenCV fills what is missing with black
         stream.seek(0)
         return _decode_deep(stream, profile=profile, orientation=orientation, premultiplied=False)
@@ -271,7 +278,7 @@ def _decode_shallow(path: Path, image: Image.Image) -> tuple[np.ndarray, list[st
         notes.append(f"turned upright (EXIF orientation {turned})")
 
     if image.mode == "F":
-        values = np.asarray(image, np.float32)[:, :, None]
+        values = np.array(image, np.float32)[:, :, None]
     elif image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM"):
         bits = image.tag_v2.get(BITS, (16,))[0] if isinstance(image, TiffImageFile) else 16
         values = np.asarray(image).astype(np.float32)[:, :, None] / np.float32(2**bits - 1)

@@ -7,6 +7,8 @@ whole or not at all.
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -14,24 +16,31 @@ import torch
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import Colormap, LinearSegmentedColormap, Normalize
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Colormap, ListedColormap, Normalize
 from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont, get_font
+from matplotlib.ft2font import FT2Font
+from matplotlib.patches import Polygon
+from matplotlib.ticker import MaxNLocator
 from PIL import Image
 from torch import Tensor
 
 from .decomposition import Decomposition
 from .files import whole_file
-from .physics.colour import linear_to_srgb
+from .physics.colour import WHITE_ROW_SUMS, XYZ_TO_SRGB, linear_to_srgb, observer
 from .physics.illuminant import ILLUMINANT_NAMES
-from .physics.skin import SkinParameters, blood_fraction, melanosome_fraction
+from .physics.skin import blood_fraction, melanosome_fraction
 from .physics.spectra import WAVELENGTHS
 
 __all__ = [
     "MAP_NAMES",
+    "albedo_image",
     "camera_csv",
     "camera_plot",
     "contact_sheet",
     "decomposition_figure",
+    "display",
     "light_csv",
     "light_plot",
     "map_image",
@@ -41,19 +50,29 @@ __all__ = [
 
 MAP_NAMES = ("melanin", "haemoglobin", "diffuse", "specular")
 
-PIGMENT_COLOURS: dict[str, Colormap] = {
-    "melanin": LinearSegmentedColormap.from_list(
-        "melanin", ["#fff8ee", "#f0d3a8", "#cf9a62", "#8f5a2e", "#4a2a16", "#1a0e08"]
-    ),
-    "haemoglobin": LinearSegmentedColormap.from_list(
-        "haemoglobin", ["#fff6f2", "#fbcfc0", "#ee8f7d", "#d24a48", "#981d2b", "#4c0713"]
-    ),
+# CIELAB stations from no pigment to all of it; lightness falls evenly along the way.
+PIGMENT_LAB = {
+    "melanin": ((97, 1, 5), (80, 9, 24), (60, 16, 35), (38, 17, 29), (14, 8, 10)),
+    "haemoglobin": ((97, 2, 2), (80, 20, 11), (60, 42, 25), (38, 48, 28), (14, 30, 16)),
 }
-"""Perceptually even from light to dark; the hue names the pigment."""
 
-CHANNEL_COLOURS = {"R": "#c8373a", "G": "#2f8f4e", "B": "#2f63c0"}
-TEXT = "#24292f"
-FONT = {"family": "DejaVu Sans", "color": TEXT}
+# Percentages that the colour bars name; the axis is a cube, so they do not stand evenly.
+PIGMENT_TICKS = {
+    "melanin": (melanosome_fraction, (0, 1, 5, 10, 20, 43)),
+    "haemoglobin": (blood_fraction, (0, 0.1, 0.5, 1, 2, 4, 7)),
+}
+
+PANEL_TITLES = {
+    "melanin": ("Melanin", "melanosomes, % of epidermis"),
+    "haemoglobin": ("Haemoglobin", "blood, % of dermis"),
+    "diffuse": ("Diffuse shading", "body reflection"),
+    "specular": ("Specular shading", "surface reflection"),
+}
+
+CHANNEL_COLOURS = {"R": "#d1373f", "G": "#2e9e5b", "B": "#2f6bd0"}
+INK, QUIET, FAINT = "#1f2328", "#6a737d", "#d8dde3"
+FAMILY = "DejaVu Sans"
+DPI = 100
 
 
 def display(linear: Tensor) -> np.ndarray:
@@ -70,7 +89,24 @@ def eight_bit(encoded: Tensor) -> np.ndarray:
 def write_image(picture: np.ndarray, path: str | Path) -> None:
     """Write an 8-bit picture as PNG."""
     with whole_file(path) as temporary:
-        Image.fromarray(picture).save(temporary)
+        Image.fromarray(picture).save(temporary, format="PNG")
+
+
+# Maps ----------------------------------------------------------------------------------------
+
+
+@cache
+def _pigment_colours(name: str) -> Colormap:
+    """256 colours at even steps of CIELAB lightness, so that equal steps look equal."""
+    stations = np.array(PIGMENT_LAB[name], dtype=float)
+    lightness = np.linspace(stations[0, 0], stations[-1, 0], 256)
+    a, b = (np.interp(-lightness, -stations[:, 0], stations[:, i]) for i in (1, 2))
+    f = (lightness + 16.0) / 116.0
+    cubes = np.stack([f + a / 500.0, f, f - b / 200.0])
+    relative = np.where(cubes > 6 / 29, cubes**3, 3 * (6 / 29) ** 2 * (cubes - 4 / 29))
+    white = torch.linalg.inv(XYZ_TO_SRGB).sum(dim=1, keepdim=True)
+    linear = XYZ_TO_SRGB @ (white * torch.from_numpy(relative))
+    return ListedColormap(linear_to_srgb(linear).T.numpy(), name=name)
 
 
 def _plane(decomposition: Decomposition, name: str) -> np.ndarray:
@@ -78,70 +114,142 @@ def _plane(decomposition: Decomposition, name: str) -> np.ndarray:
     return values[0, 0].detach().float().cpu().numpy()
 
 
-def _scale(name: str, values: np.ndarray) -> tuple[Colormap, Normalize]:
-    """Colours and range of a map: fixed for pigments, up to the brightest 0.5 % for shadings."""
-    if name in PIGMENT_COLOURS:
-        return PIGMENT_COLOURS[name], Normalize(-1.0, 1.0)
-    return colormaps["gray"], Normalize(0.0, max(float(np.quantile(values, 0.995)), 1e-6))
+def _brightest(values: np.ndarray) -> float:
+    """All but the brightest 0.5 %, which would leave the rest in the dark."""
+    return max(float(np.quantile(values, 0.995)), 1e-6) if values.size else 1.0
+
+
+def _scale(name: str, values: np.ndarray) -> ScalarMappable:
+    """Colours and range of a map: fixed for pigments, from 0 to the brightest for shadings."""
+    if name in PIGMENT_LAB:
+        return ScalarMappable(Normalize(-1.0, 1.0), _pigment_colours(name))
+    return ScalarMappable(Normalize(0.0, _brightest(values)), colormaps["gray"])
+
+
+def _coloured(values: np.ndarray, scale: ScalarMappable) -> np.ndarray:
+    return np.asarray(scale.to_rgba(values, bytes=True))[..., :3].copy()
 
 
 def map_image(decomposition: Decomposition, name: str) -> np.ndarray:
     """A map of the first image in its colours: 8-bit (H, W, 3).
 
+    Pigments run from white at -1 to dark brown or dark red at 1, shadings from black at 0 to white
+    at their 99.5th percentile.
+
     Args:
         decomposition: a batch of one or more.
         name: ``melanin``, ``haemoglobin``, ``diffuse`` or ``specular``.
     """
+    if name not in MAP_NAMES:
+        raise ValueError(f"unknown map {name!r}: choose one of {', '.join(MAP_NAMES)}")
     values = _plane(decomposition, name)
-    colours, norm = _scale(name, values)
-    return np.asarray(colours(norm(values), bytes=True))[..., :3].copy()
+    return _coloured(values, _scale(name, values))
 
 
-def _figure(width: float, height: float) -> Figure:
-    figure = Figure(figsize=(width, height), dpi=100, facecolor="white", layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
+def albedo_image(decomposition: Decomposition) -> np.ndarray:
+    """The first image's skin without shading or highlights, beside a white that is white.
+
+    The renderer's scale puts a white of unit diffuse shading at 0.34; here it is at 1. 8-bit
+    (H, W, 3).
+    """
+    albedo = decomposition[0].detach().to("cpu").trace().albedo[0]
+    return display(albedo / float(WHITE_ROW_SUMS[1]))
 
 
-def _save(figure: Figure, path: str | Path) -> None:
-    with whole_file(path) as temporary:
-        figure.savefig(temporary, format="png")
+# Drawing -------------------------------------------------------------------------------------
 
 
-def _show(axes: Axes, title: str) -> None:
-    axes.set_title(title, fontdict=FONT, fontsize=11, pad=5)
-    axes.set_xticks([])
-    axes.set_yticks([])
-    for spine in axes.spines.values():
-        spine.set_visible(False)
+class _Sheet:
+    """A figure laid out in pixels from its top left corner."""
+
+    def __init__(self, width: float, height: float) -> None:
+        self.width, self.height = width, height
+        self.figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor="white")
+        FigureCanvasAgg(self.figure)
+
+    def axes(self, left: float, top: float, width: float, height: float) -> Axes:
+        bottom = self.height - top - height
+        place = (
+            left / self.width,
+            bottom / self.height,
+            width / self.width,
+            height / self.height,
+        )
+        return self.figure.add_axes(place)
+
+    def text(
+        self,
+        left: float,
+        top: float,
+        text: str,
+        *,
+        size: float,
+        colour: str = INK,
+        bold: bool = False,
+        align: str = "left",
+    ) -> None:
+        """Text whose base line is ``top`` pixels below the upper edge."""
+        self.figure.text(
+            left / self.width,
+            1.0 - top / self.height,
+            _drawable(text),
+            fontsize=size,
+            color=colour,
+            family=FAMILY,
+            weight="bold" if bold else "normal",
+            ha=align,
+            va="baseline",
+            parse_math=False,
+        )
+
+    def save(self, path: str | Path) -> None:
+        with whole_file(path) as temporary:
+            self.figure.savefig(temporary, format="png", dpi=DPI)
 
 
-def _percent_ticks(name: str) -> tuple[list[float], list[str]]:
-    """Map values and labels in volume per cent: the axis is a cube, so the steps are uneven."""
-    most = SkinParameters()
-    fraction, wanted, largest = {
-        "melanin": (melanosome_fraction, (1, 5, 10, 20, 43), most.max_melanosome_fraction),
-        "haemoglobin": (blood_fraction, (0.1, 0.5, 1, 2, 4, 7), most.max_blood_fraction),
-    }[name]
-    values = torch.linspace(-1.0, 1.0, 2001, dtype=torch.float64)
-    fractions = fraction(values).numpy()
-    places = [float(np.interp(percent / 100, fractions, values.numpy())) for percent in wanted]
-    assert fractions[-1] <= largest + 1e-9
-    return places, [f"{percent:g}" for percent in wanted]
+@cache
+def _font() -> FT2Font:
+    return get_font(findfont(FAMILY))
 
 
-def _draw_map(figure: Figure, axes: Axes, decomposition: Decomposition, name: str) -> None:
-    values = _plane(decomposition, name)
-    colours, norm = _scale(name, values)
-    drawn = axes.imshow(values, cmap=colours, norm=norm, interpolation="nearest")
-    unit = {"melanin": " (melanosomes, %)", "haemoglobin": " (blood, %)"}.get(name, " shading")
-    _show(axes, name.capitalize() + unit)
-    bar = figure.colorbar(drawn, ax=axes, fraction=0.046, pad=0.02)
-    bar.outline.set_visible(False)
-    bar.ax.tick_params(labelsize=8, length=2, colors=TEXT)
-    if name in PIGMENT_COLOURS:
-        places, labels = _percent_ticks(name)
-        bar.set_ticks(places, labels=labels)
+def _drawable(text: str, most: int = 96) -> str:
+    """Text that fits on a sheet, with boxes for characters that the font lacks.
+
+    File names come in all scripts and lengths; matplotlib would warn of each such character.
+    """
+    known = "".join(c if c.isprintable() and _font().get_char_index(ord(c)) else "□" for c in text)
+    return known if len(known) <= most else f"{known[: most - 24]}…{known[-23:]}"
+
+
+def _heading(sheet: _Sheet, left: float, top: float, width: float, title: str, note: str) -> None:
+    """A panel's title at the left and what it shows at the right, just above ``top``."""
+    sheet.text(left, top - 9, title, size=11.5, bold=True)
+    sheet.text(left + width, top - 9, note, size=9, colour=QUIET, align="right")
+
+
+def _picture(axes: Axes, picture: np.ndarray) -> None:
+    axes.imshow(picture, interpolation="bilinear")
+    axes.set_axis_off()
+
+
+def _colour_bar(sheet: _Sheet, place: Axes, scale: ScalarMappable, name: str) -> None:
+    bar = sheet.figure.colorbar(scale, cax=place, orientation="horizontal")
+    bar.outline.set_edgecolor(FAINT)
+    if name in PIGMENT_TICKS:
+        fraction, percents = PIGMENT_TICKS[name]
+        values = torch.linspace(-1.0, 1.0, 4001, dtype=torch.float64)
+        reached = fraction(values).numpy()
+        ticks = [float(np.interp(percent / 100, reached, values.numpy())) for percent in percents]
+        bar.set_ticks(ticks, labels=[f"{percent:g}" for percent in percents])
+    else:
+        bar.locator = MaxNLocator(5)
+    _plain_ticks(bar.ax)
+    # Clear of the last number of the bar to the left.
+    bar.ax.get_xticklabels()[0].set_horizontalalignment("left")
+
+
+def _plain_ticks(axes: Axes) -> None:
+    axes.tick_params(labelsize=9, length=3, color=QUIET, labelcolor=QUIET, labelfontfamily=FAMILY)
 
 
 def decomposition_figure(
@@ -151,115 +259,174 @@ def decomposition_figure(
     *,
     title: str = "",
 ) -> None:
-    """The labelled sheet of one decomposition: photo, rendering, error, maps, light and camera."""
-    decomposition = decomposition.detach().to("cpu")[0]
-    photo = photo.detach().cpu()
-    trace = decomposition.trace()
-    error = (trace.linear_srgb - photo).abs().mean(dim=1)[0]
-    rmse = float((trace.linear_srgb - photo).square().mean().sqrt())
-    figure = _figure(16.0, 10.2)
-    grid = figure.subplots(3, 4)
+    """The labelled sheet of one decomposition: photo, rendering, error, maps, light and camera.
+
+    1600 pixels wide. The error is the mean over linear R, G and B.
+    """
+    decomposition = decomposition[0].detach().to("cpu")
+    photo = photo[:1].detach().cpu()
+    rendered = decomposition.render(backend="reference")
+    error = (rendered - photo).abs().mean(dim=1)[0].numpy()
+    rmse = float((rendered - photo).square().mean().sqrt())
+
+    margin, gap, columns = 48, 40, 4
+    side = (1600 - 2 * margin - (columns - 1) * gap) / columns
+    tall = side * min(max(photo.shape[2] / photo.shape[3], 0.5), 1.6)
+    first = 84 if title else 44
+    second = first + tall + 88
+    third = second + tall + 100
+    sheet = _Sheet(1600, third + 250 + 66)
     if title:
-        figure.suptitle(title, fontsize=14, color=TEXT)
-    for axes, picture, label in (
-        (grid[0, 0], display(photo[0]), "Photo"),
-        (grid[0, 1], display(trace.linear_srgb[0]), "Reconstruction"),
-        (grid[0, 3], display(3.0 * trace.albedo[0]), "Skin colour (albedo)"),
-    ):
-        axes.imshow(picture, interpolation="nearest")
-        _show(axes, label)
-    drawn = grid[0, 2].imshow(error, cmap="magma", vmin=0.0, vmax=0.2, interpolation="nearest")
-    _show(grid[0, 2], f"Error, linear RGB (RMSE {rmse:.3f})")
-    bar = figure.colorbar(drawn, ax=grid[0, 2], fraction=0.046, pad=0.02)
-    bar.outline.set_visible(False)
-    bar.ax.tick_params(labelsize=8, length=2, colors=TEXT)
-    for axes, name in zip(grid[1], MAP_NAMES, strict=True):
-        _draw_map(figure, axes, decomposition, name)
-    for axes in grid[2]:
-        axes.remove()
-    places = grid[2, 0].get_gridspec()
-    _draw_light(figure.add_subplot(places[2, :2]), decomposition)
-    _draw_camera(figure.add_subplot(places[2, 2:]), decomposition)
-    _save(figure, path)
+        sheet.text(margin, 40, title, size=17, bold=True)
+
+    error_scale = ScalarMappable(Normalize(0.0, max(_brightest(error), 0.01)), colormaps["inferno"])
+    panels: list[tuple[str, str, np.ndarray, ScalarMappable | None, str]] = [
+        ("Input", "the part of the photo looked at", display(photo[0]), None, ""),
+        ("Reconstruction", "rendered from the maps", display(rendered[0]), None, ""),
+        (
+            "Absolute error",
+            f"linear RGB, RMSE {rmse:.4f}",
+            _coloured(error, error_scale),
+            error_scale,
+            "",
+        ),
+        ("Albedo", "skin without shading", albedo_image(decomposition), None, ""),
+    ]
+    for name in MAP_NAMES:
+        values = _plane(decomposition, name)
+        scale = _scale(name, values)
+        panels.append((*PANEL_TITLES[name], _coloured(values, scale), scale, name))
+    for index, (label, note, picture, bar_scale, name) in enumerate(panels):
+        left = margin + index % columns * (side + gap)
+        top = first if index < columns else second
+        _heading(sheet, left, top, side, label, note)
+        _picture(sheet.axes(left, top, side, tall), picture)
+        if bar_scale is not None:
+            _colour_bar(sheet, sheet.axes(left, top + tall + 8, side, 10), bar_scale, name)
+
+    wide = 2 * side + gap
+    # Room at the left for the numbers of the axis, so that plots end where pictures do.
+    inset = 52
+    _heading(sheet, margin, third, wide, "Light", _light_note(decomposition))
+    _draw_light(sheet.axes(margin + inset, third, wide - inset, 250), decomposition)
+    right = margin + wide + gap
+    _heading(sheet, right, third, wide, "Camera", _camera_note(decomposition))
+    _draw_camera(sheet.axes(right + inset, third, wide - inset, 250), decomposition)
+    sheet.save(path)
+
+
+def _light_note(decomposition: Decomposition) -> str:
+    """The strongest standard lights of the mixture, in words."""
+    weights = decomposition.illuminant.weights[0].detach()
+    cct = float(decomposition.illuminant.cct[0])
+    shares = []
+    for i in weights.argsort(descending=True)[:3].tolist():
+        at = f" at {cct:.0f} K" if ILLUMINANT_NAMES[i] == "D" else ""
+        shares.append(f"{100 * float(weights[i]):.0f} % {ILLUMINANT_NAMES[i]}{at}")
+    return ", ".join(shares)
+
+
+def _camera_note(decomposition: Decomposition) -> str:
+    b1, b2 = decomposition.camera[0].tolist()
+    return f"b = ({b1:.2f}, {b2:.2f})"
+
+
+@cache
+def _rainbow() -> np.ndarray:
+    """The colours of the spectrum as far as a screen can show them: (1, 33, 3)."""
+    linear = (XYZ_TO_SRGB @ observer()).clamp(min=0.0)
+    # Lifted at the ends, where the eye is nearly blind and the screen would be black.
+    lifted = linear / linear.amax(dim=0, keepdim=True).clamp(min=0.25)
+    return linear_to_srgb(lifted).T.unsqueeze(0).numpy()
 
 
 def _draw_light(axes: Axes, decomposition: Decomposition) -> None:
-    spectrum = decomposition.spectrum()[0].numpy()
-    axes.fill_between(WAVELENGTHS, spectrum, color="#e9b44c", alpha=0.35, linewidth=0)
-    axes.plot(WAVELENGTHS, spectrum, color="#b9770e", linewidth=1.8)
-    weights = decomposition.illuminant.weights[0].detach()
-    shares = [
-        f"{ILLUMINANT_NAMES[i]} {100 * float(weights[i]):.0f} %"
-        for i in weights.argsort(descending=True)[:3].tolist()
-        if weights[i] > 0.05
-    ]
-    cct = float(decomposition.illuminant.cct[0])
-    axes.set_title(
-        f"Light: {', '.join(shares)}; D at {cct:.0f} K", fontdict=FONT, fontsize=11, pad=5
+    power = 100 * decomposition.spectrum()[0].numpy()
+    top = 1.08 * float(power.max())
+    area = axes.imshow(
+        _rainbow(),
+        extent=(WAVELENGTHS[0] - 5, WAVELENGTHS[-1] + 5, 0, top),
+        aspect="auto",
+        interpolation="bilinear",
+        alpha=0.55,
     )
-    _spectral_axes(axes, "share of power in a band")
+    outline = [(WAVELENGTHS[0], 0), *zip(WAVELENGTHS, power, strict=True), (WAVELENGTHS[-1], 0)]
+    shape = Polygon(outline, closed=True, transform=axes.transData)
+    area.set_clip_path(shape)
+    axes.plot(WAVELENGTHS, power, color=INK, linewidth=1.6)
+    _spectral_axes(axes, "power in 10 nm, %", top)
 
 
 def _draw_camera(axes: Axes, decomposition: Decomposition) -> None:
-    for channel, curve in zip("RGB", decomposition.spectral_sensitivity()[0].numpy(), strict=True):
-        axes.plot(WAVELENGTHS, curve, color=CHANNEL_COLOURS[channel], linewidth=1.8, label=channel)
-    b = decomposition.camera[0].detach()
-    axes.set_title(
-        f"Camera: b = ({float(b[0]):.2f}, {float(b[1]):.2f})", fontdict=FONT, fontsize=11, pad=5
+    curves = 100 * decomposition.spectral_sensitivity()[0].numpy()
+    for channel, curve in zip("RGB", curves, strict=True):
+        colour = CHANNEL_COLOURS[channel]
+        axes.fill_between(WAVELENGTHS, curve, color=colour, alpha=0.10, linewidth=0)
+        axes.plot(WAVELENGTHS, curve, color=colour, linewidth=1.8, label=channel)
+    axes.legend(
+        frameon=False, labelcolor=INK, prop={"family": FAMILY, "size": 10}, handlelength=1.4
     )
-    axes.legend(frameon=False, fontsize=9, labelcolor=TEXT)
-    _spectral_axes(axes, "spectral sensitivity")
+    _spectral_axes(axes, "sensitivity in 10 nm, %", 1.08 * float(curves.max()))
 
 
-def _spectral_axes(axes: Axes, label: str) -> None:
+def _spectral_axes(axes: Axes, label: str, top: float) -> None:
     axes.set_xlim(WAVELENGTHS[0], WAVELENGTHS[-1])
-    axes.set_ylim(bottom=0.0)
-    axes.set_xlabel("wavelength, nm", fontsize=9, color=TEXT)
-    axes.set_ylabel(label, fontsize=9, color=TEXT)
-    axes.tick_params(labelsize=8, colors=TEXT)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    axes.grid(alpha=0.2, linewidth=0.6)
+    axes.set_ylim(0.0, top)
+    axes.set_xlabel("wavelength, nm", fontsize=9.5, color=QUIET, family=FAMILY)
+    axes.set_ylabel(label, fontsize=9.5, color=QUIET, family=FAMILY)
+    _plain_ticks(axes)
+    for side, spine in axes.spines.items():
+        spine.set_visible(side in ("bottom", "left"))
+        spine.set_color(FAINT)
+    axes.grid(color=FAINT, linewidth=0.6, alpha=0.7)
+    axes.set_axisbelow(True)
 
 
 def light_plot(decomposition: Decomposition, path: str | Path) -> None:
     """Spectral power distribution of the first image's light, as a PNG."""
-    figure = _figure(7.0, 4.0)
-    _draw_light(figure.add_subplot(), decomposition.detach().to("cpu"))
-    _save(figure, path)
+    decomposition = decomposition[0].detach().to("cpu")
+    sheet = _Sheet(800, 460)
+    _heading(sheet, 76, 50, 696, "Light", _light_note(decomposition))
+    _draw_light(sheet.axes(76, 50, 696, 345), decomposition)
+    sheet.save(path)
 
 
 def camera_plot(decomposition: Decomposition, path: str | Path) -> None:
     """Spectral sensitivities of the first image's camera, as a PNG."""
-    figure = _figure(7.0, 4.0)
-    _draw_camera(figure.add_subplot(), decomposition.detach().to("cpu"))
-    _save(figure, path)
+    decomposition = decomposition[0].detach().to("cpu")
+    sheet = _Sheet(800, 460)
+    _heading(sheet, 76, 50, 696, "Camera", _camera_note(decomposition))
+    _draw_camera(sheet.axes(76, 50, 696, 345), decomposition)
+    sheet.save(path)
 
 
 def light_csv(decomposition: Decomposition, path: str | Path) -> None:
     """The light's spectrum as ``wavelength_nm,power``, powers of unit sum."""
-    spectrum = decomposition.detach().to("cpu").spectrum()[0]
+    spectrum = decomposition[0].detach().to("cpu").spectrum()[0]
     _write_csv(path, ["wavelength_nm", "power"], spectrum[:, None])
 
 
 def camera_csv(decomposition: Decomposition, path: str | Path) -> None:
     """The camera's curves as ``wavelength_nm,R,G,B``."""
-    curves = decomposition.detach().to("cpu").spectral_sensitivity()[0]
+    curves = decomposition[0].detach().to("cpu").spectral_sensitivity()[0]
     _write_csv(path, ["wavelength_nm", "R", "G", "B"], curves.T)
 
 
-def _write_csv(path: str | Path, header: list[str], columns: Tensor) -> None:
+def _write_csv(path: str | Path, header: list[str], rows: Tensor) -> None:
     with (
         whole_file(path) as temporary,
         temporary.open("w", newline="", encoding="utf-8") as stream,
     ):
         writer = csv.writer(stream)
         writer.writerow(header)
-        for nm, row in zip(WAVELENGTHS, columns.tolist(), strict=True):
+        for nm, row in zip(WAVELENGTHS, rows.tolist(), strict=True):
             writer.writerow([nm, *(f"{value:.8g}" for value in row)])
 
 
 # Many faces ----------------------------------------------------------------------------------
+
+OUTSIDE = 240
+"""Grey of what a mask leaves out: neither the white of no pigment nor the black of no light."""
 
 
 def training_grid(
@@ -274,9 +441,10 @@ def training_grid(
 ) -> None:
     """A row of pictures for each face: what went in, what should and what did come out.
 
-    Shading is shown on the scale of the true one; maps are shown inside the mask.
+    The predicted shading is scaled to the true one by least squares within the mask, and both have
+    one scale of grey; outside the mask the maps are blank.
     """
-    headings = (
+    headings = [
         "input",
         "true shading",
         "mask",
@@ -285,56 +453,76 @@ def training_grid(
         "specular",
         "melanin",
         "haemoglobin",
-    )
-    rows = len(image)
-    figure = _figure(1.35 * len(headings), 1.35 * rows + 0.55)
-    figure.get_layout_engine().set(w_pad=0.01, h_pad=0.01, wspace=0.0, hspace=0.0)  # type: ignore[union-attr, call-arg]
-    grid = figure.subplots(rows, len(headings), squeeze=False)
+    ]
+    tile, gap, margin = 140, 6, 20
+    tall = round(tile * image.shape[2] / image.shape[3])
+    rows = [
+        _training_row(image[i], mask[i], shading[i], decomposition[i], rendered[i])
+        for i in range(len(image))
+    ]
+    mosaic = _mosaic(rows, (tile, tall), gap)
+    top = margin + (58 if title else 24)
+    sheet = _Sheet(mosaic.shape[1] + 2 * margin, mosaic.shape[0] + top + margin)
     if title:
-        figure.suptitle(title, fontsize=12, color=TEXT)
-    for row in range(rows):
-        inside = mask[row, 0].numpy() > 0.5
-        true, found = shading[row, 0].numpy(), _plane(decomposition[row], "diffuse")
-        brightest = max(float(np.quantile(true[inside], 0.995)) if inside.any() else 1.0, 1e-6)
-        square = float((found * found)[inside].sum())
-        factor = float((true * found)[inside].sum()) / square if square > 0 else 1.0
-        gray, one = colormaps["gray"], Normalize(0.0, brightest)
-        highlight = Normalize(0.0, 0.6)
-        pictures = (
-            display(image[row]),
-            gray(one(true)),
-            gray(mask[row, 0].numpy()),
-            _on_white(display(rendered[row]) / 255.0, inside),
-            _on_white(gray(one(factor * found)), inside),
-            _on_white(gray(highlight(_plane(decomposition[row], "specular"))), inside),
-            *(
-                _on_white(map_image(decomposition[row], name) / 255.0, inside)
-                for name in ("melanin", "haemoglobin")
-            ),
-        )
-        for axes, picture, heading in zip(grid[row], pictures, headings, strict=True):
-            axes.imshow(picture, interpolation="bilinear")
-            _show(axes, heading if row == 0 else "")
-    _save(figure, path)
+        sheet.text(margin, margin + 16, title, size=14, bold=True)
+    for column, heading in enumerate(headings):
+        centre = margin + column * (tile + gap) + tile / 2
+        sheet.text(centre, top - 9, heading, size=10.5, colour=QUIET, align="center")
+    axes = sheet.axes(margin, top, mosaic.shape[1], mosaic.shape[0])
+    axes.imshow(mosaic, interpolation="nearest", aspect="auto")
+    axes.set_axis_off()
+    sheet.save(path)
 
 
-def _on_white(picture: np.ndarray, inside: np.ndarray) -> np.ndarray:
-    """A picture whose outside is white."""
-    return np.where(inside[..., None], picture[..., :3], 1.0)
+def _training_row(
+    image: Tensor, mask: Tensor, shading: Tensor, decomposition: Decomposition, rendered: Tensor
+) -> list[np.ndarray]:
+    """The pictures of one face, 8-bit (H, W, 3)."""
+    plane = mask[0].detach().float().cpu().numpy()
+    inside = plane > 0.5
+    true = shading[0].detach().float().cpu().numpy()
+    found = _plane(decomposition, "diffuse")
+    square = float((found[inside] ** 2).sum())
+    fit = float((true * found)[inside].sum()) / square if square > 0.0 else 1.0
+    grey = colormaps["gray"]
+    shared = ScalarMappable(Normalize(0.0, _brightest(true[inside])), grey)
+    specular = _plane(decomposition, "specular")
+    # A network that sees no highlights must not have its noise stretched to white.
+    highlights = ScalarMappable(Normalize(0.0, max(_brightest(specular[inside]), 0.05)), grey)
+    pictures = [
+        display(image),
+        _coloured(true, shared),
+        _coloured(plane, ScalarMappable(Normalize(0.0, 1.0), grey)),
+    ]
+    results = (
+        display(rendered),
+        _coloured(fit * found, shared),
+        _coloured(specular, highlights),
+        map_image(decomposition, "melanin"),
+        map_image(decomposition, "haemoglobin"),
+    )
+    return pictures + [np.where(inside[..., None], result, np.uint8(OUTSIDE)) for result in results]
 
 
 def contact_sheet(images: Tensor, path: str | Path, *, columns: int) -> None:
     """Faces (N, 3, H, W), sRGB-encoded, side by side, small ones enlarged to 128 pixels or so."""
-    count, channels, height, width = images.shape
-    rows = -(-count // columns)
-    sheet = torch.ones(rows * columns, channels, height, width)
-    sheet[:count] = images
-    joined = sheet.reshape(rows, columns, channels, height, width)
-    joined = joined.permute(2, 0, 3, 1, 4).reshape(channels, rows * height, columns * width)
+    height, width = images.shape[2:]
     factor = max(1, round(128 / width))
-    picture = Image.fromarray(eight_bit(joined))
-    picture = picture.resize(
-        (picture.width * factor, picture.height * factor), Image.Resampling.BICUBIC
+    pictures = [eight_bit(image) for image in images]
+    rows = [pictures[start : start + columns] for start in range(0, len(pictures), columns)]
+    write_image(_mosaic(rows, (factor * width, factor * height), 4), path)
+
+
+def _mosaic(rows: Sequence[Sequence[np.ndarray]], tile: tuple[int, int], gap: int) -> np.ndarray:
+    """8-bit pictures in rows, each resized to ``tile`` (width, height), on white."""
+    width, height = tile
+    across = max(len(row) for row in rows)
+    mosaic = np.full(
+        (len(rows) * (height + gap) - gap, across * (width + gap) - gap, 3), 255, np.uint8
     )
-    with whole_file(path) as temporary:
-        picture.save(temporary)
+    for i, row in enumerate(rows):
+        for j, picture in enumerate(row):
+            resized = Image.fromarray(picture).resize(tile, Image.Resampling.BILINEAR)
+            top, left = i * (height + gap), j * (width + gap)
+            mosaic[top : top + height, left : left + width] = np.asarray(resized)
+    return mosaic

@@ -26,6 +26,7 @@ from .physics.colour import srgb_to_linear
 from .physics.illuminant import ILLUMINANT_NAMES
 from .pictures import (
     MAP_NAMES,
+    albedo_image,
     camera_csv,
     camera_plot,
     decomposition_figure,
@@ -270,12 +271,11 @@ def result_folders(out: Path, photos: tuple[Path, ...]) -> list[Path]:
 def write(prediction: Prediction, folder: Path, *, model_name: str) -> None:
     """Write pictures, maps, tables and the summary of a photo into a folder."""
     decomposition = prediction.decomposition
-    albedo = decomposition.trace().albedo
     for name in MAP_NAMES:
         write_image(map_image(decomposition, name), folder / f"{name}.png")
     write_image(display(prediction.image[0]), folder / "input.png")
     write_image(display(prediction.reconstruction[0]), folder / "reconstruction.png")
-    write_image(display(albedo[0]), folder / "albedo.png")
+    write_image(albedo_image(decomposition), folder / "albedo.png")
     decomposition.save(folder / "maps.npz")
     light_plot(decomposition, folder / "light.png")
     light_csv(decomposition, folder / "light.csv")

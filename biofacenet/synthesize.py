@@ -35,7 +35,7 @@ class Settings:
 
     out: Path = Path("data/synthetic")
     """Folder to write to."""
-    count: int = 2000
+    count: int = 1600
     """Faces to train on."""
     holdout: int = 200
     """Faces for validation, in file 20."""

@@ -17,7 +17,8 @@ from biofacenet import BioFaceNet
 from biofacenet.data.pairs import FacePairs, decode, find_pairs
 from biofacenet.errors import BioFaceNetError, DataError, ModelError
 from biofacenet.losses import LossWeights
-from biofacenet.synthesize import Settings as SynthesizeSettings, synthesize
+from biofacenet.synthesize import Settings as SynthesizeSettings
+from biofacenet.synthesize import synthesize
 from biofacenet.train import (
     PRESETS,
     Settings,
@@ -81,15 +82,15 @@ def test_resumed_run_equals_the_uninterrupted_one(
     """The pitfall: with the weights alone, momentum, schedule and order of samples start anew."""
     out = tmp_path / "run"
 
-    class Stop(Exception):
+    class StopError(Exception):
         pass
 
     def stop_after_checkpoint(*_: object) -> str:
-        raise Stop
+        raise StopError
 
     with monkeypatch.context() as patch:
         patch.setattr("biofacenet.train.summary", stop_after_checkpoint)
-        with pytest.raises(Stop):
+        with pytest.raises(StopError):
             train(quick(data, out))
     assert len(rows(out)) == 1
     train(settings_of_run(out, changed=Settings(resume=out)))
@@ -178,7 +179,8 @@ def test_paper_preset_is_the_published_setting() -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"preset": "paper", "epochs": 1, "size": "small"}, {"workers": 2}, {"in_memory": True}]
+    "change",
+    [{"preset": "paper", "epochs": 1, "size": "small"}, {"workers": 2}, {"in_memory": True}],
 )
 def test_other_ways_to_train(data: Path, tmp_path: Path, change: dict[str, object]) -> None:
     folder = train(quick(data, tmp_path / "run", **{"epochs": 1, **change}))
@@ -321,7 +323,8 @@ def command(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 def test_command_line(data: Path, tmp_path: Path) -> None:
     done = command(
-        *("--data", str(data), "--epochs", "1", "--batch-size", "10", "--device", "cpu"), cwd=tmp_path
+        *("--data", str(data), "--epochs", "1", "--batch-size", "10", "--device", "cpu"),
+        cwd=tmp_path,
     )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "runs" / "001" / "model" / "model.safetensors").is_file()
@@ -360,7 +363,15 @@ def test_command_line_errors_are_one_line_and_status_2(
 def test_help_is_for_newcomers(tmp_path: Path) -> None:
     done = command("--help", cwd=tmp_path)
     assert done.returncode == 0
-    for word in ("--data", "--files", "--epochs", "--preset", "--resume", "--settings", "synthetic"):
+    for word in (
+        "--data",
+        "--files",
+        "--epochs",
+        "--preset",
+        "--resume",
+        "--settings",
+        "synthetic",
+    ):
         assert word in done.stdout
 
 

@@ -70,6 +70,8 @@ def raw_to_xyz_table(mean: Tensor, components: Tensor) -> Tensor:
 
 def read_raw_to_xyz(table: Tensor, camera: Tensor) -> Tensor:
     """Bilinear read of the tabulated T: (B, 3, 3) for camera coordinates (B, 2)."""
+    if len(camera) == 0:
+        return camera.new_zeros(0, 3, 3)
     # grid_sample's x is the column: b2 comes first.
     grid = (camera / COORDINATE_RANGE[1]).flip(-1).reshape(1, -1, 1, 2)
     image = table.reshape(*table.shape[:2], 9).permute(2, 0, 1).unsqueeze(0)

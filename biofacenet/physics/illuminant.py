@@ -125,7 +125,8 @@ def spectrum(
     weights = illuminant.weights
     position = (illuminant.cct - CCT_RANGE[0]) / 1000.0
     position = position.clamp(0.0, len(daylights) - 1.0)
-    lower = position.detach().floor().clamp(max=len(daylights) - 2).long()
+    # NaN must reach the result as NaN, not the index.
+    lower = position.detach().nan_to_num(0.0).floor().clamp(max=len(daylights) - 2).long()
     fraction = (position - lower).unsqueeze(-1)
     day = torch.lerp(daylights[lower], daylights[lower + 1], fraction)
     others = torch.cat((weights[:, :1], weights[:, 2:]), dim=1)

@@ -178,7 +178,7 @@ def main() -> None:
     command: Cie | Camera | Chromophores = tyro.cli(
         Cie | Camera | Chromophores,
         prog="python -m biofacenet.physics.rebuild",
-        description=__doc__,
+        description="Rebuild the figure files that ship with the package from their sources.",
     )
     command()
 

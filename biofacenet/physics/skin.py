@@ -225,6 +225,8 @@ def look_up(
     -1 and 1 are the centres of the first and the last entry; values beyond are clamped.
     """
     batch, _, height, width = melanin.shape
+    if melanin.numel() == 0:
+        return (melanin + haemoglobin).expand(-1, table.shape[2], -1, -1)
     # One image B*H high instead of B images: the table is never repeated over the batch.
     grid = torch.stack((melanin, haemoglobin), dim=-1).reshape(1, batch * height, width, 2)
     read = F.grid_sample(

@@ -1,0 +1,147 @@
+"""Cameras and colour against the authors' tables, known values, and the neutrality of highlights."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from biofacenet import Illuminant, Tables, reference
+from biofacenet.physics.camera import (
+    mean_and_components,
+    principal_components,
+    spectral_sensitivity,
+)
+from biofacenet.physics.colour import (
+    WHITE_ROW_SUMS,
+    XYZ_TO_SRGB,
+    linear_to_srgb,
+    luminance,
+    observer,
+    raw_to_xyz,
+    raw_to_xyz_table,
+    read_raw_to_xyz,
+    srgb_to_linear,
+)
+from biofacenet.physics.illuminant import ILLUMINANT_NAMES
+from biofacenet.physics.rebuild import read_camera_database
+
+MEAN, COMPONENTS = mean_and_components()
+TABLE = raw_to_xyz_table(MEAN, COMPONENTS)
+
+
+def at_random(count: int, limit: float = 3.0, seed: int = 0) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return limit * (2 * torch.rand(count, 2, generator=generator, dtype=torch.float64) - 1)
+
+
+def test_basis_is_the_authors(authors: Path) -> None:
+    published = Tables.from_mat(camera=authors / "CamPCA.mat")
+    torch.testing.assert_close(MEAN, published.camera_mean, atol=2e-7, rtol=0)
+    torch.testing.assert_close(COMPONENTS, published.camera_components, atol=2e-7, rtol=0)
+
+
+def test_components_of_the_measured_cameras(authors: Path) -> None:
+    mean, components, share = principal_components(read_camera_database(authors / "rgbCMF.mat"))
+    torch.testing.assert_close(mean, MEAN, atol=2e-8, rtol=0)
+    torch.testing.assert_close(components, COMPONENTS, atol=2e-8, rtol=0)
+    assert float(share.sum()) == pytest.approx(0.547, abs=5e-4)
+
+
+def test_components_recover_a_known_space() -> None:
+    generator = torch.Generator().manual_seed(0)
+    coordinates = torch.randn(400, 2, generator=generator, dtype=torch.float64)
+    curves = MEAN + torch.einsum("clk,nk->ncl", COMPONENTS, coordinates)
+    mean, components, share = principal_components(curves)
+    torch.testing.assert_close(mean, MEAN, atol=3e-3, rtol=0)
+    assert float(share.sum()) == pytest.approx(1.0)
+    spanned = torch.linalg.lstsq(components.reshape(99, 2), COMPONENTS.reshape(99, 2)).residuals
+    assert (spanned.abs() < 1e-12).all()
+    with pytest.raises(ValueError, match="33"):
+        principal_components(torch.zeros(3, 99))
+
+
+def test_sensitivity_is_never_negative_and_linear_where_positive() -> None:
+    b = at_random(50)
+    curves = spectral_sensitivity(b, MEAN, COMPONENTS)
+    linear = MEAN + torch.einsum("clk,bk->bcl", COMPONENTS, b)
+    assert (curves >= 0).all()
+    assert (linear < 0).any()
+    torch.testing.assert_close(curves, linear.clamp(min=0))
+
+
+def test_table_is_the_authors(authors: Path) -> None:
+    """They computed in single precision: a few entries differ by up to 2.6e-7, of a peak of 0.63."""
+    published = Tables.from_mat(raw_to_xyz=authors / "Tmatrix.mat").raw_to_xyz
+    error = (TABLE - published).abs()
+    assert error.max() < 3e-7
+    assert (error < 2e-7).double().mean() > 0.9998
+    assert error.square().mean().sqrt() < 5e-8
+
+
+def test_rows_sum_to_the_white_point() -> None:
+    torch.testing.assert_close(TABLE.sum(dim=-1), WHITE_ROW_SUMS.expand(128, 128, 3))
+    white = XYZ_TO_SRGB @ WHITE_ROW_SUMS
+    assert float(white.max() / white.min()) == pytest.approx(1.0, abs=5e-3)
+    red_cast = XYZ_TO_SRGB @ torch.ones(3, dtype=torch.float64)
+    torch.testing.assert_close(
+        red_cast, torch.tensor([1.20, 0.95, 0.91]).double(), atol=6e-3, rtol=0
+    )
+
+
+def test_matrix_is_the_least_squares_fit_up_to_row_scale() -> None:
+    s = spectral_sensitivity(at_random(5, 2.0), MEAN, COMPONENTS)
+    for matrix, curves in zip(raw_to_xyz(s), s, strict=True):
+        fitted = torch.linalg.lstsq(curves.T, observer().T).solution.T
+        ratio = matrix / fitted
+        torch.testing.assert_close(ratio, ratio[:, :1].expand(3, 3), rtol=1e-9, atol=0)
+
+
+def test_read_is_exact_at_nodes_row_b1_column_b2() -> None:
+    nodes = torch.linspace(-3, 3, 128, dtype=torch.float64)
+    for i, j in ((0, 0), (127, 127), (0, 127), (20, 90)):
+        b = torch.stack((nodes[i], nodes[j]))[None]
+        expected = raw_to_xyz(spectral_sensitivity(b, MEAN, COMPONENTS))
+        torch.testing.assert_close(read_raw_to_xyz(TABLE, b), expected)
+        torch.testing.assert_close(TABLE[i, j], expected[0])
+    b = at_random(40, 2.9)
+    exact = raw_to_xyz(spectral_sensitivity(b, MEAN, COMPONENTS))
+    torch.testing.assert_close(read_raw_to_xyz(TABLE, b), exact, atol=2e-4, rtol=0)
+
+
+def test_highlights_are_neutral_for_every_light_and_camera() -> None:
+    cameras = at_random(100)
+    ccts = (4000.0, 5500.0, 6504.0, 10000.0, 25000.0)
+    lights = [
+        (name, cct) for name in ILLUMINANT_NAMES for cct in (ccts if name == "D" else (6504.0,))
+    ]
+    assert len(lights) == 13 + 5
+    nothing = torch.zeros(100, 1, 1, 1, dtype=torch.float64)
+    for name, cct in lights:
+        light = Illuminant.standard(name, cct=cct, batch=100)
+        light = Illuminant(light.weights.double(), light.cct.double())
+        image = reference.render(nothing, nothing, nothing, nothing + 1, light, cameras)[:, :, 0, 0]
+        spread = image.amax(dim=1) / image.amin(dim=1) - 1
+        assert spread.max() < 5e-3, name
+
+
+def test_srgb_transfer_curve() -> None:
+    linear = torch.tensor([0.0, 0.0031308, 0.5, 1.0], dtype=torch.float64)
+    encoded = torch.tensor([0.0, 0.04045, 0.7353570, 1.0], dtype=torch.float64)
+    torch.testing.assert_close(linear_to_srgb(linear), encoded, atol=1e-6, rtol=0)
+    values = torch.linspace(0, 1, 1001, dtype=torch.float64)
+    torch.testing.assert_close(srgb_to_linear(linear_to_srgb(values)), values, atol=1e-6, rtol=0)
+    assert linear_to_srgb(torch.tensor([-1.0, 2.0])).tolist() == pytest.approx([0.0, 1.0])
+
+
+@pytest.mark.parametrize("value", [0.0, 1e-4, 0.5])
+def test_srgb_gradient_is_finite(value: float) -> None:
+    for curve in (linear_to_srgb, srgb_to_linear):
+        x = torch.tensor(value, requires_grad=True)
+        curve(x).backward()
+        assert torch.isfinite(x.grad)
+
+
+def test_luminance_weighs_the_channels() -> None:
+    image = torch.tensor([1.0, 0.0, 0.0]).reshape(1, 3, 1, 1)
+    assert float(luminance(image)) == pytest.approx(0.2126)
+    assert float(luminance(torch.ones(1, 3, 1, 1))) == pytest.approx(1.0)

@@ -1,0 +1,139 @@
+"""Settings files, one-line errors, and files written whole or not at all."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from biofacenet.cli import choose_device, load_settings, parse, run, save_settings
+from biofacenet.errors import BioFaceNetError, DataError
+from biofacenet.files import whole_directory, whole_file
+
+
+@dataclass
+class Settings:
+    """Do something."""
+
+    out: Path = Path("here")
+    """Where."""
+    rate: float = 0.5
+    count: int | None = None
+    names: tuple[str, ...] = ()
+    pair: tuple[float, float] | None = None
+    kind: Literal["a", "b"] = "a"
+    quiet: bool = False
+
+
+CHANGED = Settings(Path("there"), 2.0, 3, ("x", "y"), (0.1, 1.0), "b", True)
+
+
+def test_settings_file_round_trip_and_overrides(tmp_path: Path) -> None:
+    path = tmp_path / "settings.json"
+    save_settings(CHANGED, path)
+    assert load_settings(Settings, path) == CHANGED
+    assert parse(Settings, ["--settings", str(path)], program="x") == CHANGED
+    found = parse(Settings, [f"--settings={path}", "--rate", "7", "--kind", "a"], program="x")
+    assert (found.rate, found.kind, found.count) == (7.0, "a", 3)
+    assert parse(Settings, [], program="x") == Settings()
+
+
+@pytest.mark.parametrize(
+    ("content", "word"),
+    [
+        (None, "No such file"),
+        ("{", "not a settings file"),
+        ("[1]", "list"),
+        (json.dumps({"rat": 1}), "'rat'"),
+        (json.dumps({"rate": "fast"}), "'rate'"),
+        (json.dumps({"count": 1.5}), "'count'"),
+        (json.dumps({"kind": "c"}), "'kind'"),
+        (json.dumps({"pair": [1.0]}), "'pair'"),
+        (json.dumps({"names": "xy"}), "'names'"),
+        (json.dumps({"quiet": 1}), "'quiet'"),
+    ],
+)
+def test_bad_settings_files_end_with_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str | None, word: str
+) -> None:
+    path = tmp_path / "settings.json"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(SystemExit) as caught:
+        parse(Settings, ["--settings", str(path)], program="x")
+    assert caught.value.code == 2
+    line = capsys.readouterr().err
+    assert line.count("\n") == 1
+    assert word in line
+    assert str(path) in line
+
+
+@pytest.mark.parametrize("arguments", [["--settings"], ["--unknown"], ["--rate", "x"]])
+def test_bad_arguments_have_status_2(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        parse(Settings, arguments, program="x")
+    assert caught.value.code == 2
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "text"),
+    [
+        (DataError("file.hdf5: bad\nin two lines"), 2, "error: file.hdf5: bad in two lines\n"),
+        (PermissionError(13, "Permission denied", "out"), 2, "error: out: Permission denied"),
+        (OSError(28, "No space left on device"), 2, "error: No space left on device"),
+        (KeyboardInterrupt(), 130, "stopped\n"),
+    ],
+)
+def test_errors_become_one_line(
+    capsys: pytest.CaptureFixture[str], error: BaseException, status: int, text: str
+) -> None:
+    def main() -> None:
+        raise error
+
+    with pytest.raises(SystemExit) as caught:
+        run(main)
+    assert caught.value.code == status
+    line = capsys.readouterr().err
+    assert line.startswith(text)
+    assert line.count("\n") == 1
+
+
+def test_programming_errors_keep_their_traceback() -> None:
+    def main() -> None:
+        raise RuntimeError("a bug")
+
+    with pytest.raises(RuntimeError):
+        run(main)
+
+
+def test_devices() -> None:
+    assert choose_device("cpu").type == "cpu"
+    assert choose_device("auto").type in ("cpu", "cuda")
+    with pytest.raises(BioFaceNetError, match="abacus"):
+        choose_device("abacus")
+
+
+def test_files_are_whole_or_not_there(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "file.txt"
+    with whole_file(path) as temporary:
+        temporary.write_text("one")
+        assert temporary.suffix == ".txt"
+        assert not path.exists()
+    with pytest.raises(KeyboardInterrupt), whole_file(path) as temporary:
+        temporary.write_text("half")
+        raise KeyboardInterrupt
+    assert path.read_text() == "one"
+    assert [item.name for item in path.parent.iterdir()] == ["file.txt"]
+
+
+def test_directories_are_whole_or_not_there(tmp_path: Path) -> None:
+    path = tmp_path / "folder"
+    for content in ("one", "two"):
+        with whole_directory(path) as temporary:
+            (temporary / "file").write_text(content)
+    with pytest.raises(KeyboardInterrupt), whole_directory(path) as temporary:
+        (temporary / "file").write_text("half")
+        raise KeyboardInterrupt
+    assert (path / "file").read_text() == "two"
+    assert [item.name for item in tmp_path.iterdir()] == ["folder"]

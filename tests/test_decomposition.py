@@ -1,0 +1,122 @@
+"""Keeping a decomposition: files, slices, joins, units."""
+
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from biofacenet import Decomposition
+from biofacenet.errors import DataError
+
+
+def same(one: Decomposition, two: Decomposition) -> bool:
+    pairs = zip(one.arrays().values(), two.arrays().values(), strict=True)
+    return all(np.array_equal(a, b) and a.dtype == b.dtype for a, b in pairs)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_saved_and_loaded_is_the_same_and_renders_the_same(
+    random_decomposition,
+    tmp_path: Path,
+    dtype: torch.dtype,  # type: ignore[no-untyped-def]
+) -> None:
+    d = random_decomposition(3, dtype=dtype)
+    d.save(tmp_path / "maps.npz")
+    again = Decomposition.load(tmp_path / "maps.npz")
+    assert same(d, again)
+    assert torch.equal(d.render(), again.render())
+
+
+def test_slices_and_joins(random_decomposition) -> None:  # type: ignore[no-untyped-def]
+    d = random_decomposition(4)
+    assert len(d) == 4
+    assert len(d[1]) == len(d[-1]) == 1
+    assert torch.equal(d[-1].camera, d.camera[3:])
+    assert same(Decomposition.join([d[0], d[1:3], d[3]]), d)
+    torch.testing.assert_close(d[2].render(), d.render()[2:3])
+    with pytest.raises(IndexError):
+        d[4]
+
+
+def test_physical_units(random_decomposition) -> None:  # type: ignore[no-untyped-def]
+    d = random_decomposition()
+    d.melanin.fill_(1.0)
+    d.haemoglobin.fill_(-1.0)
+    torch.testing.assert_close(d.melanosomes(), torch.full_like(d.melanin, 0.43))
+    torch.testing.assert_close(d.blood(), torch.full_like(d.melanin, 0.07e-6))
+
+
+def test_parts_must_fit_together(random_decomposition) -> None:  # type: ignore[no-untyped-def]
+    d = random_decomposition()
+    with pytest.raises(ValueError, match="diffuse"):
+        Decomposition(
+            d.melanin, d.haemoglobin, d.diffuse[..., :2], d.specular, d.illuminant, d.camera
+        )
+
+
+def rewrite(path: Path, **changes: object) -> None:
+    with np.load(path) as file:
+        arrays = {name: file[name] for name in file.files}
+    arrays |= changes
+    np.savez(path, **{name: value for name, value in arrays.items() if value is not None})
+
+
+class Evil:
+    def __reduce__(self) -> tuple[object, tuple[Path]]:
+        return (Path.touch, (Path("/tmp/biofacenet-was-here"),))
+
+
+def with_pickle(path: Path) -> None:
+    rewrite(path, melanin=np.array([Evil()], dtype=object))
+
+
+DAMAGES: dict[str, Callable[[Path], object]] = {
+    "missing": lambda path: path.unlink(),
+    "text": lambda path: path.write_text("hello"),
+    "empty": lambda path: path.write_bytes(b""),
+    "truncated": lambda path: path.write_bytes(path.read_bytes()[:-40]),
+    "other zip": lambda path: zipfile.ZipFile(path, "w").close(),
+    "no camera": lambda path: rewrite(path, camera=None),
+    "other shape": lambda path: rewrite(path, diffuse=np.zeros((1, 1, 2, 2))),
+    "whole numbers": lambda path: rewrite(path, melanin=np.zeros((2, 1, 4, 5), int)),
+    "text values": lambda path: rewrite(path, melanin=np.array(["a"])),
+    "pickled code": with_pickle,
+}
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_damaged_files_are_told_in_one_line(
+    random_decomposition,
+    tmp_path: Path,
+    name: str,  # type: ignore[no-untyped-def]
+) -> None:
+    path = tmp_path / "maps.npz"
+    random_decomposition().save(path)
+    DAMAGES[name](path)
+    with pytest.raises(DataError, match=r"maps\.npz") as caught:
+        Decomposition.load(path)
+    assert "\n" not in str(caught.value)
+    assert not Path("/tmp/biofacenet-was-here").exists()
+
+
+def test_a_failed_save_keeps_the_earlier_file(
+    random_decomposition,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,  # type: ignore[no-untyped-def]
+) -> None:
+    d, path = random_decomposition(), tmp_path / "maps.npz"
+    d.save(path)
+    before = path.read_bytes()
+
+    def full(stream, **_):  # type: ignore[no-untyped-def]
+        stream.write(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "savez_compressed", full)
+    with pytest.raises(OSError, match="No space"):
+        d.save(path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]

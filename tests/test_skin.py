@@ -1,0 +1,198 @@
+"""The skin table against golden values, an independent scalar version, and what physics demands."""
+
+import math
+from dataclasses import fields
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import scipy.io
+import torch
+
+from biofacenet import SkinParameters, Tables
+from biofacenet.errors import DataError
+from biofacenet.physics.skin import (
+    blood_fraction,
+    look_up,
+    melanosome_fraction,
+    reflectance,
+    reflectance_table,
+)
+from biofacenet.physics.spectra import WAVELENGTHS, figures
+
+TABLE = reflectance_table()
+
+
+@pytest.mark.parametrize(
+    ("row", "column", "golden"),
+    [
+        (0, 0, (0.58684258, 0.80331653, 0.8312199, 0.79501671)),
+        (128, 128, (0.0014642163, 0.20358649, 0.45522311, 0.61834002)),
+        (64, 192, (0.0011180671, 0.034122766, 0.16455332, 0.35997605)),
+    ],
+)
+def test_golden_values(row: int, column: int, golden: tuple[float, ...]) -> None:
+    found = TABLE[row, column, [0, 10, 20, 32]]
+    torch.testing.assert_close(
+        found, torch.tensor(golden, dtype=torch.float64), atol=1e-8, rtol=1e-7
+    )
+
+
+def scalar_reflectance(row: int, column: int, band: int) -> float:
+    """One table entry, written out from the published formulas with plain numbers."""
+    nm = WAVELENGTHS[band]
+    eumelanin, pheomelanin, oxy_ext, deoxy_ext = (
+        float(figures("chromophores")[name][band])
+        for name in (
+            "eumelanin_ext",
+            "pheomelanin_ext",
+            "oxyhaemoglobin_ext",
+            "deoxyhaemoglobin_ext",
+        )
+    )
+    f_mel = 0.43 * (0.01 + 0.99 * column / 255) ** 3
+    f_blood = 0.07 * (0.01 + 0.99 * row / 255) ** 3
+    base = 0.0244 + 8.53 * math.exp(-(nm - 154) / 66.2)
+    melanin = 0.61 * (80 * eumelanin * 0.02) + 0.39 * (12 * pheomelanin * 0.02)
+    oxy = 0.75 * 2.303 * oxy_ext * 150 / 66500
+    deoxy = 0.25 * 2.303 * deoxy_ext * 150 / 66500
+    c = 0.25 * f_blood
+    mu_epi = f_mel * melanin + c * (0.75 * oxy + 0.25 * deoxy) + base * (1 - f_mel - c)
+    mu = f_blood * (oxy + deoxy) + (1 - f_blood) * base
+    s = 2e5 * nm**-1.5 + 2e12 * nm**-4
+    k, beta, d = math.sqrt(mu * (mu + 2 * s)), math.sqrt(mu / (mu + 2 * s)), 0.3
+    up, down = math.exp(k * d), math.exp(-k * d)
+    dermis = (1 - beta**2) * (up - down) / ((1 + beta) ** 2 * up - (1 - beta) ** 2 * down)
+    return math.exp(-mu_epi) ** 2 * dermis
+
+
+def test_table_equals_the_formulas_written_out() -> None:
+    rng = np.random.default_rng(0)
+    for row, column, band in zip(*rng.integers(0, (256, 256, 33), (300, 3)).T, strict=True):
+        expected = scalar_reflectance(int(row), int(column), int(band))
+        assert float(TABLE[row, column, band]) == pytest.approx(expected, rel=1e-12)
+
+
+def test_table_is_separable_in_every_band() -> None:
+    product = TABLE[:, 17:18] * TABLE[200:201, :]
+    torch.testing.assert_close(TABLE * TABLE[200:201, 17:18], product, atol=1e-15, rtol=1e-12)
+
+
+def test_more_pigment_never_reflects_more() -> None:
+    assert ((TABLE > 0) & (TABLE <= 1)).all()
+    assert (TABLE.diff(dim=1) < 0).all()
+    # Blood replaces bare tissue: in bands where it absorbs more, more of it means less light.
+    table = figures("chromophores")
+    blood = (0.75 * table["oxyhaemoglobin_ext"] + 0.25 * table["deoxyhaemoglobin_ext"]) * (
+        2.303 * 150 / 66500
+    )
+    nm = torch.tensor(WAVELENGTHS, dtype=torch.float64)
+    tissue = 0.0244 + 8.53 * torch.exp(-(nm - 154) / 66.2)
+    absorbing = blood > 3 * tissue
+    assert absorbing.sum() >= 15
+    assert (TABLE[:, :, absorbing].diff(dim=0) < 0).all()
+
+
+def test_figures_are_the_authors(authors: Path) -> None:
+    for column, name in (
+        ("eumelanin_ext", "eumelanin_ext"),
+        ("pheomelanin_ext", "pheomelanin_ext"),
+        ("oxyhaemoglobin_ext", "oxy_hemo_ext_coeff"),
+        ("deoxyhaemoglobin_ext", "deoxy_hemo_ext_coeff"),
+    ):
+        published = scipy.io.loadmat(authors / "skinmodel" / f"{name}.mat")[name].ravel()
+        np.testing.assert_allclose(figures("chromophores")[column], published, rtol=1e-9)
+
+
+def test_map_values_are_table_centres_and_fractions() -> None:
+    ends = torch.tensor([-1.0, 1.0], dtype=torch.float64)
+    torch.testing.assert_close(melanosome_fraction(ends), torch.tensor([0.43e-6, 0.43]).double())
+    torch.testing.assert_close(blood_fraction(ends), torch.tensor([0.07e-6, 0.07]).double())
+    v = 2 * 100 / 255 - 1
+    at = torch.tensor(v, dtype=torch.float64)
+    found = reflectance(melanosome_fraction(at), blood_fraction(-at))
+    torch.testing.assert_close(found, TABLE[155, 100])
+
+
+def read(melanin: float, haemoglobin: float) -> torch.Tensor:
+    at = [torch.full((1, 1, 1, 1), v, dtype=torch.float64) for v in (melanin, haemoglobin)]
+    return look_up(TABLE, *at)[0, :, 0, 0]
+
+
+@pytest.mark.parametrize(("row", "column"), [(0, 0), (255, 255), (0, 255), (255, 0), (31, 200)])
+def test_look_up_is_exact_at_the_nodes(row: int, column: int) -> None:
+    torch.testing.assert_close(read(2 * column / 255 - 1, 2 * row / 255 - 1), TABLE[row, column])
+
+
+def test_look_up_is_bilinear_between_and_clamped_beyond() -> None:
+    m, h = 2 * 40.25 / 255 - 1, 2 * 80.5 / 255 - 1
+    corners = TABLE[80:82, 40:42]
+    expected = (corners * torch.tensor([0.75, 0.25], dtype=torch.float64)[:, None]).sum(1).mean(0)
+    torch.testing.assert_close(read(m, h), expected)
+    torch.testing.assert_close(read(1.7, -1.2), TABLE[0, 255])
+
+
+def test_look_up_gradient_is_the_slope_of_the_table() -> None:
+    melanin = torch.full((1, 1, 1, 1), 2 * 40.5 / 255 - 1, dtype=torch.float64, requires_grad=True)
+    haemoglobin = torch.full_like(melanin, 2 * 80 / 255 - 1)
+    look_up(TABLE, melanin, haemoglobin).sum().backward()
+    slope = (TABLE[80, 41] - TABLE[80, 40]).sum() * 255 / 2
+    torch.testing.assert_close(melanin.grad.sum(), slope)
+
+
+def test_look_up_reads_each_pixel_of_each_image(random_decomposition) -> None:  # type: ignore[no-untyped-def]
+    maps = random_decomposition(3, 4, 6)
+    whole = look_up(TABLE, maps.melanin, maps.haemoglobin)
+    assert whole.shape == (3, 33, 4, 6)
+    for b, y, x in ((0, 0, 0), (1, 3, 2), (2, 1, 5)):
+        one = read(float(maps.melanin[b, 0, y, x]), float(maps.haemoglobin[b, 0, y, x]))
+        torch.testing.assert_close(whole[b, :, y, x], one)
+
+
+def test_parameters_act_as_physics_says() -> None:
+    fractions = torch.tensor(0.05, dtype=torch.float64), torch.tensor(0.03, dtype=torch.float64)
+    usual = reflectance(*fractions)
+    oxygenated = reflectance(*fractions, SkinParameters(blood_oxygenation=0.98))
+    assert (oxygenated[24:30] > usual[24:30]).all()  # 640..690 nm: red blood is red
+    assert (reflectance(*fractions, SkinParameters(eumelanin_concentration=100)) < usual).all()
+    assert (reflectance(*fractions, SkinParameters(eumelanin_share=0.2)) > usual).all()
+    assert (reflectance(*fractions, SkinParameters(epidermis_thickness=0.03)) < usual).all()
+    thicker = reflectance(*fractions, SkinParameters(dermis_thickness=0.5))
+    assert (thicker >= usual * (1 - 1e-12)).all()  # no light comes through where blood is opaque
+    assert (thicker[20:] > usual[20:]).all()
+    assert not torch.equal(Tables.computed(SkinParameters(blood_oxygenation=0.5)).skin, TABLE)
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(SkinParameters)])
+def test_parameters_out_of_range_are_named(name: str) -> None:
+    with pytest.raises(ValueError, match=name):
+        SkinParameters(**{name: -0.1})
+
+
+def test_another_table_can_be_loaded_from_either_kind_of_mat_file(tmp_path: Path) -> None:
+    table = np.random.default_rng(1).uniform(size=(256, 256, 33)).astype(np.float32)
+    old, new = tmp_path / "old.mat", tmp_path / "new.mat"
+    scipy.io.savemat(old, {"Newskincolour": table})
+    with h5py.File(new, "w", userblock_size=512) as file:
+        file["Newskincolour"] = table.T
+    for path in (old, new):
+        np.testing.assert_array_equal(Tables.from_mat(skin=path).skin, table)
+
+
+@pytest.mark.parametrize("content", [b"hello", b"", b"\x89HDF\r\n\x1a\n" + b"\0" * 100])
+def test_damaged_mat_files_are_told_in_one_line(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "skin.mat"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"skin\.mat") as caught:
+        Tables.from_mat(skin=path)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(DataError, match="no such file"):
+        Tables.from_mat(skin=tmp_path / "nowhere.mat")
+
+
+def test_a_table_of_another_shape_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "skin.mat"
+    scipy.io.savemat(path, {"something": np.zeros((3, 4))})
+    with pytest.raises(DataError, match=r"\(256, 256, 33\).*something \(3, 4\)"):
+        Tables.from_mat(skin=path)
