@@ -246,7 +246,7 @@ def load_data(settings: Settings) -> tuple[FacePairs, FacePairs | None]:
     folder = settings.data
     if folder is None:
         folder = SYNTHETIC_FOLDER
-        if not list(folder.glob("zx_7_d10_inmc_*.hdf5")):
+        if not (folder / "settings.json").is_file():  # the last file to be written
             from .synthesize import Settings as SynthesizeSettings
             from .synthesize import synthesize
 

@@ -196,6 +196,24 @@ def test_reading_options_do_not_change_the_result(
     assert rows(finished)[1]["train_total"] == rows(in_memory)[1]["train_total"]
 
 
+def test_without_data_synthetic_faces_are_made_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = []
+
+    def few(settings: SynthesizeSettings) -> None:
+        made.append(settings.out)
+        synthesize(replace(settings, count=8, holdout=2, size=32, workers=0))
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("biofacenet.synthesize.synthesize", few)
+    for run in (1, 2):
+        train(Settings(epochs=1, device="cpu"))
+        assert (tmp_path / "runs" / f"00{run}" / "model" / "config.json").is_file()
+        assert "no --data given" in capsys.readouterr().out
+    assert made == [Path("data/synthetic")]
+
+
 # What can be wrong ---------------------------------------------------------------------------
 
 

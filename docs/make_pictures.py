@@ -1,0 +1,101 @@
+"""The pictures and figures of the README, from a finished training run.
+
+    python docs/make_pictures.py runs/001
+
+Needs the `test` extra: scikit-image carries the NASA portrait of astronaut Eileen Collins.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+import torch
+from PIL import Image
+from skimage import data
+
+from biofacenet import BioFaceNet
+from biofacenet.data.pairs import FacePairs, decode, find_pairs, read_truth
+from biofacenet.data.synthetic import generate
+from biofacenet.photo import read_photo
+from biofacenet.pictures import contact_sheet, decomposition_figure
+from biofacenet.predict import decompose
+
+IMAGES = Path(__file__).parent / "images"
+SYNTHETIC = Path("data/synthetic")
+
+# Places on the portrait, in pixels of the 512 x 512 photo: left, top, right, bottom.
+LIPS = [(214, 140, 236, 142), (214, 150, 233, 154)]
+CHEEKS = [(190, 123, 198, 131), (249, 121, 259, 131)]
+
+
+def main(run: Path) -> None:
+    """Write the pictures and print the figures."""
+    network = BioFaceNet.from_pretrained(run / "model")
+    IMAGES.mkdir(exist_ok=True)
+    contact_sheet(generate(range(24)).image, IMAGES / "synthetic.png", columns=8)
+    grid = sorted((run / "grids").glob("*.png"))[-1]
+    with Image.open(grid) as picture:
+        picture.convert("RGB").quantize(256).save(IMAGES / "training.png", optimize=True)
+    portrait(network)
+    held_out(network)
+
+
+def portrait(network: BioFaceNet) -> None:
+    """The decomposition of the astronaut, and whether her lips are redder than her cheeks."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "astronaut.png"
+        Image.fromarray(data.astronaut()).save(path)
+        found = decompose(network, read_photo(path))
+    sheet = IMAGES / "astronaut.png"
+    decomposition_figure(found.image, found.decomposition, sheet, title="NASA astronaut Eileen Collins")
+    scale = found.image.shape[-1] / found.box.size
+    haemoglobin = found.decomposition.haemoglobin[0, 0]
+
+    def mean(places: list[tuple[int, int, int, int]]) -> float:
+        patches = []
+        for left, top, right, bottom in places:
+            rows = slice(round((top - found.box.top) * scale), round((bottom - found.box.top) * scale))
+            columns = slice(
+                round((left - found.box.left) * scale), round((right - found.box.left) * scale)
+            )
+            patches.append(haemoglobin[rows, columns].flatten())
+        return float(torch.cat(patches).mean())
+
+    side = found.image.shape[-1]
+    inside = slice(side // 4, 3 * side // 4)
+    error = (found.reconstruction - found.image)[..., inside, inside].square().mean().sqrt()
+    print(f"portrait: RMSE {float(error):.4f} in the middle of the crop (linear RGB)")
+    print(f"portrait: haemoglobin {mean(LIPS):+.3f} on the lips, {mean(CHEEKS):+.3f} on the cheeks")
+
+
+@torch.no_grad()
+def held_out(network: BioFaceNet) -> None:
+    """Errors and correlations on the synthetic faces that were not trained on."""
+    (file,) = [file for file in find_pairs(SYNTHETIC) if file.number == "20"]
+    batch = decode(FacePairs([file]).read(range(file.count)))
+    truth = read_truth(file, range(file.count))
+    found = network(batch.image)
+    inside = batch.mask > 0
+    error = ((found.render() - batch.image) ** 2 * batch.mask).sum() / (3 * batch.mask.sum())
+    print(f"held out: RMSE {float(error.sqrt()):.4f} in the mask (linear RGB)")
+    for name in ("melanin", "haemoglobin", "diffuse", "specular"):
+        ours, true = getattr(found, name), getattr(truth, name)
+
+        def correlation(a: torch.Tensor, b: torch.Tensor) -> float:
+            return float(torch.corrcoef(torch.stack((a, b)))[0, 1])
+
+        each = [
+            correlation(ours[i][inside[i]], true[i][inside[i]]) for i in range(len(batch.image))
+        ]
+        print(
+            f"held out: {name:<11} correlation {correlation(ours[inside], true[inside]):.2f} over all "
+            f"pixels, {float(torch.tensor(each).nanmean()):.2f} within a face"
+        )
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: python docs/make_pictures.py RUN, such as runs/001")
+    main(Path(sys.argv[1]))
