@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, replace
@@ -286,7 +287,7 @@ def loader(run: Run, data: FacePairs, *, shuffle: bool) -> DataLoader[RawBatch]:
     """Batches of a data set; the order depends on seed and epoch alone."""
     workers = run.settings.workers
     if workers is None:
-        workers = 0 if run.device.type == "cpu" else min(8, max(1, (torch.get_num_threads())))
+        workers = 0 if run.device.type == "cpu" else min(8, os.cpu_count() or 1)
     order = torch.Generator().manual_seed(run.settings.seed * 100_003 + run.epoch)
     batch_size = min(run.plan.batch_size, len(data))
     return DataLoader(

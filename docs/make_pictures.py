@@ -49,14 +49,18 @@ def portrait(network: BioFaceNet) -> None:
         Image.fromarray(data.astronaut()).save(path)
         found = decompose(network, read_photo(path))
     sheet = IMAGES / "astronaut.png"
-    decomposition_figure(found.image, found.decomposition, sheet, title="NASA astronaut Eileen Collins")
+    decomposition_figure(
+        found.image, found.decomposition, sheet, title="NASA astronaut Eileen Collins"
+    )
     scale = found.image.shape[-1] / found.box.size
     haemoglobin = found.decomposition.haemoglobin[0, 0]
 
     def mean(places: list[tuple[int, int, int, int]]) -> float:
         patches = []
         for left, top, right, bottom in places:
-            rows = slice(round((top - found.box.top) * scale), round((bottom - found.box.top) * scale))
+            rows = slice(
+                round((top - found.box.top) * scale), round((bottom - found.box.top) * scale)
+            )
             columns = slice(
                 round((left - found.box.left) * scale), round((right - found.box.left) * scale)
             )

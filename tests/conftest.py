@@ -9,6 +9,8 @@ import torch
 
 from biofacenet import Decomposition, Illuminant
 
+os.environ.setdefault("MPLBACKEND", "Agg")
+
 
 @pytest.fixture(scope="session")
 def authors() -> Path:

@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+import scipy.io
 import torch
 
 from biofacenet import Illuminant, Tables, reference
+from biofacenet.errors import DataError
 from biofacenet.physics.camera import (
     mean_and_components,
     principal_components,
@@ -42,8 +45,8 @@ def test_basis_is_the_authors(authors: Path) -> None:
 
 def test_components_of_the_measured_cameras(authors: Path) -> None:
     mean, components, share = principal_components(read_camera_database(authors / "rgbCMF.mat"))
-    torch.testing.assert_close(mean, MEAN, atol=2e-8, rtol=0)
-    torch.testing.assert_close(components, COMPONENTS, atol=2e-8, rtol=0)
+    torch.testing.assert_close(mean, MEAN, atol=1e-8, rtol=0)
+    torch.testing.assert_close(components, COMPONENTS, atol=1e-8, rtol=0)
     assert float(share.sum()) == pytest.approx(0.547, abs=5e-4)
 
 
@@ -106,6 +109,8 @@ def test_read_is_exact_at_nodes_row_b1_column_b2() -> None:
     b = at_random(40, 2.9)
     exact = raw_to_xyz(spectral_sensitivity(b, MEAN, COMPONENTS))
     torch.testing.assert_close(read_raw_to_xyz(TABLE, b), exact, atol=2e-4, rtol=0)
+    beyond = read_raw_to_xyz(TABLE, torch.tensor([[9.0, -9.0]], dtype=torch.float64))
+    torch.testing.assert_close(beyond[0], TABLE[127, 0])
 
 
 def test_highlights_are_neutral_for_every_light_and_camera() -> None:
@@ -145,3 +150,84 @@ def test_luminance_weighs_the_channels() -> None:
     image = torch.tensor([1.0, 0.0, 0.0]).reshape(1, 3, 1, 1)
     assert float(luminance(image)) == pytest.approx(0.2126)
     assert float(luminance(torch.ones(1, 3, 1, 1))) == pytest.approx(1.0)
+
+
+def database_lines(curves: np.ndarray) -> list[str]:
+    """Cameras as the published text file writes them."""
+    lines = []
+    for i, camera in enumerate(curves):
+        lines += [f"Camera {i}", *(" ".join(map(str, channel)) for channel in camera)]
+    return lines
+
+
+def cell_array(*matrices: np.ndarray) -> np.ndarray:
+    cells = np.empty((1, len(matrices)), object)
+    for i, matrix in enumerate(matrices):
+        cells[0, i] = matrix
+    return cells
+
+
+def test_components_have_the_sign_whose_largest_entry_is_positive() -> None:
+    curves = torch.rand(9, 3, 33, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    scaled = curves / curves.sum(dim=2, keepdim=True)
+    mean, components, share = principal_components(curves)
+    flat = components.reshape(99, 2)
+    covariance = torch.cov(scaled.reshape(9, 99).T)
+    eigenvalues = flat.square().sum(dim=0)
+    torch.testing.assert_close(mean, scaled.mean(dim=0))
+    torch.testing.assert_close(covariance @ flat, flat * eigenvalues)
+    torch.testing.assert_close(eigenvalues, torch.linalg.eigvalsh(covariance).flip(0)[:2])
+    torch.testing.assert_close(share, eigenvalues / covariance.trace())
+    assert (flat.gather(0, flat.abs().argmax(dim=0, keepdim=True)) > 0).all()
+
+
+def test_components_read_from_the_published_text_form(tmp_path: Path) -> None:
+    curves = np.random.default_rng(0).uniform(size=(5, 3, 33))
+    path = tmp_path / "camspec_database.txt"
+    path.write_text("\n".join(database_lines(curves)))
+    found = principal_components(read_camera_database(path))
+    torch.testing.assert_close(found, principal_components(torch.from_numpy(curves)))
+
+
+DAMAGED_TEXTS = {
+    "empty": lambda curves: [],
+    "cut short": lambda curves: database_lines(curves)[:-1],
+    "words": lambda curves: ["Camera", *["red green blue"] * 3],
+    "32 numbers": lambda curves: database_lines(curves[..., :32]),
+    "66 numbers": lambda curves: database_lines(np.concatenate((curves, curves), axis=2)),
+    "11 numbers": lambda curves: database_lines(curves[..., :11]),
+    "no number": lambda curves: database_lines(np.where(curves > 0.9, np.nan, curves)),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGED_TEXTS)
+def test_a_damaged_text_database_is_told_in_one_line(tmp_path: Path, name: str) -> None:
+    curves = np.random.default_rng(0).uniform(size=(6, 3, 33))
+    path = tmp_path / "camspec_database.txt"
+    path.write_text("\n".join(DAMAGED_TEXTS[name](curves)))
+    with pytest.raises(DataError, match=r"camspec_database\.txt") as caught:
+        read_camera_database(path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        None,
+        cell_array(*np.ones((2, 33, 4))),
+        cell_array(*np.ones((3, 31, 4))),
+        cell_array(np.ones((33, 4)), np.ones((33, 5)), np.ones((33, 4))),
+    ],
+    ids=["garbage", "two channels", "31 bands", "ragged"],
+)
+def test_a_damaged_mat_database_is_told_in_one_line(
+    tmp_path: Path, cells: np.ndarray | None
+) -> None:
+    path = tmp_path / "rgbCMF.mat"
+    if cells is None:
+        path.write_bytes(b"garbage" * 50)
+    else:
+        scipy.io.savemat(path, {"rgbCMF": cells})
+    with pytest.raises(DataError, match=r"rgbCMF\.mat") as caught:
+        read_camera_database(path)
+    assert "\n" not in str(caught.value)

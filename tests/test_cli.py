@@ -1,6 +1,9 @@
 """Settings files, one-line errors, and files written whole or not at all."""
 
 import json
+import os
+import stat
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -8,7 +11,7 @@ from typing import Literal
 import pytest
 
 from biofacenet.cli import choose_device, load_settings, parse, run, save_settings
-from biofacenet.errors import BioFaceNetError, DataError
+from biofacenet.errors import BackendUnavailableError, BioFaceNetError, DataError
 from biofacenet.files import whole_directory, whole_file
 
 
@@ -82,6 +85,8 @@ def test_bad_arguments_have_status_2(arguments: list[str]) -> None:
         (DataError("file.hdf5: bad\nin two lines"), 2, "error: file.hdf5: bad in two lines\n"),
         (PermissionError(13, "Permission denied", "out"), 2, "error: out: Permission denied"),
         (OSError(28, "No space left on device"), 2, "error: No space left on device"),
+        (FileNotFoundError(2, "No such file", "a.npz"), 2, "error: a.npz: No such file"),
+        (BackendUnavailableError("backend 'cuda' cannot run"), 2, "error: backend 'cuda'"),
         (KeyboardInterrupt(), 130, "stopped\n"),
     ],
 )
@@ -137,3 +142,85 @@ def test_directories_are_whole_or_not_there(tmp_path: Path) -> None:
         raise KeyboardInterrupt
     assert (path / "file").read_text() == "two"
     assert [item.name for item in tmp_path.iterdir()] == ["folder"]
+
+
+def test_a_reader_that_went_away_ends_quietly(capsys: pytest.CaptureFixture[str]) -> None:
+    def main() -> None:
+        raise BrokenPipeError(32, "Broken pipe")
+
+    with pytest.raises(SystemExit) as caught:
+        run(main)
+    assert caught.value.code == 141
+    assert capsys.readouterr().err == ""
+
+
+def test_numbers_and_truths_are_not_mixed_up(tmp_path: Path) -> None:
+    path = tmp_path / "settings.json"
+    for values in ({"rate": True}, {"count": True}, {"kind": ["a"]}, {"out": None}):
+        path.write_text(json.dumps(values))
+        with pytest.raises(SystemExit) as caught:
+            load_settings(Settings, path)
+        assert caught.value.code == 2
+    path.write_text('{"rate": 3}')
+    assert isinstance(load_settings(Settings, path).rate, float)
+
+
+def test_a_value_in_the_file_can_be_taken_back(tmp_path: Path) -> None:
+    path = tmp_path / "settings.json"
+    save_settings(CHANGED, path)
+    options = ["--count", "None", "--pair", "None", "--names", "z", "--no-quiet"]
+    found = parse(Settings, ["--settings", str(path), *options], program="x")
+    assert (found.count, found.pair, found.names, found.quiet) == (None, None, ("z",), False)
+    assert (found.out, found.rate, found.kind) == (CHANGED.out, CHANGED.rate, CHANGED.kind)
+
+
+@pytest.fixture
+def usual_umask() -> Iterator[None]:
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.usefixtures("usual_umask")
+def test_others_may_read_what_was_written(tmp_path: Path) -> None:
+    """Temporary files are private; finished ones have the permissions of any new file."""
+    with whole_file(tmp_path / "file") as temporary:
+        temporary.write_text("one")
+    with whole_directory(tmp_path / "folder"):
+        pass
+    modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("file", "folder")]
+    assert modes == [0o644, 0o755]
+
+
+def test_a_directory_that_cannot_take_its_place_leaves_the_earlier_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "folder"
+    with whole_directory(path) as temporary:
+        (temporary / "file").write_text("one")
+    rename, refused = Path.rename, []
+
+    def refuse_once(self: Path, target: Path) -> Path:
+        if target == path and not refused:
+            refused.append(self)
+            raise OSError(5, "Input/output error")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", refuse_once)
+    with pytest.raises(OSError, match="Input/output"), whole_directory(path) as temporary:
+        (temporary / "file").write_text("two")
+    assert refused
+    assert [item.name for item in tmp_path.iterdir()] == ["folder"]
+    assert (path / "file").read_text() == "one"
+
+
+def test_a_file_is_not_replaced_by_a_directory_nor_the_reverse(tmp_path: Path) -> None:
+    file, folder = tmp_path / "file", tmp_path / "folder"
+    file.write_text("one")
+    folder.mkdir()
+    with pytest.raises(OSError, match="directory"), whole_directory(file):
+        pass
+    with pytest.raises(IsADirectoryError), whole_file(folder) as temporary:
+        temporary.write_text("two")
+    assert file.read_text() == "one"
+    assert sorted(item.name for item in tmp_path.iterdir()) == ["file", "folder"]

@@ -47,6 +47,10 @@ def test_physical_units(random_decomposition) -> None:  # type: ignore[no-untype
     d.haemoglobin.fill_(-1.0)
     torch.testing.assert_close(d.melanosomes(), torch.full_like(d.melanin, 0.43))
     torch.testing.assert_close(d.blood(), torch.full_like(d.melanin, 0.07e-6))
+    d.melanin.fill_(-1.0)
+    d.haemoglobin.fill_(1.0)
+    torch.testing.assert_close(d.melanosomes(), torch.full_like(d.melanin, 0.43e-6))
+    torch.testing.assert_close(d.blood(), torch.full_like(d.melanin, 0.07))
 
 
 def test_parts_must_fit_together(random_decomposition) -> None:  # type: ignore[no-untyped-def]
@@ -64,6 +68,11 @@ def rewrite(path: Path, **changes: object) -> None:
     np.savez(path, **{name: value for name, value in arrays.items() if value is not None})
 
 
+def one_array(path: Path) -> None:
+    with path.open("wb") as stream:
+        np.save(stream, np.zeros(3))
+
+
 class Evil:
     def __reduce__(self) -> tuple[object, tuple[Path]]:
         return (Path.touch, (Path("/tmp/biofacenet-was-here"),))
@@ -78,6 +87,7 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "text": lambda path: path.write_text("hello"),
     "empty": lambda path: path.write_bytes(b""),
     "truncated": lambda path: path.write_bytes(path.read_bytes()[:-40]),
+    "one array": one_array,
     "other zip": lambda path: zipfile.ZipFile(path, "w").close(),
     "no camera": lambda path: rewrite(path, camera=None),
     "other shape": lambda path: rewrite(path, diffuse=np.zeros((1, 1, 2, 2))),
@@ -120,3 +130,34 @@ def test_a_failed_save_keeps_the_earlier_file(
         d.save(path)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_flipped_bit_is_told_or_harmless(random_decomposition, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """Whatever byte is damaged, loading raises DataError or still gives the same values."""
+    d, path = random_decomposition(1, 2, 3), tmp_path / "maps.npz"
+    d.save(path)
+    whole = path.read_bytes()
+    told = 0
+    for place in range(0, len(whole), 3):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 16]) + whole[place + 1 :])
+        try:
+            assert same(Decomposition.load(path), d)
+        except DataError as error:
+            assert "maps.npz" in str(error)
+            told += 1
+    assert told > len(whole) / 3 / 4
+
+
+def test_save_makes_folders_and_says_what_is_in_the_way(
+    random_decomposition,  # type: ignore[no-untyped-def]
+    tmp_path: Path,
+) -> None:
+    d, path = random_decomposition(), tmp_path / "new" / "maps.npz"
+    d.save(path)
+    assert same(Decomposition.load(path), d)
+    with pytest.raises(OSError, match=r"maps\.npz"):
+        d.save(path / "below")
+    with pytest.raises(IsADirectoryError):
+        d.save(path.parent)
+    assert same(Decomposition.load(path), d)
+    assert [item.name for item in tmp_path.rglob("*")] == ["new", "maps.npz"]

@@ -15,6 +15,7 @@ from biofacenet.physics.illuminant import (
     fixed_spectra,
     spectrum,
 )
+from biofacenet.physics.spectra import figures
 
 FIXED, DAYLIGHTS = fixed_spectra(), daylight_table()
 
@@ -51,11 +52,39 @@ def test_every_spectrum_has_unit_sum_and_is_positive() -> None:
     assert (spectra >= 0).all()
 
 
-def test_daylight_has_the_chromaticity_of_d65() -> None:
-    xyz = observer() @ daylight(torch.tensor(6504.0, dtype=torch.float64))
-    torch.testing.assert_close(
-        xyz[:2] / xyz.sum(), torch.tensor([0.3127, 0.3290]).double(), atol=5e-4, rtol=0
+@pytest.mark.parametrize(
+    ("name", "cct", "x", "y"),
+    [
+        ("D50", 5003.0, 0.34567, 0.35850),
+        ("D55", 5503.0, 0.33242, 0.34743),
+        ("D65", 6504.0, 0.31272, 0.32903),
+        ("D75", 7504.0, 0.29902, 0.31485),
+    ],
+)
+def test_daylights_have_their_published_chromaticities(
+    name: str, cct: float, x: float, y: float
+) -> None:
+    """CIE 15; the 33 bands leave out 380..390 and 730..780 nm, which moves them by 3.3e-4."""
+    assert Illuminant.standard(name).cct.tolist() == [cct]
+    xyz = observer() @ daylight(torch.tensor(cct, dtype=torch.float64))
+    assert (xyz[:2] / xyz.sum()).tolist() == pytest.approx([x, y], abs=3.5e-4)
+
+
+@pytest.mark.parametrize("cct", [4000.0, 7000.0, 8000.0, 25000.0])
+def test_daylight_is_the_cie_formula(cct: float) -> None:
+    a, b, c, d = (
+        (-4.6070e9, 2.9678e6, 0.09911e3, 0.244063)
+        if cct <= 7000
+        else (-2.0064e9, 1.9018e6, 0.24748e3, 0.237040)
     )
+    x = a / cct**3 + b / cct**2 + c / cct + d
+    y = -3 * x * x + 2.87 * x - 0.275
+    m = 0.0241 + 0.2562 * x - 0.7341 * y
+    m1, m2 = (-1.3515 - 1.7703 * x + 5.9114 * y) / m, (0.03 - 31.4424 * x + 30.0717 * y) / m
+    s0, s1, s2 = figures("daylight").values()
+    expected = s0 + m1 * s1 + m2 * s2
+    found = DAYLIGHTS[round((cct - 4000) / 1000)]
+    torch.testing.assert_close(found, expected / expected.sum(), rtol=1e-12, atol=0)
 
 
 def test_daylight_turns_blue_with_temperature() -> None:
@@ -94,8 +123,8 @@ def test_standard_lights_by_name() -> None:
     assert light.weights.shape == (3, 14)
     assert light.cct.tolist() == [6504.0] * 3
     assert Illuminant.standard("F11").weights[0, ILLUMINANT_NAMES.index("F11")] == 1
-    for name, cct in (("D99", 6504), ("F13", 6504), ("D", 3000)):
-        with pytest.raises(ValueError, match=r"D99|F13|3000"):
+    for name, cct in (("D99", 6504), ("F13", 6504), ("D", 3000), ("D", 30000)):
+        with pytest.raises(ValueError, match=r"D99|F13|30000?"):
             Illuminant.standard(name, cct=cct)
 
 

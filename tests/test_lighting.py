@@ -64,3 +64,16 @@ def test_turning_light_and_surface_together_changes_nothing() -> None:
     turned = torch.einsum("ij,bjhw->bihw", turn, normals)
     after = sh_shading(turned, directional_light(turn @ direction).expand(1, 3, 9))
     torch.testing.assert_close(before, after, atol=1e-5, rtol=0)
+
+
+def test_a_distant_light_is_the_second_order_part_of_the_clamped_cosine() -> None:
+    """max(0, c) = 1/4 + c/2 + 5/32 (3c^2 - 1) + order 4; the published constants have six digits."""
+    directions = unit_normals(6, 3, 1, 1)[:, :, 0, 0]
+    lighting = directional_light(directions)[:, None].expand(6, 3, 9)
+    normals = unit_normals(6, 3, 16, 16, seed=1)
+    c = torch.einsum("bi,bihw->bhw", directions, normals)[:, None]
+    expected = 1 / 4 + c / 2 + 5 / 32 * (3 * c**2 - 1)
+    found = sh_shading(normals, lighting)
+    torch.testing.assert_close(found, expected.clamp(min=0), atol=3e-6, rtol=0)
+    assert (expected < -1e-3).any()
+    assert (found >= 0).all()

@@ -29,7 +29,10 @@ def test_python_code_runs(tmp_path: Path) -> None:
     assert code
     for block in code:
         done = subprocess.run(
-            [sys.executable, "-W", "error", "-c", block], cwd=tmp_path, capture_output=True, text=True
+            [sys.executable, "-W", "error", "-c", block],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
         )
         assert done.returncode == 0, done.stderr
     assert biofacenet.Decomposition.load(tmp_path / "maps.npz").specular.max() == 0
@@ -43,7 +46,9 @@ def test_links_lead_somewhere() -> None:
         assert (ROOT / link).is_file(), link
 
 
-@pytest.mark.parametrize("module", sorted(set(re.findall(r"python -m (biofacenet\.[a-z.]+)", README))))
+@pytest.mark.parametrize(
+    "module", sorted(set(re.findall(r"python -m (biofacenet\.[a-z.]+)", README)))
+)
 def test_named_commands_exist_and_explain_themselves(module: str) -> None:
     done = subprocess.run([sys.executable, "-m", module, "--help"], capture_output=True, text=True)
     assert done.returncode == 0
@@ -52,5 +57,7 @@ def test_named_commands_exist_and_explain_themselves(module: str) -> None:
 
 def test_options_named_exist() -> None:
     for module, option in re.findall(r"python -m (biofacenet\.train).*? (--[a-z-]+)", README):
-        done = subprocess.run([sys.executable, "-m", module, "--help"], capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, "-m", module, "--help"], capture_output=True, text=True
+        )
         assert option in done.stdout

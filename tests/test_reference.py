@@ -1,5 +1,6 @@
 """The reference renderer against loops over pixels, its gradients, and its intermediates."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -245,3 +246,75 @@ def test_a_named_backend_runs_or_says_why_not(random_decomposition, name: str) -
 def test_unknown_backend() -> None:
     with pytest.raises(ValueError, match="abacus"):
         Renderer(backend="abacus")
+
+
+@pytest.mark.parametrize("name", ["haemoglobin", "diffuse", "specular", "illuminant", "camera"])
+def test_another_device_is_named(random_decomposition, name: str) -> None:  # type: ignore[no-untyped-def]
+    d = random_decomposition()
+    arguments = dict(zip(ARGUMENTS, d.arguments(), strict=True)) | {"illuminant": d.spectrum()}
+    arguments[name] = arguments[name].to("meta")
+    with pytest.raises(ValueError, match=f"{name} must be on cpu.*meta"):
+        render(*arguments.values())
+
+
+@pytest.mark.parametrize("part", ["weights", "cct"])
+@pytest.mark.parametrize("fault", ["shape", "dtype", "device"])
+def test_the_part_of_an_illuminant_that_does_not_fit_is_named(
+    random_decomposition,  # type: ignore[no-untyped-def]
+    part: str,
+    fault: str,
+) -> None:
+    d = random_decomposition()
+    wrong = {
+        "shape": lambda tensor: tensor[:1],
+        "dtype": torch.Tensor.float,
+        "device": lambda tensor: tensor.to("meta"),
+    }[fault]
+    setattr(d.illuminant, part, wrong(getattr(d.illuminant, part)))
+    with pytest.raises(ValueError, match=rf"illuminant\.{part}"):
+        reference.render(*d.arguments())
+
+
+def test_maps_have_one_channel() -> None:
+    two = torch.zeros(1, 2, 3, 3)
+    with pytest.raises(ValueError, match=r"melanin must have shape \(B, 1, H, W\)"):
+        render(two, two, two, two, torch.full((1, 33), 1 / 33), torch.zeros(1, 2))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+def test_any_dtype_is_as_exact_as_its_precision_allows(
+    random_decomposition,  # type: ignore[no-untyped-def]
+    dtype: torch.dtype,
+) -> None:
+    d = random_decomposition(4, 8, 8, dtype=dtype)
+    found, exact = d.render(backend="reference"), d.to(dtype=torch.float64).render()
+    assert found.dtype == dtype
+    assert (found.double() - exact).abs().max() < 16 * torch.finfo(dtype).eps * exact.max()
+
+
+@pytest.mark.parametrize("shape", [(0, 4, 4), (2, 0, 3)])
+def test_empty_images_have_gradients(random_decomposition, shape) -> None:  # type: ignore[no-untyped-def]
+    d = random_decomposition(*shape).map(lambda tensor: tensor.clone().requires_grad_())
+    inputs = (d.melanin, d.haemoglobin, d.diffuse, d.specular, d.illuminant.cct, d.camera)
+    gradients = torch.autograd.grad(d.render().sum(), inputs)
+    assert [g.shape for g in gradients] == [tensor.shape for tensor in inputs]
+    assert all((g == 0).all() for g in gradients)
+
+
+def test_one_renderer_serves_several_dtypes(random_decomposition) -> None:  # type: ignore[no-untyped-def]
+    renderer, d = Renderer(), random_decomposition()
+    for dtype in (torch.float64, torch.float32, torch.float64):
+        typed = d.to(dtype=dtype)
+        assert torch.equal(renderer(*typed.arguments()), reference.render(*typed.arguments()))
+
+
+def test_other_tables_reach_the_image(random_decomposition) -> None:  # type: ignore[no-untyped-def]
+    """A skin that reflects half renders half as bright where there is no highlight."""
+    d = random_decomposition()
+    dim = replace(TABLES, skin=TABLES.skin / 2)
+    maps = (d.melanin, d.haemoglobin, d.diffuse, 0 * d.specular)
+    for image in (
+        Renderer(tables=dim)(*maps, d.illuminant, d.camera),
+        reference.render(*maps, d.illuminant, d.camera, tables=dim),
+    ):
+        torch.testing.assert_close(image, render(*maps, d.illuminant, d.camera) / 2)

@@ -1,7 +1,7 @@
 """The skin table against golden values, an independent scalar version, and what physics demands."""
 
 import math
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 
 import h5py
@@ -14,6 +14,7 @@ from biofacenet import SkinParameters, Tables
 from biofacenet.errors import DataError
 from biofacenet.physics.skin import (
     blood_fraction,
+    dermis_reflectance,
     look_up,
     melanosome_fraction,
     reflectance,
@@ -39,7 +40,10 @@ def test_golden_values(row: int, column: int, golden: tuple[float, ...]) -> None
     )
 
 
-def scalar_reflectance(row: int, column: int, band: int) -> float:
+PUBLISHED = SkinParameters()
+
+
+def scalar_reflectance(row: int, column: int, band: int, p: SkinParameters = PUBLISHED) -> float:
     """One table entry, written out from the published formulas with plain numbers."""
     nm = WAVELENGTHS[band]
     eumelanin, pheomelanin, oxy_ext, deoxy_ext = (
@@ -51,17 +55,19 @@ def scalar_reflectance(row: int, column: int, band: int) -> float:
             "deoxyhaemoglobin_ext",
         )
     )
-    f_mel = 0.43 * (0.01 + 0.99 * column / 255) ** 3
-    f_blood = 0.07 * (0.01 + 0.99 * row / 255) ** 3
+    f_mel = p.max_melanosome_fraction * (0.01 + 0.99 * column / 255) ** 3
+    f_blood = p.max_blood_fraction * (0.01 + 0.99 * row / 255) ** 3
     base = 0.0244 + 8.53 * math.exp(-(nm - 154) / 66.2)
-    melanin = 0.61 * (80 * eumelanin * 0.02) + 0.39 * (12 * pheomelanin * 0.02)
-    oxy = 0.75 * 2.303 * oxy_ext * 150 / 66500
-    deoxy = 0.25 * 2.303 * deoxy_ext * 150 / 66500
-    c = 0.25 * f_blood
-    mu_epi = f_mel * melanin + c * (0.75 * oxy + 0.25 * deoxy) + base * (1 - f_mel - c)
+    share, y, width = p.eumelanin_share, p.blood_oxygenation, p.epidermis_thickness
+    melanin = share * (p.eumelanin_concentration * eumelanin * width)
+    melanin += (1 - share) * (p.pheomelanin_concentration * pheomelanin * width)
+    oxy = y * 2.303 * oxy_ext * p.haemoglobin_concentration / p.haemoglobin_molar_mass
+    deoxy = (1 - y) * 2.303 * deoxy_ext * p.haemoglobin_concentration / p.haemoglobin_molar_mass
+    c = p.epidermis_blood_share * f_blood
+    mu_epi = f_mel * melanin + c * (y * oxy + (1 - y) * deoxy) + base * (1 - f_mel - c)
     mu = f_blood * (oxy + deoxy) + (1 - f_blood) * base
     s = 2e5 * nm**-1.5 + 2e12 * nm**-4
-    k, beta, d = math.sqrt(mu * (mu + 2 * s)), math.sqrt(mu / (mu + 2 * s)), 0.3
+    k, beta, d = math.sqrt(mu * (mu + 2 * s)), math.sqrt(mu / (mu + 2 * s)), p.dermis_thickness
     up, down = math.exp(k * d), math.exp(-k * d)
     dermis = (1 - beta**2) * (up - down) / ((1 + beta) ** 2 * up - (1 - beta) ** 2 * down)
     return math.exp(-mu_epi) ** 2 * dermis
@@ -74,6 +80,32 @@ def test_table_equals_the_formulas_written_out() -> None:
         assert float(TABLE[row, column, band]) == pytest.approx(expected, rel=1e-12)
 
 
+@pytest.mark.parametrize("name", [field.name for field in fields(SkinParameters)])
+def test_each_parameter_stands_where_the_formulas_have_it(name: str) -> None:
+    changed = SkinParameters(**{name: 0.9 * asdict(PUBLISHED)[name]})
+    table = reflectance_table(changed)
+    assert not torch.equal(table, TABLE)
+    for row, column, band in ((255, 255, 20), (200, 30, 2), (90, 140, 32)):
+        expected = scalar_reflectance(row, column, band, changed)
+        assert float(table[row, column, band]) == pytest.approx(expected, rel=1e-12)
+
+
+def test_published_constants() -> None:
+    assert asdict(PUBLISHED) == {
+        "blood_oxygenation": 0.75,
+        "haemoglobin_concentration": 150,
+        "haemoglobin_molar_mass": 66500,
+        "eumelanin_concentration": 80,
+        "pheomelanin_concentration": 12,
+        "eumelanin_share": 0.61,
+        "epidermis_thickness": 0.02,
+        "dermis_thickness": 0.3,
+        "epidermis_blood_share": 0.25,
+        "max_melanosome_fraction": 0.43,
+        "max_blood_fraction": 0.07,
+    }
+
+
 def test_table_is_separable_in_every_band() -> None:
     product = TABLE[:, 17:18] * TABLE[200:201, :]
     torch.testing.assert_close(TABLE * TABLE[200:201, 17:18], product, atol=1e-15, rtol=1e-12)
@@ -82,16 +114,32 @@ def test_table_is_separable_in_every_band() -> None:
 def test_more_pigment_never_reflects_more() -> None:
     assert ((TABLE > 0) & (TABLE <= 1)).all()
     assert (TABLE.diff(dim=1) < 0).all()
-    # Blood replaces bare tissue: in bands where it absorbs more, more of it means less light.
+    # Blood replaces bare tissue. Where it absorbs more than that in both layers, more of it means
+    # less light; that is so in every band, even around 680 nm where blood is clearest.
     table = figures("chromophores")
-    blood = (0.75 * table["oxyhaemoglobin_ext"] + 0.25 * table["deoxyhaemoglobin_ext"]) * (
-        2.303 * 150 / 66500
-    )
+    per_extinction = 2.303 * 150 / 66500
+    oxy = 0.75 * per_extinction * table["oxyhaemoglobin_ext"]
+    deoxy = 0.25 * per_extinction * table["deoxyhaemoglobin_ext"]
     nm = torch.tensor(WAVELENGTHS, dtype=torch.float64)
     tissue = 0.0244 + 8.53 * torch.exp(-(nm - 154) / 66.2)
-    absorbing = blood > 3 * tissue
-    assert absorbing.sum() >= 15
-    assert (TABLE[:, :, absorbing].diff(dim=0) < 0).all()
+    assert ((oxy + deoxy > tissue) & (0.75 * oxy + 0.25 * deoxy > tissue)).all()
+    assert (TABLE.diff(dim=0) < 0).all()
+
+
+def test_a_deep_dermis_returns_the_kubelka_munk_limit() -> None:
+    """(1 - beta) / (1 + beta) for an infinitely thick layer: a thick one is not NaN."""
+    blood = torch.tensor([0.01, 0.07], dtype=torch.float64, requires_grad=True)
+    found = dermis_reflectance(blood, SkinParameters(dermis_thickness=20.0))
+    nm = torch.tensor(WAVELENGTHS, dtype=torch.float64)
+    tissue = 0.0244 + 8.53 * torch.exp(-(nm - 154) / 66.2)
+    table = figures("chromophores")
+    whole = 0.75 * table["oxyhaemoglobin_ext"] + 0.25 * table["deoxyhaemoglobin_ext"]
+    whole = whole * 2.303 * 150 / 66500
+    mu = blood.detach()[:, None] * whole + (1 - blood.detach()[:, None]) * tissue
+    beta = torch.sqrt(mu / (mu + 2 * (2e5 * nm**-1.5 + 2e12 * nm**-4)))
+    torch.testing.assert_close(found.detach(), (1 - beta) / (1 + beta))
+    (slope,) = torch.autograd.grad(found.sum(), blood)
+    assert torch.isfinite(slope).all()
 
 
 def test_figures_are_the_authors(authors: Path) -> None:
@@ -134,11 +182,16 @@ def test_look_up_is_bilinear_between_and_clamped_beyond() -> None:
 
 
 def test_look_up_gradient_is_the_slope_of_the_table() -> None:
-    melanin = torch.full((1, 1, 1, 1), 2 * 40.5 / 255 - 1, dtype=torch.float64, requires_grad=True)
-    haemoglobin = torch.full_like(melanin, 2 * 80 / 255 - 1)
+    melanin, haemoglobin = (
+        torch.full((1, 1, 1, 1), 2 * at / 255 - 1, dtype=torch.float64, requires_grad=True)
+        for at in (40.5, 80.25)
+    )
     look_up(TABLE, melanin, haemoglobin).sum().backward()
-    slope = (TABLE[80, 41] - TABLE[80, 40]).sum() * 255 / 2
-    torch.testing.assert_close(melanin.grad.sum(), slope)
+    cell = TABLE[80:82, 40:42].sum(dim=2)
+    across = (0.75 * cell[0].diff() + 0.25 * cell[1].diff()) * 255 / 2
+    down = (cell[1] - cell[0]).mean() * 255 / 2
+    torch.testing.assert_close(melanin.grad.ravel(), across)
+    torch.testing.assert_close(haemoglobin.grad.sum(), down)
 
 
 def test_look_up_reads_each_pixel_of_each_image(random_decomposition) -> None:  # type: ignore[no-untyped-def]
@@ -164,10 +217,11 @@ def test_parameters_act_as_physics_says() -> None:
     assert not torch.equal(Tables.computed(SkinParameters(blood_oxygenation=0.5)).skin, TABLE)
 
 
+@pytest.mark.parametrize("value", [-0.1, math.nan, math.inf])
 @pytest.mark.parametrize("name", [field.name for field in fields(SkinParameters)])
-def test_parameters_out_of_range_are_named(name: str) -> None:
+def test_parameters_out_of_range_are_named(name: str, value: float) -> None:
     with pytest.raises(ValueError, match=name):
-        SkinParameters(**{name: -0.1})
+        SkinParameters(**{name: value})
 
 
 def test_another_table_can_be_loaded_from_either_kind_of_mat_file(tmp_path: Path) -> None:
@@ -195,4 +249,7 @@ def test_a_table_of_another_shape_is_told(tmp_path: Path) -> None:
     path = tmp_path / "skin.mat"
     scipy.io.savemat(path, {"something": np.zeros((3, 4))})
     with pytest.raises(DataError, match=r"\(256, 256, 33\).*something \(3, 4\)"):
+        Tables.from_mat(skin=path)
+    scipy.io.savemat(path, {"skin": np.full((256, 256, 33), np.nan)})
+    with pytest.raises(DataError, match=r"skin\.mat.*NaN"):
         Tables.from_mat(skin=path)

@@ -252,24 +252,24 @@ class _Face:
         full = self.uniform(0.7, 1.3)
         y = MOUTH_Y
         bumps = (
-            Bump(0.27, 0.27, 0.2, 0.06, 0.05 * brow * (0.5 + male)),
-            Bump(EYE_X, 0.09, 0.17, 0.1, -0.12),
-            Bump(EYE_X, EYE_Y, 0.085, 0.065, 0.075),
-            Bump(0.0, 0.14, 0.055, 0.16, 0.06 * nose),
-            Bump(0.0, -0.1, 0.065 * nose_wide, 0.15, 0.15 * nose),
-            Bump(0.0, -0.27, 0.085 * nose_wide, 0.075, 0.2 * nose),
-            Bump(0.115 * nose_wide, -0.31, 0.05, 0.05, 0.085),
-            Bump(0.05 * nose_wide, -0.365, 0.03, 0.02, -0.05),
-            Bump(0.0, y + 0.04, 0.16, 0.045, 0.065 * full),
-            Bump(0.0, y + 0.1, 0.025, 0.05, -0.014),
-            Bump(0.0, y - 0.06, 0.13, 0.045, 0.07 * full),
-            Bump(0.0, y, 0.19, 0.016, -0.04),
-            Bump(0.0, y - 0.155, 0.14, 0.035, -0.045),
-            Bump(0.0, y - 0.32, 0.14, 0.09, 0.09 * chin),
-            Bump(0.42, -0.1 - 0.03 * self.smile, 0.16, 0.14, 0.05 + 0.04 * self.smile),
-            Bump(0.29, -0.46, 0.035, 0.11, -0.02 - 0.02 * self.smile),
-            Bump(0.2 + 0.1, y, 0.04, 0.05, -0.02 - 0.02 * self.smile),
-            Bump(0.66, 0.4, 0.12, 0.16, -0.03),
+            Bump(0.27, 0.27, 0.2, 0.06, 0.05 * brow * (0.5 + male)),  # brow ridge
+            Bump(EYE_X, 0.09, 0.17, 0.1, -0.12),  # eye socket
+            Bump(EYE_X, EYE_Y, 0.085, 0.065, 0.075),  # eyeball
+            Bump(0.0, 0.14, 0.055, 0.16, 0.06 * nose),  # root of the nose
+            Bump(0.0, -0.1, 0.065 * nose_wide, 0.15, 0.15 * nose),  # bridge of the nose
+            Bump(0.0, -0.27, 0.085 * nose_wide, 0.075, 0.2 * nose),  # tip of the nose
+            Bump(0.115 * nose_wide, -0.31, 0.05, 0.05, 0.085),  # wing of the nose
+            Bump(0.05 * nose_wide, -0.365, 0.03, 0.02, -0.05),  # nostril
+            Bump(0.0, y + 0.04, 0.16, 0.045, 0.065 * full),  # upper lip
+            Bump(0.0, y + 0.1, 0.025, 0.05, -0.014),  # philtrum
+            Bump(0.0, y - 0.06, 0.13, 0.045, 0.07 * full),  # lower lip
+            Bump(0.0, y, 0.19, 0.016, -0.04),  # mouth
+            Bump(0.0, y - 0.155, 0.14, 0.035, -0.045),  # fold below the lips
+            Bump(0.0, y - 0.32, 0.14, 0.09, 0.09 * chin),  # chin
+            Bump(0.42, -0.1 - 0.03 * self.smile, 0.16, 0.14, 0.05 + 0.04 * self.smile),  # cheek
+            Bump(0.29, -0.46, 0.035, 0.11, -0.02 - 0.02 * self.smile),  # fold from nose to mouth
+            Bump(0.3, y, 0.04, 0.05, -0.02 - 0.02 * self.smile),  # corner of the mouth
+            Bump(0.66, 0.4, 0.12, 0.16, -0.03),  # temple
         )
         self.head = Head(
             half_width=self.uniform(0.69, 0.77),
