@@ -65,8 +65,6 @@ def run(main: Callable[[], None]) -> None:
     except BrokenPipeError:
         raise SystemExit(141) from None
     except OSError as error:
-        if error.filename is None and error.errno is None:
-            raise
         where = f"{error.filename}: " if error.filename else ""
         fail(
             f"{where}{error.strerror or error}; check the path, its permissions and the free space"

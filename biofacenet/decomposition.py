@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -150,7 +148,7 @@ class Decomposition:
         """Write to one NPZ file, whole or not at all; `load` gives the same values back."""
         with whole_file(path) as temporary, temporary.open("wb") as stream:
             np.savez_compressed(
-                stream, allow_pickle=False, format=np.array(json.dumps(FORMAT)), **self.arrays()
+                stream, allow_pickle=False, format=np.array(FORMAT), **self.arrays()
             )
 
     @classmethod
@@ -165,6 +163,8 @@ class Decomposition:
             raise DataError(f"{path}: no such file; expected an NPZ file that predict wrote")
         try:
             with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+                if str(file["format"]) != FORMAT:
+                    raise ValueError(f"of the form {str(file['format'])!r}, not {FORMAT!r}")
                 stored = {
                     name: torch.from_numpy(file[name]) for name in file.files if name != "format"
                 }
@@ -180,7 +180,7 @@ class Decomposition:
             raise DataError(
                 f"{path}: holds no {error}; expected an NPZ file that predict wrote"
             ) from error
-        except (ValueError, OSError, EOFError, TypeError, zipfile.BadZipFile) as error:
+        except Exception as error:  # the readers raise many kinds on damaged bytes
             raise DataError(
                 f"{path}: not a readable decomposition ({error}); expected an NPZ file that predict wrote"
             ) from error

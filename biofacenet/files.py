@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tempfile
@@ -46,10 +47,16 @@ def whole_directory(path: str | Path) -> Iterator[Path]:
         yield temporary
         temporary.chmod(0o755)
         if path.exists():
+            if not path.is_dir():
+                raise NotADirectoryError(errno.ENOTDIR, "not a directory", str(path))
             retired = temporary.with_name(temporary.name + "-old")
             path.rename(retired)
-            temporary.rename(path)
-            shutil.rmtree(retired)
+            try:
+                temporary.rename(path)
+            except BaseException:
+                retired.rename(path)
+                raise
+            shutil.rmtree(retired, ignore_errors=True)
         else:
             temporary.rename(path)
     finally:

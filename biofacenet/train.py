@@ -62,7 +62,7 @@ PRESETS = {
         learning_rate=2e-3,
         schedule="cosine",
         clip=1.0,
-        weights=LossWeights(appearance=3e-3, camera=1e-3, specular=3e-3, shading=1.0),
+        weights=LossWeights(appearance=3e-3, camera=1e-3, specular=0.1, shading=1.0),
     ),
     "paper": Preset(
         size="paper",

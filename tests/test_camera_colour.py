@@ -147,9 +147,19 @@ def test_srgb_gradient_is_finite(value: float) -> None:
 
 
 def test_luminance_weighs_the_channels() -> None:
-    image = torch.tensor([1.0, 0.0, 0.0]).reshape(1, 3, 1, 1)
-    assert float(luminance(image)) == pytest.approx(0.2126)
-    assert float(luminance(torch.ones(1, 3, 1, 1))) == pytest.approx(1.0)
+    """The middle row of sRGB to XYZ."""
+    pure = torch.eye(3).reshape(3, 3, 1, 1)
+    assert luminance(pure).flatten().tolist() == pytest.approx([0.2126, 0.7152, 0.0722])
+    inverse = torch.linalg.inv(XYZ_TO_SRGB)[1]
+    torch.testing.assert_close(luminance(pure.double()).flatten(), inverse, atol=1e-4, rtol=0)
+
+
+def test_a_matrix_written_by_matlab_is_read_in_column_order(tmp_path: Path) -> None:
+    matrices = np.random.default_rng(0).uniform(size=(128, 128, 3, 3))
+    columns = matrices.swapaxes(2, 3).reshape(128, 128, 9)
+    scipy.io.savemat(tmp_path / "Tmatrix.mat", {"Tmatrix": columns})
+    found = Tables.from_mat(raw_to_xyz=tmp_path / "Tmatrix.mat").raw_to_xyz
+    np.testing.assert_array_equal(found, matrices)
 
 
 def database_lines(curves: np.ndarray) -> list[str]:

@@ -91,6 +91,8 @@ def test_no_file_is_read_while_rendering(
     monkeypatch.setattr(io, "open", refuse)
     monkeypatch.setattr(Path, "open", refuse)
     torch.testing.assert_close(d.render(), first)
+    torch.testing.assert_close(d.trace().linear_srgb, first)
+    assert Tables.computed() is Tables.computed()
 
 
 def test_the_table_is_not_repeated_for_each_image(random_decomposition) -> None:  # type: ignore[no-untyped-def]

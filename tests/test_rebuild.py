@@ -33,7 +33,7 @@ def test_chromophores_from_the_release(authors: Path, tmp_path: Path) -> None:
 
 
 def test_cie_figures_from_colour_science(tmp_path: Path) -> None:
-    pytest.importorskip("colour", reason="colour-science is in the rebuild extra")
+    pytest.importorskip("colour", reason="colour-science is not installed")
     Cie(tmp_path)()
     for name in ("illuminants", "daylight", "observer"):
         assert columns(tmp_path / f"{name}.csv") == columns(FIGURES / f"{name}.csv")

@@ -169,6 +169,7 @@ def test_out_of_gamut_colours_are_clipped_at_zero() -> None:
     t = reference.trace(0.7 * one, -one, one, 0 * one, light, torch.zeros(1, 2).double())
     assert t.unclipped.min() < 0
     assert t.linear_srgb.min() == 0
+    torch.testing.assert_close(t.albedo, t.linear_srgb)  # the shading is one already
 
 
 @pytest.mark.parametrize("shape", [(0, 4, 4), (1, 1, 1), (2, 0, 3)])
@@ -303,9 +304,17 @@ def test_empty_images_have_gradients(random_decomposition, shape) -> None:  # ty
 
 def test_one_renderer_serves_several_dtypes(random_decomposition) -> None:  # type: ignore[no-untyped-def]
     renderer, d = Renderer(), random_decomposition()
-    for dtype in (torch.float64, torch.float32, torch.float64):
+    for dtype in (torch.float32, torch.float64, torch.float32):
         typed = d.to(dtype=dtype)
         assert torch.equal(renderer(*typed.arguments()), reference.render(*typed.arguments()))
+
+
+def test_other_skin_parameters_reach_the_image(random_decomposition) -> None:  # type: ignore[no-untyped-def]
+    """What a renderer of less oxygenated blood shows is the image of that skin's table."""
+    d, pale = random_decomposition(), SkinParameters(blood_oxygenation=0.3)
+    expected = reference.render(*d.arguments(), tables=Tables.computed(pale))
+    torch.testing.assert_close(Renderer(pale)(*d.arguments()), expected)
+    assert (expected - d.render()).abs().max() > 1e-3
 
 
 def test_other_tables_reach_the_image(random_decomposition) -> None:  # type: ignore[no-untyped-def]

@@ -74,9 +74,12 @@ def read_raw_to_xyz(table: Tensor, camera: Tensor) -> Tensor:
         return camera.new_zeros(0, 3, 3)
     # grid_sample's x is the column: b2 comes first.
     grid = (camera / COORDINATE_RANGE[1]).flip(-1).reshape(1, -1, 1, 2)
-    image = table.reshape(*table.shape[:2], 9).permute(2, 0, 1).unsqueeze(0)
-    read = F.grid_sample(image, grid, mode="bilinear", padding_mode="border", align_corners=True)
-    return read.reshape(9, -1).T.reshape(-1, 3, 3)
+    wide = torch.promote_types(camera.dtype, torch.float32)  # as in skin.look_up
+    image = table.to(wide).reshape(*table.shape[:2], 9).permute(2, 0, 1).unsqueeze(0)
+    read = F.grid_sample(
+        image, grid.to(wide), mode="bilinear", padding_mode="border", align_corners=True
+    )
+    return read.to(table.dtype).reshape(9, -1).T.reshape(-1, 3, 3)
 
 
 def linear_to_srgb(linear: Tensor) -> Tensor:

@@ -141,25 +141,37 @@ def read_camera_database(path: Path) -> Tensor:  # [cameras, 3, 33]
     if path.suffix == ".mat":
         from scipy.io import loadmat
 
-        cells = loadmat(path).get("rgbCMF")
-        if cells is None or cells.size != 3:
-            raise DataError(f"{path}: expected a cell array rgbCMF of three 33 x N matrices")
-        return torch.from_numpy(
-            np.stack([np.asarray(cell, float).T for cell in cells.flat], axis=1)
-        )
+        try:
+            cells = [np.asarray(cell, float).T for cell in loadmat(path)["rgbCMF"].flat]
+            return measured(torch.from_numpy(np.stack(cells, axis=1)))
+        except Exception as error:  # the reader raises many kinds on damaged bytes
+            raise DataError(
+                f"{path}: expected a cell array rgbCMF of three 33 x N matrices ({error})"
+            ) from error
     lines = [line for line in path.read_text("utf-8", "replace").splitlines() if line.strip()]
     try:
-        rows = [
-            [float(word) for word in lines[start + offset].replace(",", " ").split()]
+        cameras = [
+            [
+                [float(word) for word in lines[start + offset].replace(",", " ").split()]
+                for offset in (1, 2, 3)
+            ]
             for start in range(0, len(lines), 4)
-            for offset in (1, 2, 3)
         ]
-        return torch.tensor(rows, dtype=torch.float64).reshape(-1, 3, len(WAVELENGTHS))
+        return measured(torch.tensor(cameras, dtype=torch.float64))
     except (ValueError, IndexError, RuntimeError) as error:
         raise DataError(
             f"{path}: not in the published form ({error}); expected a camera name, then three lines of "
             "33 numbers each, repeated"
         ) from error
+
+
+def measured(curves: Tensor) -> Tensor:
+    """The same curves, once they are known to be (cameras, 3, 33) finite numbers."""
+    if curves.ndim != 3 or len(curves) == 0 or curves.shape[1:] != (3, len(WAVELENGTHS)):
+        raise ValueError(f"found {tuple(curves.shape)}, expected (cameras, 3, 33)")
+    if not torch.isfinite(curves).all():
+        raise ValueError("found NaN or infinite values")
+    return curves
 
 
 def write(path: Path, heading: list[str], columns: dict[str, list[float]]) -> None:

@@ -12,6 +12,7 @@ skin-optics pages (Jacques; Prahl).
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -81,8 +82,10 @@ class SkinParameters:
             "epidermis_thickness",
             "dermis_thickness",
         ):
-            if not getattr(self, name) > 0.0:
-                raise ValueError(f"SkinParameters.{name} must be > 0, got {getattr(self, name)}")
+            if not 0.0 < getattr(self, name) < math.inf:
+                raise ValueError(
+                    f"SkinParameters.{name} must be > 0 and finite, got {getattr(self, name)}"
+                )
 
 
 PUBLISHED = SkinParameters()
@@ -178,11 +181,9 @@ def dermis_reflectance(blood: Tensor, parameters: SkinParameters = PUBLISHED) ->
     scattering = 2e5 * wavelength**-1.5 + 2e12 * wavelength**-4.0  # Mie + Rayleigh
     k = torch.sqrt(absorption * (absorption + 2.0 * scattering))
     beta = torch.sqrt(absorption / (absorption + 2.0 * scattering))
-    grown = torch.exp(k * p.dermis_thickness)
-    faded = torch.exp(-k * p.dermis_thickness)
-    return (
-        (1.0 - beta**2) * (grown - faded) / ((1.0 + beta) ** 2 * grown - (1.0 - beta) ** 2 * faded)
-    )
+    # Numerator and denominator divided by e^{Kd}, which overflows for a thick or dark layer.
+    faded = torch.exp(-2.0 * k * p.dermis_thickness)
+    return (1.0 - beta**2) * (1.0 - faded) / ((1.0 + beta) ** 2 - (1.0 - beta) ** 2 * faded)
 
 
 def reflectance(
@@ -229,11 +230,13 @@ def look_up(
         return (melanin + haemoglobin).expand(-1, table.shape[2], -1, -1)
     # One image B*H high instead of B images: the table is never repeated over the batch.
     grid = torch.stack((melanin, haemoglobin), dim=-1).reshape(1, batch * height, width, 2)
+    # In half precision grid_sample's offsets overflow 16 bits on the CPU and positions lose digits.
+    wide = torch.promote_types(grid.dtype, torch.float32)
     read = F.grid_sample(
-        table.permute(2, 0, 1).unsqueeze(0),
-        grid,
+        table.to(wide).permute(2, 0, 1).unsqueeze(0),
+        grid.to(wide),
         mode="bilinear",
         padding_mode="border",
         align_corners=True,
     )
-    return read.reshape(-1, batch, height, width).transpose(0, 1)
+    return read.to(table.dtype).reshape(-1, batch, height, width).transpose(0, 1)
