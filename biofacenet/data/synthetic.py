@@ -55,7 +55,7 @@ HAIR_COLOURS = np.array(
         [0.16, 0.085, 0.04],
         [0.36, 0.24, 0.12],
         [0.2, 0.06, 0.02],
-        [0.33, 0.32, 0.31],
+        [0.22, 0.215, 0.21],
     ]
 )
 """Linear RGB: black, dark brown, brown, light brown, blond, red, grey."""
@@ -194,9 +194,7 @@ class _Face:
         behind = shrink(self.background() * (1.0 - skin) * ~self.painted)
 
         # One exposure for shading, maps and lighting alike.
-        bright = luminance(truth.render())[0][covered > 0.5]
-        level = float(torch.quantile(bright, 0.95)) if bright.numel() else 1.0
-        exposure = self.brightness() / max(level, 1e-4)
+        exposure = self.exposure(truth.render(), covered > 0.5)
         truth.diffuse.mul_(exposure)
         truth.specular.mul_(exposure).clamp_(min=LEAST_SPECULAR)
         image = truth.render()[0] * covered + exposure * WHITE * other + behind
@@ -244,7 +242,7 @@ class _Face:
         self.brow_height = 0.29 + self.gaussian(0.015)
         self.brow_thickness = self.uniform(0.014, 0.034) + 0.012 * self.masculine
         dark_hair = self.melanin_base > 0.1
-        self.grey = self.chance(0.1)
+        self.grey = self.chance(0.1) and not self.child
         choice = int(self.rng.integers(0, 3 if dark_hair else 6))
         self.hair_colour = HAIR_COLOURS[6 if self.grey else choice] * self.uniform(0.7, 1.3)
         nose, brow, chin = (self.uniform(0.8, 1.25) for _ in range(3))
@@ -263,7 +261,7 @@ class _Face:
             Bump(0.0, y + 0.04, 0.16, 0.045, 0.065 * full),  # upper lip
             Bump(0.0, y + 0.1, 0.025, 0.05, -0.014),  # philtrum
             Bump(0.0, y - 0.06, 0.13, 0.045, 0.07 * full),  # lower lip
-            Bump(0.0, y, 0.19, 0.016, -0.04),  # mouth
+            Bump(0.0, y, 0.5 * self.lip_width, 0.016, -0.04),  # mouth
             Bump(0.0, y - 0.155, 0.14, 0.035, -0.045),  # fold below the lips
             Bump(0.0, y - 0.32, 0.14, 0.09, 0.09 * chin),  # chin
             Bump(0.42, -0.1 - 0.03 * self.smile, 0.16, 0.14, 0.05 + 0.04 * self.smile),  # cheek
@@ -303,7 +301,9 @@ class _Face:
         line = crest - (ax / 0.72) ** 3 * self.uniform(0.25, 0.5) + 0.03 * strands
         if not self.bald and self.chance(0.25):  # a fringe
             line = line - self.uniform(0.1, 0.32) * (1.0 - 0.5 * (ax / 0.7) ** 2)
-        sides = (z < 0.08 + 0.04 * strands) & (y > self.uniform(-0.35, 0.1)) & ~ear
+        # The front edge draws back behind the ear toward its lower end: a sideburn has a tip.
+        tip = ((self.uniform(-0.35, 0.1) + 0.2 - y) / 0.2).clamp(min=0.0)
+        sides = (z < 0.08 + 0.04 * strands - 0.22 * tip) & (y > -0.7) & ~ear
         hair = (y > line) | sides
         if self.bald:
             hair = (z < -0.05) & (y > -0.2) & (y < 0.55) & ~ear
@@ -365,15 +365,21 @@ class _Face:
         inside = torch.sigmoid((thickness - (y - arch).abs()) / 0.008)
         return inside * smoothstep(0.07, 0.12, ax) * (1.0 - smoothstep(0.44, 0.5, ax))
 
-    def beard(self, x: Tensor, y: Tensor) -> Tensor:
-        """Where a beard grows, 0..1: moustache, chin and jaw, below the cheeks."""
+    def beard(self, point: Tensor) -> Tensor:
+        """Where a beard grows, 0..1: moustache, chin, jaw, and a strip up to the ear."""
+        x, y, z = point
         ax = x.abs()
-        edge = -0.58 + 0.6 * (ax / 0.62).clamp(max=1.05) ** 5
-        jaw = smoothstep(-0.06, 0.06, edge - y) * smoothstep(0.12, 0.24, ax + (y < -0.64) * 0.3)
+        # By depth, since the side of a head has one x and many z: the cheek stays bare, and the
+        # edge climbs only where the sideburn is.
+        back = ((0.55 - z) / 0.5).clamp(0.0, 1.0)
+        edge = MOUTH_Y - 0.02 + 0.6 * back**4
+        # Where the edge climbs, a wider transition in y keeps the same one across it.
+        jaw = torch.sigmoid((edge - y) / (0.035 + 0.1 * back**2))
+        jaw = jaw * smoothstep(0.12, 0.24, ax + (y < -0.64) * 0.3)
         moustache = torch.exp(-((y - MOUTH_Y - 0.095) / 0.035).square()) * (
             1.0 - smoothstep(0.2, 0.27, ax)
         )
-        return torch.maximum(jaw, moustache)
+        return torch.maximum(jaw, moustache) * ~self.surface.ear
 
     def neck_behind(self) -> Tensor:
         """Samples of the neck below the head, in the picture."""
@@ -406,7 +412,7 @@ class _Face:
         )
         if base < 0.0 and self.chance(0.25):  # freckles, most on nose and cheeks
             where = torch.exp(-(((y + 0.08) / 0.25) ** 2)) * front
-            melanin = melanin + 0.4 * read_texture(self.spots(0.06), x, y)[0] * where
+            melanin = melanin + 0.4 * read_texture(self.spots(0.03), x, y)[0] * where
         if self.chance(0.3):  # moles
             melanin = melanin + 0.7 * read_texture(self.spots(0.0006), x, y)[0] * front
         haemoglobin = (
@@ -429,7 +435,9 @@ class _Face:
         hairs = max(hairs, base + 0.08)
         melanin = melanin + brows * self.uniform(0.55, 0.95) * (hairs - melanin)
         if self.masculine > 0.55 and not self.child and self.chance(0.5):
-            density = self.uniform(0.1, 0.95) * self.beard(x, y) * (1.0 - lips) * front
+            thickness = (0.85 + 0.2 * read_texture(self.field(60), x, y)[0]).clamp(0.2, 1.0)
+            density = self.uniform(0.1, 0.95) * thickness * self.beard(self.surface.point)
+            density = density * (1.0 - lips) * front
             melanin = melanin + density * (hairs - melanin)
             haemoglobin = haemoglobin - 0.2 * density
         # Lashes and the shadow of the lid's edge.
@@ -581,7 +589,7 @@ class _Face:
         picture = torch.where(self.eye, eye, picture)
         teeth = self.chance(0.7)
         low = y < self.mouth_line(x) - (0.3 * self.open_mouth if teeth else -1.0)
-        enamel = torch.tensor([0.5, 0.46, 0.4])[:, None, None] * (0.3 + 0.5 * shade)
+        enamel = torch.tensor([0.4, 0.37, 0.32])[:, None, None] * (0.3 + 0.5 * shade)
         dark = torch.tensor([0.025, 0.006, 0.006])[:, None, None].expand_as(enamel)
         return torch.where(self.mouth, torch.where(low, dark, enamel), picture)
 
@@ -605,6 +613,19 @@ class _Face:
         """
         fraction = float(melanosome_fraction(torch.tensor(self.melanin_base)))
         return self.uniform(0.4, 0.8) * float(np.exp(-6.0 * fraction))
+
+    def exposure(self, rendered: Tensor, skin: Tensor) -> float:
+        """Factor that brings the bright skin of (1, 3, S, S) to the brightness drawn for this face.
+
+        Less where a channel would leave the range on more than a few pixels: the red of orange skin
+        saturates long before its luminance does.
+        """
+        reached = self.brightness()
+        if not skin.any():
+            return reached
+        bright = float(torch.quantile(luminance(rendered)[0][skin], 0.95))
+        strongest = float(torch.quantile(rendered.amax(dim=1, keepdim=True)[0][skin], 0.98))
+        return min(reached / max(bright, 1e-4), 1.0 / max(strongest, 1e-4))
 
     def sensor(self, image: Tensor) -> Tensor:
         """Blur of some lenses, shot and read noise of a random sensor."""

@@ -92,11 +92,16 @@ def read_texture(texture: Tensor, x: Tensor, y: Tensor) -> Tensor:
 
 
 def sum_of(bumps: tuple[Bump, ...], x: Tensor, y: Tensor) -> Tensor:
-    """Height of all bumps and their mirror images, from canonical x (W) and y (H): (H, W)."""
+    """Height of all bumps and their mirror images, from canonical x (W) and y (H): (H, W).
+
+    Both sides are summed: the distance to |x| would leave a crease down the middle of the face.
+    """
     middle_x, middle_y, width, height, amount = torch.tensor(
         [(b.x, b.y, b.width, b.height, b.amount) for b in bumps]
     ).T.unsqueeze(2)
-    across = torch.exp(-((x.abs() - middle_x) / width).square() / 2.0)
+    across = torch.exp(-((x - middle_x) / width).square() / 2.0)
+    mirrored = torch.exp(-((x + middle_x) / width).square() / 2.0)
+    across = across + mirrored * (middle_x > 0.0)
     down = amount * torch.exp(-((y - middle_y) / height).square() / 2.0)
     return down.T @ across
 
@@ -115,8 +120,9 @@ def make_relief(head: Head) -> Relief:
     rise = (y - MIDDLE) / torch.where(y > MIDDLE, CROWN - MIDDLE, MIDDLE - CHIN)
     vertical = torch.where(y > MIDDLE, rise.abs() ** 2.4, rise.abs() ** 4.0)
     down = ((-0.05 - y) / 0.95).clamp(0.0, 1.0)
-    taper = 1.0 - (1.0 - head.jaw) * down**1.3
-    temples = 1.0 - 0.05 * ((y - 0.25) / 0.8).clamp(0.0, 1.0)
+    # Both begin with a horizontal tangent, or the normals would show a crease across the cheek.
+    taper = 1.0 - (1.0 - head.jaw) * 1.25 * down.square() / (down + 0.25)
+    temples = 1.0 - 0.05 * ((y - 0.25) / 0.8).clamp(0.0, 1.0).square()
     across = 1.0 / (head.half_width * taper * temples)
     through = torch.full_like(y, 1.0 / head.depth)
     profile = torch.stack((across, through, vertical))[:, :, None].expand(3, *TEXTURE)
