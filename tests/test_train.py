@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from biofacenet import BioFaceNet
-from biofacenet.data.pairs import FacePairs, decode, find_pairs
+from biofacenet.data.pairs import FacePairs, decode, find_pairs, read_truth
 from biofacenet.errors import BioFaceNetError, DataError, ModelError
 from biofacenet.losses import LossWeights
 from biofacenet.synthesize import Settings as SynthesizeSettings
@@ -212,6 +212,37 @@ def test_without_data_synthetic_faces_are_made_once(
         assert (tmp_path / "runs" / f"00{run}" / "model" / "config.json").is_file()
         assert "no --data given" in capsys.readouterr().out
     assert made == [Path("data/synthetic")]
+
+
+@pytest.mark.slow
+def test_short_training_finds_shading_and_colour_without_seeing_true_maps(tmp_path: Path) -> None:
+    """Half a minute on two cores; the shading term alone could not colour the skin."""
+    folder = tmp_path / "set"
+    synthesize(SynthesizeSettings(out=folder, count=192, holdout=32))
+    run = train(Settings(data=folder, out=tmp_path / "run", epochs=5, device="cpu"))
+    network = BioFaceNet.from_pretrained(run / "model")
+    (file,) = find_pairs(folder, ("20",))
+    batch, truth = decode(FacePairs([file]).read(range(32))), read_truth(file, range(32))
+    with torch.no_grad():
+        found = network(batch.image)
+    inside = batch.mask > 0
+
+    def correlation(name: str) -> torch.Tensor:
+        ours, true = getattr(found, name), getattr(truth, name)
+        each = [
+            torch.corrcoef(torch.stack((ours[i][inside[i]], true[i][inside[i]])))[0, 1]
+            for i in range(32)
+        ]
+        return torch.stack(each).mean()
+
+    error = ((found.render() - batch.image).square() * batch.mask).sum() / (3 * batch.mask.sum())
+    assert error.sqrt() < 0.05
+    assert correlation("diffuse") > 0.85
+    medians = [
+        torch.stack([maps.melanin[i][inside[i]].median() for i in range(32)])
+        for maps in (found, truth)
+    ]
+    assert torch.corrcoef(torch.stack(medians))[0, 1] > 0.7
 
 
 # What can be wrong ---------------------------------------------------------------------------
