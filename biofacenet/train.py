@@ -51,8 +51,8 @@ class Preset:
     weights: LossWeights
 
 
-# In the published weights the shading and specular terms are a millionth of the appearance term, and
-# shading leaks into melanin; the default gives each term a say.
+# In the published weights the shading and specular terms stay below a ten-thousandth of the appearance
+# term, and shading leaks into melanin; the default gives each term a say.
 PRESETS = {
     "default": Preset(
         size="small",

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..decomposition import Decomposition
-from ..physics.colour import linear_to_srgb, luminance
+from ..physics.colour import WHITE_ROW_SUMS, linear_to_srgb, luminance
 from ..physics.illuminant import ILLUMINANT_NAMES, Illuminant
 from ..physics.lighting import directional_light, sh_shading
 from ..physics.skin import melanosome_fraction
@@ -42,7 +42,7 @@ HALF_FRAME = 1.17
 
 FRAME_CENTRE_Y = -0.13
 LEAST_SPECULAR = 1e-4
-WHITE = 0.3425
+WHITE = float(WHITE_ROW_SUMS[1])
 """Luminance of a white surface under unit diffuse shading, in the renderer's scale."""
 
 MOUTH_Y, EYE_X, EYE_Y = -0.56, 0.28, 0.1
