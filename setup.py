@@ -1,12 +1,92 @@
-"""Package layout; everything else is in pyproject.toml.
+"""Package layout and the prebuilt native library; everything else is in pyproject.toml.
 
-`kernels/` lies at the top of the repository and is installed as `biofacenet.kernels`.
+`kernels/` and `csrc/` lie at the top of the repository and are installed inside the package. Where
+torch can be imported while building (wheels, `--no-build-isolation`), the C++ library is compiled and
+goes into the wheel; elsewhere it is compiled on first use. With BIOFACENET_REQUIRE_NATIVE=1 a failure
+stops the build; otherwise it never does.
 """
 
+import importlib.util
+import os
+import sys
+from pathlib import Path
+
 from setuptools import find_packages, setup
+from setuptools.command.bdist_wheel import bdist_wheel
+from setuptools.command.build_py import build_py
+
+HERE = Path(__file__).resolve().parent
+
+
+def native():
+    """kernels/build.py, without importing the package."""
+    spec = importlib.util.spec_from_file_location("_native_build", HERE / "kernels" / "build.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+class BuildWithLibrary(build_py):
+    """Copies the package, then adds the library."""
+
+    def run(self):
+        super().run()
+        if self.editable_mode:
+            return
+        build = native()
+        try:
+            try:
+                import torch
+            except ImportError as error:
+                raise build.BuildError(f"torch is not importable here ({error})") from error
+            target = Path(self.build_lib) / "biofacenet" / "kernels" / build.NAME
+            build.build(build.Torch.at(torch.__version__, Path(torch.__file__).parent), target)
+        except build.BuildError as error:
+            if os.environ.get("BIOFACENET_REQUIRE_NATIVE", "0") not in ("", "0"):
+                raise SystemExit(f"error: native library: {error}") from error
+            print(f"biofacenet: no native library in this build ({error}); compiled on first use")
+
+
+def has_library(folder):
+    """Whether a build folder holds the library."""
+    return any(Path(folder).glob("biofacenet/kernels/libbiofacenet_cpu.*"))
+
+
+class TaggedWheel(bdist_wheel):
+    """A wheel with a library is for one platform, but for any Python: the library uses no Python."""
+
+    def get_tag(self):
+        build_lib = self.get_finalized_command("build").build_lib
+        if not has_library(build_lib):
+            return "py3", "none", "any"
+        return "py3", "none", super().get_tag()[2]
+
+    def run(self):
+        # Known only after the build: whether the wheel holds a library, which its metadata say.
+        self.run_command("build")
+        self.root_is_pure = not has_library(self.get_finalized_command("build").build_lib)
+        self.skip_build = True
+        super().run()
+
 
 setup(
-    packages=[*find_packages(include=["biofacenet", "biofacenet.*"]), "biofacenet.kernels"],
-    package_dir={"biofacenet.kernels": "kernels"},
-    package_data={"biofacenet": ["py.typed"], "biofacenet.physics": ["figures/*.csv"]},
+    cmdclass={"build_py": BuildWithLibrary, "bdist_wheel": TaggedWheel},
+    packages=[
+        *find_packages(include=["biofacenet", "biofacenet.*"]),
+        "biofacenet.kernels",
+        "biofacenet.csrc",
+        "biofacenet.csrc.cpu",
+    ],
+    package_dir={
+        "biofacenet.kernels": "kernels",
+        "biofacenet.csrc": "csrc",
+        "biofacenet.csrc.cpu": "csrc/cpu",
+    },
+    package_data={
+        "biofacenet": ["py.typed"],
+        "biofacenet.physics": ["figures/*.csv"],
+        "biofacenet.csrc": ["*.h", "*.md"],
+        "biofacenet.csrc.cpu": ["*.h", "*.cpp"],
+    },
 )

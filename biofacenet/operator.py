@@ -192,9 +192,7 @@ def _backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
     if not any(wanted):
         return (None,) * 9
     *tensors, image = ctx.saved_tensors
-    gradients = torch.ops.biofacenet.render_backward(
-        *tensors, image, gradient, wanted, ctx.backend
-    )
+    gradients = torch.ops.biofacenet.render_backward(*tensors, image, gradient, wanted, ctx.backend)
     passed = [value if want else None for value, want in zip(gradients, wanted, strict=True)]
     return (*passed, None, None, None)
 

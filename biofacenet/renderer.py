@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from functools import cache
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from . import reference
-from .kernels import select
+from . import kernels, operator, reference
+from .folding import FoldTables, fold
 from .physics.illuminant import Illuminant
 from .physics.skin import SkinParameters
 from .physics.tables import Tables
+from .separable import SeparableSkin, factor
 
 __all__ = ["Renderer", "render"]
 
 BAND_CHOICES = (16, 32, 33)
+
+
+class Prepared(NamedTuple):
+    """What rendering needs, on one device and in one precision."""
+
+    tables: Tables
+    skin: SeparableSkin
+    folding: FoldTables
 
 
 class Renderer(nn.Module):
@@ -24,11 +33,13 @@ class Renderer(nn.Module):
     Args:
         skin: constants of the skin model; the published ones by default.
         tables: use these tables instead, for example `Tables.from_mat`.
-        bands: bands that a fused backend may reduce the spectra to, 16, 32 or 33; the reference
-            backend always integrates all 33.
-        backend: ``auto``, ``reference``, ``cpp``, ``triton`` or ``cuda``.
+        bands: bands that a fused backend reduces the spectra to: 33 is all of them, 32 as exact as
+            float32, 16 finer than 8-bit images. The reference always integrates all 33.
+        backend: ``auto``, ``reference``, ``cpp``, ``triton`` or ``cuda``. ``auto`` takes the fastest
+            that runs, or what the environment variable BIOFACENET_BACKEND names.
 
-    The tables are kept in float64 and converted to the maps' dtype, once for each dtype.
+    The tables are kept in float64 and converted to the maps' dtype, once for each dtype. Half-precision
+    maps are rendered in float32 by fused backends: a table position needs more digits than 16 bits have.
 
     Example:
         >>> renderer = Renderer()
@@ -52,17 +63,28 @@ class Renderer(nn.Module):
         if skin is not None and tables is not None:
             raise ValueError("give skin parameters or tables, not both")
         self.bands = bands
-        self.backend = backend
-        self._render = select(backend)
-        self._source = tables or Tables.computed(skin)
-        self._converted: dict[tuple[torch.device, torch.dtype], Tables] = {}
+        self.backend = kernels.select(backend)
+        tables = tables or Tables.computed(skin)
+        separable = factor(tables.skin, bands)
+        self._source = Prepared(tables, separable, FoldTables(tables, separable.mixing))
+        self._converted: dict[tuple[torch.device, torch.dtype], Prepared] = {}
+        # Most use is in float32 on the CPU; done now, so that torch.compile finds constants.
+        self.prepared(torch.device("cpu"), torch.float32)
 
-    def tables(self, device: torch.device, dtype: torch.dtype) -> Tables:
+    def prepared(self, device: torch.device, dtype: torch.dtype) -> Prepared:
         """The tables on a device and in a dtype, converted once."""
         key = (device, dtype)
         if key not in self._converted:
-            self._converted[key] = self._source.to(device, dtype)
+            tables, skin, folding = self._source
+            self._converted[key] = Prepared(
+                tables.to(device, dtype), skin.to(device, dtype), folding.to(device, dtype)
+            )
         return self._converted[key]
+
+    @property
+    def table_error(self) -> float:
+        """Largest difference of the skin table as fused backends read it from the one given."""
+        return self._source.skin.error
 
     def forward(
         self,
@@ -74,10 +96,29 @@ class Renderer(nn.Module):
         camera: Tensor,  # [B, 2]
     ) -> Tensor:
         """Linear sRGB (B, 3, H, W); see `biofacenet.render`."""
-        tables = self.tables(melanin.device, melanin.dtype)
-        return self._render(
-            melanin, haemoglobin, diffuse, specular, illuminant, camera, tables=tables
-        )
+        reference.check_inputs(melanin, haemoglobin, diffuse, specular, illuminant, camera)
+        backend = kernels.choose(self.backend, melanin.device.type)
+        if backend == "reference":
+            tables = self.prepared(melanin.device, melanin.dtype).tables
+            return reference.render(
+                melanin, haemoglobin, diffuse, specular, illuminant, camera, tables=tables
+            )
+        dtype = melanin.dtype
+        if dtype in (torch.float16, torch.bfloat16):
+            maps = (melanin.float(), haemoglobin.float(), diffuse.float(), specular.float())
+            illuminant = (
+                Illuminant(illuminant.weights.float(), illuminant.cct.float())
+                if isinstance(illuminant, Illuminant)
+                else illuminant.float()
+            )
+            camera = camera.float()
+        else:
+            maps = (melanin, haemoglobin, diffuse, specular)
+        _, skin, folding = self.prepared(melanin.device, maps[0].dtype)
+        with torch.autocast(melanin.device.type, enabled=False):
+            weights, highlight = fold(illuminant, camera, folding)
+            image = operator.render(*maps, weights, highlight, skin.epidermis, skin.dermis, backend)
+        return image.to(dtype)
 
     def trace(
         self,
@@ -89,15 +130,21 @@ class Renderer(nn.Module):
         camera: Tensor,
     ) -> reference.Trace:
         """Every intermediate quantity, by the reference; see `biofacenet.reference.Trace`."""
-        tables = self.tables(melanin.device, melanin.dtype)
+        tables = self.prepared(melanin.device, melanin.dtype).tables
         return reference.trace(
             melanin, haemoglobin, diffuse, specular, illuminant, camera, tables=tables
         )
 
 
-@cache
-def _default(bands: int, backend: str) -> Renderer:
-    return Renderer(bands=bands, backend=backend)
+_defaults: dict[tuple[int, str], Renderer] = {}
+
+
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+def _make_default(bands: int, backend: str) -> bool:
+    """Make the renderer of the published tables, once; torch.compile runs this while tracing."""
+    if (bands, backend) not in _defaults:
+        _defaults[bands, backend] = Renderer(bands=bands, backend=backend)
+    return True
 
 
 def render(
@@ -120,7 +167,7 @@ def render(
         specular: (B, 1, H, W), > 0, geometry factor of the surface reflection.
         illuminant: (B, 33) spectra of unit sum, or an `Illuminant` (weights, cct).
         camera: (B, 2), camera coordinates b in [-3, 3].
-        bands: bands a fused backend may reduce the spectra to; the reference always uses 33.
+        bands: 16, 32 or 33, bands a fused backend reduces the spectra to; the reference uses all 33.
         backend: ``auto``, ``reference``, ``cpp``, ``triton`` or ``cuda``.
 
     Returns:
@@ -132,4 +179,6 @@ def render(
 
     Source: BioFaceNet, section 3.
     """
-    return _default(bands, backend)(melanin, haemoglobin, diffuse, specular, illuminant, camera)
+    _make_default(bands, backend)
+    renderer = _defaults[bands, backend]
+    return renderer(melanin, haemoglobin, diffuse, specular, illuminant, camera)

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from biofacenet.kernels import BACKENDS, available
 
 from biofacenet import (
     Decomposition,
@@ -18,6 +17,7 @@ from biofacenet import (
     render,
 )
 from biofacenet.errors import BackendUnavailableError
+from biofacenet.kernels import BACKENDS, available
 
 TABLES = Tables.computed().map(lambda table: table)
 
