@@ -63,9 +63,11 @@ class TaggedWheel(bdist_wheel):
         return "py3", "none", super().get_tag()[2]
 
     def run(self):
-        # Known only after the build: whether the wheel holds a library, which its metadata say.
+        # Known only after the build: whether the wheel holds a library, and is for one platform.
         self.run_command("build")
-        self.root_is_pure = not has_library(self.get_finalized_command("build").build_lib)
+        native = has_library(self.get_finalized_command("build").build_lib)
+        self.root_is_pure = not native
+        self.distribution.has_ext_modules = lambda: native
         self.skip_build = True
         super().run()
 

@@ -41,6 +41,7 @@ FUSED_BACKENDS = {"cpu": "cpp", "cuda": "triton"}
 FLOOR = 72
 """Least bytes a pixel: 28 forward (reads 4 floats, writes 3), 44 backward (reads 7, writes 4)."""
 QUICK_PIXELS = 2**20
+TABLE_WIDTH = 120
 LEAST_ROUNDS, LEAST_TURN = 5, 0.005
 
 STYLES = {
@@ -305,10 +306,8 @@ def as_table(results: Sequence[Result]) -> Table:
         table.add_row(
             result.size if first else "",
             result.renderer,
-            f"{result.forward_ms:.3g}" if result.forward_ms < 100 else f"{result.forward_ms:.0f}",
-            f"{result.forward_backward_ms:.3g}"
-            if result.forward_backward_ms < 100
-            else f"{result.forward_backward_ms:.0f}",
+            f"{result.forward_ms:.2f}",
+            f"{result.forward_backward_ms:.2f}",
             f"{result.megapixels_per_second:.1f}",
             f"{result.times_faster_than_eager:.2f}",
             "-" if compiled is None else f"{compiled:.2f}",
@@ -441,7 +440,7 @@ def compare(settings: Settings) -> None:
     note = (
         f"{shown['processor']}, {shown['threads']} CPU threads, PyTorch {facts['torch']}, float32"
     )
-    console.print(as_table(results), soft_wrap=False)
+    console.print(as_table(results), soft_wrap=False, crop=False, width=TABLE_WIDTH)
     console.print(note, markup=False)
 
     report = {"machine": facts, "skipped": skipped, "results": [asdict(r) for r in results]}
@@ -453,9 +452,8 @@ def compare(settings: Settings) -> None:
 
 
 def main() -> None:
-    """The command line."""
-    run(lambda: compare(parse(Settings, program="benchmarks.renderer")))
+    compare(parse(Settings, program="benchmarks.renderer"))
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

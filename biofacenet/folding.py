@@ -133,7 +133,7 @@ class _Fold(torch.autograd.Function):
         grid: int,
     ) -> tuple[Tensor, Tensor]:
         batch = camera.shape[0]
-        sensitivity = torch.addmm(mean, camera, slopes.T).relu_().view(batch, 3, -1)
+        sensitivity = torch.addmm(mean, camera, slopes.T).relu_().view(batch, 3, len(mean) // 3)
         seen = sensitivity * spectrum.unsqueeze(1)
         light = seen.sum(dim=2).unsqueeze(1)  # [B, 1, 3]
         # Bilinear read of M: four neighbours of each camera.
@@ -177,7 +177,7 @@ class _Fold(torch.autograd.Function):
         of_seen = of_seen - (over_light * balanced).sum(dim=1).unsqueeze(2)
         of_spectrum = (of_seen * sensitivity).sum(dim=1)
         of_sensitivity = of_seen * spectrum.unsqueeze(1) * (sensitivity > 0.0)
-        of_camera = of_sensitivity.view(batch, -1) @ slopes
+        of_camera = of_sensitivity.view(batch, len(slopes)) @ slopes
         of_matrix = over_light + of_highlight.unsqueeze(2)
         # Slopes of the bilinear read along both axes.
         of_corners = torch.bmm(corners, of_matrix.reshape(batch, 9, 1)).view(batch, 2, 2)

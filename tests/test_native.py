@@ -1,0 +1,228 @@
+"""Building, finding and choosing the native library; the doctor."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+import torch
+
+from biofacenet import kernels
+from biofacenet.errors import BackendUnavailableError
+from biofacenet.kernels import build, cpp
+
+RENDER = """
+import torch, biofacenet
+maps = torch.zeros(1, 1, 2, 2)
+light = biofacenet.Illuminant.standard("D65")
+image = biofacenet.render(maps, maps, maps + 1, maps, light, torch.zeros(1, 2))
+print(biofacenet.kernels.choose("auto", "cpu"), float(image.sum()))
+"""
+
+
+def python(code: str, tmp_path: Path, *options: str, **variables: str):
+    """A fresh interpreter with its own cache and no variables of ours but those given."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("BIOFACENET_")}
+    environment |= {"BIOFACENET_CACHE": str(tmp_path / "cache"), **variables}
+    return subprocess.run(
+        [sys.executable, *options, "-c", code], env=environment, capture_output=True, text=True
+    )
+
+
+def library() -> Path:
+    if build.prebuilt().is_file():
+        return build.prebuilt()
+    return build.cached(cpp.this_torch())
+
+
+def test_cpp_runs_here() -> None:
+    """Wherever there is a compiler, and always where the variable demands it."""
+    reason = cpp.unavailable()
+    if reason and not shutil.which("g++") and not shutil.which("clang++"):
+        pytest.skip(reason)
+    assert reason is None
+
+
+@pytest.mark.skipif(not build.X86, reason="x86 has several instruction sets")
+@pytest.mark.skipif(not shutil.which("objdump"), reason="no objdump")
+def test_wide_instructions_stay_in_their_kernels() -> None:
+    """The binary runs on a processor without AVX-512 or AVX: nothing else than the kernel compiled
+    for an instruction set holds its registers, so that only the choice at run time leads there."""
+    assembly = subprocess.run(
+        ["objdump", "-d", "-C", "--no-show-raw-insn", str(library())],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    function, seen = "", {"zmm": set(), "ymm": set()}
+    for line in assembly.splitlines():
+        if line.endswith(">:"):
+            function = line
+        for register, users in seen.items():
+            if f"%{register}" in line or (register == "ymm" and re.search(r"\tv\w+ .*%xmm", line)):
+                users.add(function)
+    assert any("biofacenet::avx512::" in f for f in seen["zmm"])
+    assert [f for f in seen["zmm"] if "biofacenet::avx512::" not in f] == []
+    allowed = ("biofacenet::avx512::", "biofacenet::avx2::")
+    assert [f for f in seen["ymm"] if not any(name in f for name in allowed)] == []
+
+
+@pytest.mark.parametrize("name", ["avx512", "avx2", "baseline"])
+def test_instruction_set_by_variable(name: str, tmp_path: Path) -> None:
+    cpp.load()
+    if name not in torch.ops.biofacenet_cpu.instruction_sets().split():
+        pytest.skip(f"this processor has no {name}")
+    code = RENDER + "print(torch.ops.biofacenet_cpu.instruction_set())"
+    done = python(
+        code,
+        tmp_path,
+        BIOFACENET_INSTRUCTION_SET=name,
+        BIOFACENET_CACHE=str(library().parent.parent),
+    )
+    assert done.stdout.split()[-1] == name, done.stderr
+
+
+def test_unknown_instruction_set_is_refused() -> None:
+    cpp.load()
+    with pytest.raises(RuntimeError, match="avx1024"):
+        torch.ops.biofacenet_cpu.use_instruction_set("avx1024")
+
+
+@pytest.mark.skipif(build.prebuilt().is_file(), reason="a prebuilt library needs no compiler")
+def test_without_a_compiler_one_warning_and_the_reference(tmp_path: Path) -> None:
+    done = python(RENDER + RENDER, tmp_path, CXX="no-such-compiler")
+    assert done.stdout.split()[0] == "reference"
+    assert done.stderr.count("UserWarning") == 1
+    assert "CXX names no-such-compiler" in done.stderr
+    required = python(RENDER, tmp_path, CXX="no-such-compiler", BIOFACENET_REQUIRE_NATIVE="1")
+    assert "BIOFACENET_REQUIRE_NATIVE is set" in required.stderr
+    named = python(
+        RENDER.replace("zeros(1, 2))", "zeros(1, 2), backend='cpp')"),
+        tmp_path,
+        CXX="no-such-compiler",
+    )
+    assert "no binary was installed; no build: CXX names no-such-compiler" in named.stderr
+
+
+@pytest.mark.skipif(build.prebuilt().is_file(), reason="a prebuilt library needs no compiler")
+def test_a_failed_build_is_kept_and_not_repeated(tmp_path: Path) -> None:
+    compiler = tmp_path / "g++"
+    calls = tmp_path / "calls"
+    compiler.write_text(
+        f"#!/bin/sh\ncase $1 in --version) echo broken 1.0;; *) echo x >> {calls}; "
+        "echo 'kernel.cpp:1: error: the moon is full'; exit 1;; esac\n"
+    )
+    compiler.chmod(0o755)
+    for _ in range(2):
+        done = python(RENDER, tmp_path, CXX=str(compiler))
+        assert done.stdout.split()[0] == "reference"
+        assert "the moon is full" in done.stderr
+        count = len(calls.read_text().split())
+    assert count <= 4  # the first run's steps, none of a second
+    (log,) = (tmp_path / "cache").rglob("error.txt")
+    assert "the moon is full" in log.read_text()
+    assert not list((tmp_path / "cache").rglob(".build-*"))
+
+
+def test_unwritable_cache_is_one_reason(tmp_path: Path) -> None:
+    if build.prebuilt().is_file():
+        pytest.skip("a prebuilt library needs no cache")
+    (tmp_path / "file").touch()
+    done = python(RENDER, tmp_path, BIOFACENET_CACHE=str(tmp_path / "file" / "cache"))
+    assert done.stdout.split()[0] == "reference"
+    assert "BIOFACENET_CACHE" in done.stderr
+
+
+@pytest.mark.slow
+def test_two_processes_build_once_and_both_run(tmp_path: Path) -> None:
+    if build.prebuilt().is_file():
+        pytest.skip("a prebuilt library is not built again")
+    environment = os.environ | {"BIOFACENET_CACHE": str(tmp_path)}
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", RENDER], env=environment, stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(2)
+    ]
+    assert [process.communicate()[0].split()[0] for process in processes] == ["cpp", "cpp"]
+    assert len(list(tmp_path.rglob(build.NAME))) == 1
+
+
+def test_choice_of_backends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("BIOFACENET_BACKEND", raising=False)
+    assert kernels.select("auto") == "auto"
+    assert kernels.select("reference") == "reference"
+    monkeypatch.setenv("BIOFACENET_BACKEND", "reference")
+    assert kernels.select("auto") == "reference"
+    assert kernels.select("cpp") == "cpp"
+    monkeypatch.setenv("BIOFACENET_BACKEND", "abacus")
+    with pytest.raises(ValueError, match="abacus"):
+        kernels.select("auto")
+    with pytest.raises(BackendUnavailableError, match="triton"):
+        kernels.select("triton")
+    with pytest.raises(BackendUnavailableError, match="takes cpu tensors, got meta"):
+        kernels.choose("cpp", "meta")
+    kernels._decide.cache_clear()
+    with pytest.warns(UserWarning, match="no kernel takes meta tensors"):
+        assert kernels.choose("auto", "meta") == "reference"
+    assert kernels.choose("auto", "meta") == "reference"  # the second time in silence
+
+
+def test_doctor(tmp_path: Path) -> None:
+    cpp.load()
+    good = subprocess.run(
+        [sys.executable, "-m", "biofacenet.doctor"], capture_output=True, text=True, check=True
+    ).stdout
+    assert re.search(r"^cpp +yes", good, re.MULTILINE)
+    assert torch.__version__ in good
+    assert "takes cpp for CPU tensors" in good
+    if build.prebuilt().is_file():
+        return
+    bad = python(
+        "import runpy, sys; sys.argv = ['doctor']; "
+        "runpy.run_module('biofacenet.doctor', run_name='__main__')",
+        tmp_path,
+        CXX="no-such-compiler",
+    )
+    assert bad.returncode == 0, bad.stderr
+    assert re.search(r"^cpp +no .*no binary", bad.stdout, re.MULTILINE)
+    assert "takes reference for CPU tensors" in bad.stdout
+
+
+@pytest.mark.slow
+def test_wheel_holds_a_library_that_loads(tmp_path: Path) -> None:
+    """Built where torch is at hand; the wheel's library runs without compiler or cache."""
+    root = Path(build.__file__).resolve().parent.parent
+    if not (root / "setup.py").is_file():
+        pytest.skip("not a checkout")
+    pytest.importorskip("setuptools", minversion="77")
+    copy = tmp_path / "source"
+    shutil.copytree(
+        root, copy, ignore=shutil.ignore_patterns(".git", "runs", "data", "build", "*.egg-info")
+    )
+    environment = os.environ | {"BIOFACENET_REQUIRE_NATIVE": "1"}
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "pip", "wheel", "--no-build-isolation", "--no-deps"),
+            *("--no-index", "--wheel-dir", str(tmp_path), str(copy)),
+        ],
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    (wheel,) = tmp_path.glob("*.whl")
+    assert "-py3-none-" in wheel.name
+    assert "any" not in wheel.name
+    zipfile.ZipFile(wheel).extractall(tmp_path / "installed")
+    assert (tmp_path / "installed/biofacenet/kernels" / build.NAME).is_file()
+    assert (tmp_path / "installed/biofacenet/csrc/pixel.h").is_file()
+    code = f"import sys; sys.path.insert(0, {str(tmp_path / 'installed')!r})\n" + RENDER
+    code += "import biofacenet.kernels.build as b; print(b.__file__)"
+    loaded = python(code, tmp_path, "-P", CXX="no-such-compiler")
+    assert loaded.stdout.split()[0] == "cpp", loaded.stderr
+    assert str(tmp_path / "installed") in loaded.stdout
