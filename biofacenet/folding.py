@@ -8,6 +8,7 @@ pixel needs to know of them:
     k[b] = M 1                           (3,)        S: camera, e: light, Z: bands from components
 
 The gradient is written out: left to autograd, its many small steps took longer than rendering a batch.
+With the C++ backend both directions are one call (csrc/cpu/fold.h).
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ __all__ = ["FoldTables", "fold"]
 
 KNOT_SPACING = 1000.0
 """Kelvin between two daylights of the table."""
+NATIVE_COMPONENTS = 512
+"""Most components that the C++ library folds; it has them on the stack."""
 
 
 class FoldTables:
@@ -44,6 +47,7 @@ class FoldTables:
         self.fixed = torch.cat((fixed[:1], torch.zeros_like(fixed[:1]), fixed[1:]))  # [14, 33]
         self.daylights = tables.daylights  # [22, 33]
         self.mixing = mixing  # [K, 33]
+        self.mixing_columns = mixing.T.contiguous()  # [33, K]
 
     def to(self, device: torch.device | str, dtype: torch.dtype) -> FoldTables:
         """The same tables on another device or in another precision."""
@@ -54,13 +58,26 @@ class FoldTables:
             setattr(other, name, value)
         return other
 
+    @property
+    def native(self) -> tuple[list[Tensor], float, float, float]:
+        """As the C++ library takes them."""
+        tables = [
+            *(self.fixed, self.daylights, self.sensitivity_mean, self.sensitivity_slopes),
+            *(self.raw_to_srgb, self.mixing, self.mixing_columns),
+        ]
+        return tables, CCT_RANGE[0], KNOT_SPACING, COORDINATE_RANGE[1]
+
 
 def _apply(function: type[torch.autograd.Function], *arguments: Any) -> Any:
     return function.apply(*arguments)  # type: ignore[no-untyped-call]
 
 
 def fold(
-    illuminant: Tensor | Illuminant, camera: Tensor, tables: FoldTables
+    illuminant: Tensor | Illuminant,
+    camera: Tensor,
+    tables: FoldTables,
+    *,
+    native: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """Weights and highlight colour of each image, differentiable in light and camera.
 
@@ -68,11 +85,18 @@ def fold(
         illuminant: (B, 33) spectra, or an `Illuminant`.
         camera: (B, 2), coordinates b.
         tables: in the dtype and on the device of the others.
+        native: compute it in the C++ library; torch.compile sees the torch operations all the same.
 
     Returns:
         Weights (B, 3, K) and highlight colour (B, 3).
     """
     t = tables
+    if native and not torch.compiler.is_compiling() and len(t.mixing) <= NATIVE_COMPONENTS:
+        if isinstance(illuminant, Illuminant):
+            folded = _apply(_Native, illuminant.weights, illuminant.cct, None, camera, t)
+        else:
+            folded = _apply(_Native, None, None, illuminant, camera, t)
+        return folded[0], folded[1]
     if isinstance(illuminant, Illuminant):
         spectrum = _apply(_Spectrum, illuminant.weights, illuminant.cct, t.fixed, t.daylights)
     else:
@@ -187,3 +211,44 @@ class _Fold(torch.autograd.Function):
         of_place = (sides[:, :, 1] - sides[:, :, 0]) * inside
         of_camera = of_camera + of_place * ctx.rows_per_unit
         return of_spectrum, of_camera, None, None, None, None, None, None
+
+
+class _Native(torch.autograd.Function):
+    """`_Spectrum` and `_Fold` in one call of the C++ library; weights and cct, or a spectrum."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        weights: Tensor | None,
+        cct: Tensor | None,
+        spectrum: Tensor | None,
+        camera: Tensor,
+        tables: FoldTables,
+    ) -> tuple[Tensor, Tensor]:
+        inputs = tuple(
+            None if tensor is None else tensor.contiguous()
+            for tensor in (weights, cct, spectrum, camera)
+        )
+        batch = camera.shape[0]
+        folded = camera.new_empty(batch, 3, len(tables.mixing))
+        highlight = camera.new_empty(batch, 3)
+        torch.ops.biofacenet_cpu.fold(*inputs, *tables.native, folded, highlight)
+        ctx.save_for_backward(*inputs)
+        ctx.tables = tables
+        return folded, highlight
+
+    @staticmethod
+    def backward(ctx: Any, of_weights: Tensor, of_highlight: Tensor) -> tuple[Tensor | None, ...]:
+        inputs = ctx.saved_tensors
+        results = tuple(
+            torch.empty_like(tensor) if wanted else None
+            for tensor, wanted in zip(inputs, ctx.needs_input_grad[:4], strict=True)
+        )
+        torch.ops.biofacenet_cpu.fold_backward(
+            *inputs,
+            *ctx.tables.native,
+            of_weights.contiguous(),
+            of_highlight.contiguous(),
+            *results,
+        )
+        return (*results, None)

@@ -116,7 +116,7 @@ class Renderer(nn.Module):
             maps = (melanin, haemoglobin, diffuse, specular)
         _, skin, folding = self.prepared(melanin.device, maps[0].dtype)
         with torch.autocast(melanin.device.type, enabled=False):
-            weights, highlight = fold(illuminant, camera, folding)
+            weights, highlight = fold(illuminant, camera, folding, native=backend == "cpp")
             image = operator.render(*maps, weights, highlight, skin.epidermis, skin.dermis, backend)
         return image.to(dtype)
 

@@ -6,6 +6,7 @@
 
 #include "kernel.h"
 
+#include "fold.h"
 #include "vector.h"
 
 namespace biofacenet {
@@ -366,8 +367,9 @@ void backward_any(const Image<T>& image, const Skin<T>& skin, int64_t begin, int
 
 }  // namespace
 
-extern const Kernels kernels = {forward_any<float>, forward_any<double>, backward_any<float>,
-                                backward_any<double>};
+extern const Kernels kernels = {
+    forward_any<float>, forward_any<double>, backward_any<float>,  backward_any<double>,
+    fold<float>,        fold<double>,        fold_backward<float>, fold_backward<double>};
 
 }  // namespace BIOFACENET_TARGET
 }  // namespace biofacenet

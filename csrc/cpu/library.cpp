@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <optional>
 #include <string>
 #include <vector>
@@ -323,6 +324,148 @@ void backward(const Tensor& melanin, const Tensor& haemoglobin, const Tensor& di
   }
 }
 
+// Tables of folding, in the order in which Python passes them.
+template <typename T>
+FoldTables<T> fold_tables(const std::vector<Tensor>& tables, double first_cct, double cct_step,
+                          double camera_range) {
+  const auto at = [&](size_t index) { return static_cast<const T*>(tables[index].const_data_ptr()); };
+  const int64_t grid = int64_t(std::llround(std::sqrt(double(tables[4].size(0)))));
+  return {at(0), at(1), at(2), at(3), at(4), at(5), at(6), int(tables[1].size(0)), int(grid),
+          int(tables[5].size(0)), T(first_cct), T(cct_step), T(camera_range),
+          T(double(grid - 1) / (2.0 * camera_range))};
+}
+
+void check_fold(const Wanted& weights, const Wanted& cct, const Wanted& spectrum,
+                const Tensor& camera, const std::vector<Tensor>& tables) {
+  const auto type = camera.scalar_type();
+  STD_TORCH_CHECK(type == ScalarType::Float || type == ScalarType::Double,
+                  "light and camera must be float32 or float64");
+  const auto fits = [&](const Tensor& tensor, int64_t elements) {
+    return tensor.is_contiguous() && tensor.numel() == elements && tensor.scalar_type() == type;
+  };
+  const int64_t images = camera.size(0);
+  STD_TORCH_CHECK(fits(camera, images * 2), "camera must be contiguous (B, 2)");
+  STD_TORCH_CHECK(bool(weights) == bool(cct) && bool(weights) != bool(spectrum),
+                  "give mixture weights and cct, or a spectrum");
+  STD_TORCH_CHECK(!weights || (fits(*weights, images * kIlluminants) && fits(*cct, images)),
+                  "weights and cct must be contiguous (B, 14) and (B), of the camera's dtype");
+  STD_TORCH_CHECK(!spectrum || fits(*spectrum, images * kBands),
+                  "spectrum must be contiguous (B, 33), of the camera's dtype");
+  STD_TORCH_CHECK(tables.size() == 7, "folding reads seven tables");
+  const int64_t components = tables[5].size(0);
+  STD_TORCH_CHECK(components <= kMaxComponents, "folding takes at most 512 components");
+  const int64_t grid = int64_t(std::llround(std::sqrt(double(tables[4].size(0)))));
+  STD_TORCH_CHECK(fits(tables[0], kIlluminants * kBands) && tables[1].size(0) >= 2 &&
+                      fits(tables[1], tables[1].size(0) * kBands) &&
+                      fits(tables[2], 3 * kBands) && fits(tables[3], 6 * kBands) && grid >= 2 &&
+                      fits(tables[4], grid * grid * 9) && fits(tables[5], components * kBands) &&
+                      fits(tables[6], components * kBands),
+                  "tables of folding have wrong shapes or dtypes");
+}
+
+template <typename T>
+const T* readable(const Wanted& tensor) {
+  return tensor ? static_cast<const T*>(tensor->const_data_ptr()) : nullptr;
+}
+
+template <typename T>
+T* row(T* data, int64_t index, int64_t width) {
+  return data ? data + index * width : nullptr;
+}
+
+constexpr int64_t kFoldGrain = 32;  // images
+
+template <typename T>
+void fold_typed(Fold<T> kernel, const FoldTables<T>& tables, const Wanted& weights,
+                const Wanted& cct, const Wanted& spectrum, const Tensor& camera,
+                const Tensor& folded, const Tensor& highlight) {
+  const T *const w = readable<T>(weights), *const t = readable<T>(cct),
+          *const s = readable<T>(spectrum);
+  const T* const b = static_cast<const T*>(camera.const_data_ptr());
+  T* const f = static_cast<T*>(folded.mutable_data_ptr());
+  T* const h = static_cast<T*>(highlight.mutable_data_ptr());
+  torch::stable::parallel_for(0, camera.size(0), kFoldGrain, [&](int64_t first, int64_t last) {
+    for (int64_t i = first; i < last; ++i) {
+      kernel(tables, row(w, i, kIlluminants), t ? t[i] : T(0), row(s, i, kBands), b + 2 * i,
+             f + i * 3 * tables.components, h + 3 * i);
+    }
+  });
+}
+
+void fold(Wanted weights, Wanted cct, Wanted spectrum, const Tensor& camera,
+          std::vector<Tensor> tables, double first_cct, double cct_step, double camera_range,
+          Tensor folded, Tensor highlight) {
+  check_fold(weights, cct, spectrum, camera, tables);
+  STD_TORCH_CHECK(folded.is_contiguous() && highlight.is_contiguous() &&
+                      folded.numel() == camera.size(0) * 3 * tables[5].size(0) &&
+                      highlight.numel() == camera.size(0) * 3 &&
+                      folded.scalar_type() == camera.scalar_type() &&
+                      highlight.scalar_type() == camera.scalar_type(),
+                  "results of folding must be contiguous (B, 3, K) and (B, 3)");
+  const Kernels& kernels = *chosen.load()->kernels;
+  if (camera.scalar_type() == ScalarType::Float) {
+    fold_typed(kernels.fold_float, fold_tables<float>(tables, first_cct, cct_step, camera_range),
+               weights, cct, spectrum, camera, folded, highlight);
+  } else {
+    fold_typed(kernels.fold_double, fold_tables<double>(tables, first_cct, cct_step, camera_range),
+               weights, cct, spectrum, camera, folded, highlight);
+  }
+}
+
+template <typename T>
+void fold_backward_typed(FoldBackward<T> kernel, const FoldTables<T>& tables,
+                         const Wanted& weights, const Wanted& cct, const Wanted& spectrum,
+                         const Tensor& camera, const Tensor& of_folded, const Tensor& of_highlight,
+                         const Wanted& of_weights, const Wanted& of_cct, const Wanted& of_spectrum,
+                         const Wanted& of_camera) {
+  const T *const w = readable<T>(weights), *const t = readable<T>(cct),
+          *const s = readable<T>(spectrum);
+  const T* const b = static_cast<const T*>(camera.const_data_ptr());
+  const T* const f = static_cast<const T*>(of_folded.const_data_ptr());
+  const T* const h = static_cast<const T*>(of_highlight.const_data_ptr());
+  T *const gw = writable<T>(of_weights), *const gt = writable<T>(of_cct),
+    *const gs = writable<T>(of_spectrum), *const gb = writable<T>(of_camera);
+  torch::stable::parallel_for(0, camera.size(0), kFoldGrain, [&](int64_t first, int64_t last) {
+    for (int64_t i = first; i < last; ++i) {
+      kernel(tables, row(w, i, kIlluminants), t ? t[i] : T(0), row(s, i, kBands), b + 2 * i,
+             f + i * 3 * tables.components, h + 3 * i, row(gw, i, kIlluminants), row(gt, i, 1),
+             row(gs, i, kBands), row(gb, i, 2));
+    }
+  });
+}
+
+void fold_backward(Wanted weights, Wanted cct, Wanted spectrum, const Tensor& camera,
+                   std::vector<Tensor> tables, double first_cct, double cct_step,
+                   double camera_range, const Tensor& of_folded, const Tensor& of_highlight,
+                   Wanted of_weights, Wanted of_cct, Wanted of_spectrum, Wanted of_camera) {
+  check_fold(weights, cct, spectrum, camera, tables);
+  const int64_t images = camera.size(0);
+  const auto fits = [&](const Tensor& tensor, int64_t elements) {
+    STD_TORCH_CHECK(tensor.is_contiguous() && tensor.numel() == elements &&
+                        tensor.scalar_type() == camera.scalar_type(),
+                    "gradients of folding must be contiguous, of their tensor's size and dtype");
+  };
+  fits(of_folded, images * 3 * tables[5].size(0));
+  fits(of_highlight, images * 3);
+  if (of_weights) fits(*of_weights, images * kIlluminants);
+  if (of_cct) fits(*of_cct, images);
+  if (of_spectrum) fits(*of_spectrum, images * kBands);
+  if (of_camera) fits(*of_camera, images * 2);
+  STD_TORCH_CHECK(weights || (!of_weights && !of_cct), "no mixture to differentiate");
+  const Kernels& kernels = *chosen.load()->kernels;
+  if (camera.scalar_type() == ScalarType::Float) {
+    fold_backward_typed(kernels.fold_backward_float,
+                        fold_tables<float>(tables, first_cct, cct_step, camera_range), weights,
+                        cct, spectrum, camera, of_folded, of_highlight, of_weights, of_cct,
+                        of_spectrum, of_camera);
+  } else {
+    fold_backward_typed(kernels.fold_backward_double,
+                        fold_tables<double>(tables, first_cct, cct_step, camera_range), weights,
+                        cct, spectrum, camera, of_folded, of_highlight, of_weights, of_cct,
+                        of_spectrum, of_camera);
+  }
+}
+
 }  // namespace
 }  // namespace biofacenet
 
@@ -336,6 +479,15 @@ STABLE_TORCH_LIBRARY(biofacenet_cpu, m) {
       "Tensor gradient, Tensor(a!)? melanin_gradient, Tensor(b!)? haemoglobin_gradient, "
       "Tensor(c!)? diffuse_gradient, Tensor(d!)? specular_gradient, "
       "Tensor(e!)? weights_gradient, Tensor(f!)? highlight_gradient) -> ()");
+  m.def(
+      "fold(Tensor? weights, Tensor? cct, Tensor? spectrum, Tensor camera, Tensor[] tables, "
+      "float first_cct, float cct_step, float camera_range, Tensor(a!) folded, "
+      "Tensor(b!) highlight) -> ()");
+  m.def(
+      "fold_backward(Tensor? weights, Tensor? cct, Tensor? spectrum, Tensor camera, "
+      "Tensor[] tables, float first_cct, float cct_step, float camera_range, Tensor of_folded, "
+      "Tensor of_highlight, Tensor(a!)? of_weights, Tensor(b!)? of_cct, Tensor(c!)? of_spectrum, "
+      "Tensor(d!)? of_camera) -> ()");
   m.def("instruction_set() -> str");
   m.def("instruction_sets() -> str");
   m.def("use_instruction_set(str name) -> ()");
@@ -344,6 +496,8 @@ STABLE_TORCH_LIBRARY(biofacenet_cpu, m) {
 STABLE_TORCH_LIBRARY_IMPL(biofacenet_cpu, CPU, m) {
   m.impl("forward", TORCH_BOX(&biofacenet::forward));
   m.impl("backward", TORCH_BOX(&biofacenet::backward));
+  m.impl("fold", TORCH_BOX(&biofacenet::fold));
+  m.impl("fold_backward", TORCH_BOX(&biofacenet::fold_backward));
 }
 
 STABLE_TORCH_LIBRARY_IMPL(biofacenet_cpu, CompositeExplicitAutograd, m) {
