@@ -23,7 +23,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, NullLocator
+from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
+from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
@@ -341,6 +342,7 @@ def draw_lines(
     axes.set_xticks(pixels, [pixel_label(count) for count in pixels])
     axes.xaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(FuncFormatter(lambda number, _: f"{number:,g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
     axes.set_title(title, loc="left", fontsize=13, fontweight="bold", pad=12)
     axes.set_xlabel("pixels", fontsize=11)
     axes.set_ylabel(label, fontsize=11)
@@ -440,7 +442,7 @@ def compare(settings: Settings) -> None:
     note = (
         f"{shown['processor']}, {shown['threads']} CPU threads, PyTorch {facts['torch']}, float32"
     )
-    console.print(as_table(results), soft_wrap=False, crop=False, width=TABLE_WIDTH)
+    Console(width=max(console.width, TABLE_WIDTH)).print(as_table(results))
     console.print(note, markup=False)
 
     report = {"machine": facts, "skipped": skipped, "results": [asdict(r) for r in results]}

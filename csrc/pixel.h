@@ -106,10 +106,11 @@ BIOFACENET_INLINE void add_gradients(
 }
 
 // Backward, one step: gradient of the folded weights, to be summed over the pixels of an image.
+// `shaded` is the reflectance times diffuse shading.
 template <typename V>
 BIOFACENET_INLINE void add_weight_gradients(
-    V reflectance, const V (&shaded)[kChannels], V (&weights)[kChannels]) {
-  for (int c = 0; c < kChannels; ++c) weights[c] = weights[c] + shaded[c] * reflectance;
+    V shaded, const V (&gradient)[kChannels], V (&weights)[kChannels]) {
+  for (int c = 0; c < kChannels; ++c) weights[c] = weights[c] + gradient[c] * shaded;
 }
 
 }  // namespace BIOFACENET_TARGET

@@ -148,17 +148,25 @@ void forward(const Image<T>& image, const Skin<T>& skin, int64_t begin, int64_t 
           }
         }
         Vector<T> sums[kChannels][groups];
-        for (int g = 0; g < groups; ++g) {
-          Vector<T> sum[kChannels] = {};
+        constexpr int together = groups % 2 == 0 ? 2 : 1;  // groups that share a load of weights
+        for (int g = 0; g < groups; g += together) {
+          Vector<T> sum[together][kChannels] = {};
           for (int v = 0; v < vectors; ++v) {
-            Vector<T> x[block];
-            for (int i = 0; i < block; ++i) {
-              x[i] = load(reflectances + ((g * block + i) * capacity + v) * lanes);
+            Vector<T> x[together][block];
+            for (int h = 0; h < together; ++h) {
+              for (int i = 0; i < block; ++i) {
+                const int pixel = (g + h) * block + i;
+                x[h][i] = load(reflectances + (pixel * capacity + v) * lanes);
+              }
+              transpose_blocks<T>(x[h]);
             }
-            transpose_blocks<T>(x);
-            for (int t = 0; t < block; ++t) add_colour(x[t], weights.at[v][t], sum);
+            for (int t = 0; t < block; ++t) {
+              for (int h = 0; h < together; ++h) add_colour(x[h][t], weights.at[v][t], sum[h]);
+            }
           }
-          for (int c = 0; c < kChannels; ++c) sums[c][g] = sum[c];
+          for (int h = 0; h < together; ++h) {
+            for (int c = 0; c < kChannels; ++c) sums[c][g + h] = sum[h][c];
+          }
         }
         for (int c = 0; c < kChannels; ++c) {
           T* at = colour[c].at + group;
@@ -191,7 +199,6 @@ void backward(const Image<T>& image, const Skin<T>& skin, int64_t begin, int64_t
   Row<T> rows[6];
   Places<T> epidermis, dermis;
   Row<T> active[kChannels];  // gradient where the image is positive
-  Row<T> shaded[kChannels];  // times diffuse shading
   Row<T> melanin_sums, haemoglobin_sums, diffuse_sums;
   Partial<T> melanin_terms, haemoglobin_terms, diffuse_terms;
   Vector<T> highlight[kChannels] = {};
@@ -210,7 +217,6 @@ void backward(const Image<T>& image, const Skin<T>& skin, int64_t begin, int64_t
         const T whole = above[i];
         const T passed = value[i] > T(0) ? whole : T(0);
         active[c].at[i] = passed;
-        shaded[c].at[i] = passed * diffuse[i];
       }
     }
     // A known number of sums stays in registers over the block; others are kept in memory.
@@ -221,11 +227,9 @@ void backward(const Image<T>& image, const Skin<T>& skin, int64_t begin, int64_t
         const T* upper = skin.epidermis + epidermis.offset[i];
         const T* lower = skin.dermis + dermis.offset[i];
         PixelSums<Vector<T>> sum = {};
-        Vector<T> above[kChannels], lit[kChannels];
-        for (int c = 0; c < kChannels; ++c) {
-          above[c] = splat(active[c].at[i]);
-          lit[c] = splat(shaded[c].at[i]);
-        }
+        Vector<T> above[kChannels];
+        for (int c = 0; c < kChannels; ++c) above[c] = splat(active[c].at[i]);
+        const Vector<T> lit = splat(diffuse[i]);
         for (int v = 0; v < vectors; ++v) {
           const auto epi = read_table(upper + v * lanes, components, epidermis.fraction.at[i]);
           const auto der = read_table(lower + v * lanes, components, dermis.fraction.at[i]);
@@ -237,13 +241,13 @@ void backward(const Image<T>& image, const Skin<T>& skin, int64_t begin, int64_t
             add_gradients(epi, der, weights, above, sum);
           }
           if (Shared && Vectors > 0) {
-            add_weight_gradients(reflectance(epi, der), lit, block_weights[v < capacity ? v : 0]);
+            add_weight_gradients(lit * reflectance(epi, der), above, block_weights[v < capacity ? v : 0]);
           } else if (Shared) {
             Vector<T> total[kChannels];
             for (int c = 0; c < kChannels; ++c) {
               total[c] = load(gradients.weights + c * components + v * lanes);
             }
-            add_weight_gradients(reflectance(epi, der), lit, total);
+            add_weight_gradients(lit * reflectance(epi, der), above, total);
             for (int c = 0; c < kChannels; ++c) {
               store(gradients.weights + c * components + v * lanes, total[c]);
             }
