@@ -265,7 +265,7 @@ def decomposition_figure(
     """
     decomposition = decomposition[0].detach().to("cpu")
     photo = photo[:1].detach().cpu()
-    rendered = decomposition.render(backend="reference")
+    rendered = decomposition.render()
     error = (rendered - photo).abs().mean(dim=1)[0].numpy()
     rmse = float((rendered - photo).square().mean().sqrt())
 
