@@ -10,7 +10,7 @@
 #pragma once
 
 #ifdef __CUDACC__
-#define BIOFACENET_INLINE __host__ __device__ __forceinline__
+#define BIOFACENET_INLINE __device__ __forceinline__
 #else
 #define BIOFACENET_INLINE inline __attribute__((always_inline))
 #endif
@@ -84,6 +84,12 @@ BIOFACENET_INLINE T shade(T skin, T diffuse, T specular, T highlight) {
   return T(0) > value ? T(0) : value;
 }
 
+// The gradient that reaches a channel's colour: none where it was clipped. A NaN passes it on.
+template <typename T>
+BIOFACENET_INLINE T pass(T gradient, T value) {
+  return value <= T(0) ? T(0) : gradient;
+}
+
 // Sums over components that the gradients of a pixel's four values are made of.
 template <typename V>
 struct PixelSums {
@@ -92,7 +98,7 @@ struct PixelSums {
   V diffuse;      // sum_l (sum_c g_c w_cl) epidermis_l  dermis_l
 };
 
-// Backward, one step. `gradient` is that of the image where the image is positive, else 0.
+// Backward, one step. `gradient` is what `pass` gave.
 template <typename V>
 BIOFACENET_INLINE void add_gradients(
     const Reading<V>& epidermis, const Reading<V>& dermis, const V (&weights)[kChannels],

@@ -6,7 +6,6 @@
 
 #include "kernel.h"
 
-#include "fold.h"
 #include "vector.h"
 
 namespace biofacenet {
@@ -198,7 +197,7 @@ void backward(const Image<T>& image, const Skin<T>& skin, int64_t begin, int64_t
   const int vectors = components / lanes;
   Row<T> rows[6];
   Places<T> epidermis, dermis;
-  Row<T> active[kChannels];  // gradient where the image is positive
+  Row<T> active[kChannels];  // gradient where the image was not clipped
   Row<T> melanin_sums, haemoglobin_sums, diffuse_sums;
   Partial<T> melanin_terms, haemoglobin_terms, diffuse_terms;
   Vector<T> highlight[kChannels] = {};
@@ -215,7 +214,7 @@ void backward(const Image<T>& image, const Skin<T>& skin, int64_t begin, int64_t
       const T* __restrict value = read(rendered[c], image.width, start, count, rows[5]);
       for (int i = 0; i < kBlock; ++i) {
         const T whole = above[i];
-        const T passed = value[i] > T(0) ? whole : T(0);
+        const T passed = pass(whole, value[i]);
         active[c].at[i] = passed;
       }
     }
@@ -369,11 +368,28 @@ void backward_any(const Image<T>& image, const Skin<T>& skin, int64_t begin, int
   dispatch<RunBackward, T>(skin.components, image, skin, begin, end, gradient, rendered, gradients);
 }
 
+template <typename T>
+void fold_alone(const FoldTables<T>& tables, const FoldInputs<T>& inputs, T* folded,
+                T* highlight) {
+  Folding<T> f;
+  fold(Alone(), tables, inputs, f, folded, highlight);
+}
+
+template <typename T>
+void fold_backward_alone(const FoldTables<T>& tables, const FoldInputs<T>& inputs,
+                         const T* of_folded, const T* of_highlight,
+                         const FoldGradients<T>& gradients) {
+  Folding<T> f;
+  FoldingBackward<T> b;
+  fold_backward(Alone(), tables, inputs, f, b, of_folded, of_highlight, gradients);
+}
+
 }  // namespace
 
 extern const Kernels kernels = {
-    forward_any<float>, forward_any<double>, backward_any<float>,  backward_any<double>,
-    fold<float>,        fold<double>,        fold_backward<float>, fold_backward<double>};
+    forward_any<float>,         forward_any<double>,        backward_any<float>,
+    backward_any<double>,       fold_alone<float>,          fold_alone<double>,
+    fold_backward_alone<float>, fold_backward_alone<double>};
 
 }  // namespace BIOFACENET_TARGET
 }  // namespace biofacenet

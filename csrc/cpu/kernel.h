@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "../fold.h"
+
 namespace biofacenet {
 
 // A map of one image, or a colour plane of it, wherever it lies in memory; strides in elements.
@@ -55,35 +57,14 @@ using Backward = void (*)(
     const Image<T>&, const Skin<T>&, int64_t begin, int64_t end, const Plane<T> (&gradient)[3],
     const Plane<T> (&rendered)[3], const Gradients<T>&);
 
-constexpr int kBands = 33;
-constexpr int kIlluminants = 14;
-constexpr int kMaxComponents = 512;  // that folding takes; the renderer itself has no such limit
-
+// Weights and highlight colour of one image.
 template <typename T>
-struct FoldTables {
-  const T* fixed;           // [kIlluminants][kBands], zeros for D
-  const T* daylights;       // [daylight_rows][kBands]
-  const T* mean;            // [3][kBands]
-  const T* slopes;          // [3][kBands][2]
-  const T* raw_to_srgb;     // [grid][grid][3][3]
-  const T* mixing;          // [components][kBands]
-  const T* mixing_columns;  // [kBands][components]
-  int daylight_rows, grid, components;
-  T first_cct, cct_step, camera_range, cells_per_unit;
-};
+using Fold = void (*)(const FoldTables<T>&, const FoldInputs<T>&, T* folded, T* highlight);
 
-// Weights and highlight colour of one image, from mixture weights and CCT or (weights null) a spectrum.
+// Gradients of what it was folded from.
 template <typename T>
-using Fold = void (*)(
-    const FoldTables<T>&, const T* weights, T cct, const T* spectrum, const T* camera, T* folded,
-    T* highlight);
-
-// Its gradients; null where not wanted.
-template <typename T>
-using FoldBackward = void (*)(
-    const FoldTables<T>&, const T* weights, T cct, const T* spectrum, const T* camera,
-    const T* of_folded, const T* of_highlight, T* of_weights, T* of_cct, T* of_spectrum,
-    T* of_camera);
+using FoldBackward = void (*)(const FoldTables<T>&, const FoldInputs<T>&, const T* of_folded,
+                              const T* of_highlight, const FoldGradients<T>&);
 
 struct Kernels {
   Forward<float> forward_float;
