@@ -2,7 +2,8 @@
 
 `kernels/` and `csrc/` lie at the top of the repository and are installed inside the package. Where
 torch can be imported while building (wheels, `--no-build-isolation`), the C++ library is compiled and
-goes into the wheel; elsewhere it is compiled on first use. With BIOFACENET_REQUIRE_NATIVE=1 a failure
+goes into the wheel, and so is the CUDA library where there is nvcc; elsewhere they are compiled on
+first use. With BIOFACENET_REQUIRE_NATIVE=1 a failure
 stops the build; otherwise it never does.
 """
 
@@ -27,8 +28,18 @@ def native():
     return module
 
 
+def libraries(build):
+    """What can be built here: the CPU's, and CUDA's where there is nvcc."""
+    try:
+        build.cuda_compiler()
+    except build.BuildError as error:
+        print(f"biofacenet: no CUDA library in this build ({error})")
+        return [build.CPU]
+    return [build.CPU, build.CUDA]
+
+
 class BuildWithLibrary(build_py):
-    """Copies the package, then adds the library."""
+    """Copies the package, then adds the libraries."""
 
     def run(self):
         super().run()
@@ -40,8 +51,10 @@ class BuildWithLibrary(build_py):
                 import torch
             except ImportError as error:
                 raise build.BuildError(f"torch is not importable here ({error})") from error
-            target = Path(self.build_lib) / "biofacenet" / "kernels" / build.NAME
-            build.build(build.Torch.at(torch.__version__, Path(torch.__file__).parent), target)
+            found = build.Torch.at(torch.__version__, Path(torch.__file__).parent)
+            for library in libraries(build):
+                target = Path(self.build_lib) / "biofacenet" / "kernels" / library.file
+                build.build(library, found, target)
         except build.BuildError as error:
             if os.environ.get("BIOFACENET_REQUIRE_NATIVE", "0") not in ("", "0"):
                 raise SystemExit(f"error: native library: {error}") from error
@@ -79,16 +92,19 @@ setup(
         "biofacenet.kernels",
         "biofacenet.csrc",
         "biofacenet.csrc.cpu",
+        "biofacenet.csrc.cuda",
     ],
     package_dir={
         "biofacenet.kernels": "kernels",
         "biofacenet.csrc": "csrc",
         "biofacenet.csrc.cpu": "csrc/cpu",
+        "biofacenet.csrc.cuda": "csrc/cuda",
     },
     package_data={
         "biofacenet": ["py.typed"],
         "biofacenet.physics": ["figures/*.csv"],
         "biofacenet.csrc": ["*.h", "*.md"],
         "biofacenet.csrc.cpu": ["*.h", "*.cpp"],
+        "biofacenet.csrc.cuda": ["*.cuh", "*.cu"],
     },
 )

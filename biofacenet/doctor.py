@@ -11,16 +11,21 @@ from rich.table import Table
 
 from . import kernels
 from .cli import console, parse, run
-from .kernels import build, cpp
+from .kernels import build, native
 
 __all__ = ["Settings", "doctor"]
 
 VARIABLES = (
+    "BIOFACENET_AUTOTUNE",
     "BIOFACENET_BACKEND",
     "BIOFACENET_CACHE",
     "BIOFACENET_INSTRUCTION_SET",
     "BIOFACENET_REQUIRE_NATIVE",
+    "CUDACXX",
+    "CUDA_HOME",
     "CXX",
+    "TORCH_CUDA_ARCH_LIST",
+    "TRITON_INTERPRET",
 )
 
 
@@ -28,8 +33,8 @@ VARIABLES = (
 class Settings:
     """Show what the renderer found on this machine: torch, compilers, GPU, backends.
 
-    Builds the C++ library if it is neither installed nor built yet, also where the same build has
-    failed before. Send the output along when you report a problem.
+    Builds the C++ library, and with a GPU the CUDA library, if it is neither installed nor built
+    yet, also where the same build has failed before. Send the output along when you report a problem.
     """
 
 
@@ -41,27 +46,50 @@ def doctor(settings: Settings) -> None:
         facts.add_row(name, value)
     console.print(facts)
     console.print()
-    library = build.prebuilt()
-    build_failure = None
-    if not library.is_file():
-        try:
-            library = build.cached(cpp.this_torch(), retry=True)
-        except build.BuildError as error:
-            build_failure = error
+    failures = [_build_failure(build.CPU)]
+    if torch.cuda.is_available():
+        failures.append(_build_failure(build.CUDA))
     backends = Table("backend", "runs here", "notes", box=None, pad_edge=False)
     for name, reason in kernels.available().items():
-        note = reason or ""
-        if name == "cpp" and reason is None:
-            sets = torch.ops.biofacenet_cpu.instruction_sets()
-            note = f"{torch.ops.biofacenet_cpu.instruction_set()} of {sets}; {library}"
-        backends.add_row(name, "no" if reason else "yes", note)
+        backends.add_row(name, "no" if reason else "yes", reason or _note(name))
     console.print(backends)
-    if build_failure is not None and build_failure.__cause__ is not None:
-        console.print("\nThe compiler's words:")
-        console.print(str(build_failure.__cause__)[:4000], markup=False, highlight=False)
-    console.print(
-        f"\nbackend='auto' takes {kernels.choose(kernels.select(), 'cpu')} for CPU tensors."
-    )
+    for failure in failures:
+        if failure is not None and failure.__cause__ is not None:
+            console.print("\nThe compiler's words:")
+            console.print(str(failure.__cause__)[:4000], markup=False, highlight=False)
+    devices = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+    console.print()
+    for device in devices:
+        chosen = kernels.choose(kernels.select(), device)
+        console.print(f"backend='auto' takes {chosen} for {device} tensors.")
+
+
+def _build_failure(library: build.Library) -> build.BuildError | None:
+    """Builds a library that is not there yet, also where that has failed before."""
+    if not build.prebuilt(library).is_file():
+        try:
+            build.cached(library, native.this_torch(), retry=True)
+        except build.BuildError as error:
+            return error
+    return None
+
+
+def _note(name: str) -> str:
+    """What there is to say of a backend that runs."""
+    if name == "triton":
+        import triton
+
+        return f"triton {triton.__version__}"
+    if name == "reference":
+        return ""
+    library = build.CPU if name == "cpp" else build.CUDA
+    path = build.prebuilt(library)
+    if not path.is_file():
+        path = build.cached(library, native.this_torch())
+    if name == "cuda":
+        return str(path)
+    sets = torch.ops.biofacenet_cpu.instruction_sets()
+    return f"{torch.ops.biofacenet_cpu.instruction_set()} of {sets}; {path}"
 
 
 def _facts() -> list[tuple[str, str]]:
@@ -70,10 +98,11 @@ def _facts() -> list[tuple[str, str]]:
         ("torch", f"{torch.__version__}, {torch.get_num_threads()} threads"),
         ("gpu", _gpu()),
     ]
-    try:
-        facts.append(("c++ compiler", build.compiler()))
-    except build.BuildError as error:
-        facts.append(("c++ compiler", f"none: {error}"))
+    for name, find in (("c++ compiler", build.compiler), ("cuda compiler", build.cuda_compiler)):
+        try:
+            facts.append((name, find()))
+        except build.BuildError as error:
+            facts.append((name, f"none: {error}"))
     facts += [(name, os.environ[name]) for name in VARIABLES if os.environ.get(name)]
     return facts
 

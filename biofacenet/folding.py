@@ -8,7 +8,7 @@ pixel needs to know of them:
     k[b] = M 1                           (3,)        S: camera, e: light, Z: bands from components
 
 The gradient is written out: left to autograd, its many small steps took longer than rendering a batch.
-With the C++ backend both directions are one call (csrc/cpu/fold.h).
+A backend computes either direction in one call, on a GPU one launch (csrc/fold.h).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .kernels import kernel
 from .physics.camera import COORDINATE_RANGE
 from .physics.colour import XYZ_TO_SRGB
 from .physics.illuminant import CCT_RANGE, Illuminant
@@ -27,8 +28,8 @@ __all__ = ["FoldTables", "fold"]
 
 KNOT_SPACING = 1000.0
 """Kelvin between two daylights of the table."""
-NATIVE_COMPONENTS = 512
-"""Most components that the C++ library folds; it has them on the stack."""
+MAX_COMPONENTS = 512
+"""Most components that a backend folds; it has them on the stack, or in shared memory."""
 
 
 class FoldTables:
@@ -60,7 +61,7 @@ class FoldTables:
 
     @property
     def native(self) -> tuple[list[Tensor], float, float, float]:
-        """As the C++ library takes them."""
+        """As backends take them."""
         tables = [
             *(self.fixed, self.daylights, self.sensitivity_mean, self.sensitivity_slopes),
             *(self.raw_to_srgb, self.mixing, self.mixing_columns),
@@ -77,7 +78,7 @@ def fold(
     camera: Tensor,
     tables: FoldTables,
     *,
-    native: bool = False,
+    backend: str | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Weights and highlight colour of each image, differentiable in light and camera.
 
@@ -85,17 +86,19 @@ def fold(
         illuminant: (B, 33) spectra, or an `Illuminant`.
         camera: (B, 2), coordinates b.
         tables: in the dtype and on the device of the others.
-        native: compute it in the C++ library; torch.compile sees the torch operations all the same.
+        backend: compute it in one call of this backend. torch.compile sees the torch operations all
+            the same, and fuses them itself.
 
     Returns:
         Weights (B, 3, K) and highlight colour (B, 3).
     """
     t = tables
-    if native and not torch.compiler.is_compiling() and len(t.mixing) <= NATIVE_COMPONENTS:
+    if backend and not torch.compiler.is_compiling() and len(t.mixing) <= MAX_COMPONENTS:
         if isinstance(illuminant, Illuminant):
-            folded = _apply(_Native, illuminant.weights, illuminant.cct, None, camera, t)
+            light: tuple[Tensor | None, ...] = (illuminant.weights, illuminant.cct, None)
         else:
-            folded = _apply(_Native, None, None, illuminant, camera, t)
+            light = (None, None, illuminant)
+        folded = _apply(_InOneCall, *light, camera, t, backend)
         return folded[0], folded[1]
     if isinstance(illuminant, Illuminant):
         spectrum = _apply(_Spectrum, illuminant.weights, illuminant.cct, t.fixed, t.daylights)
@@ -213,8 +216,8 @@ class _Fold(torch.autograd.Function):
         return of_spectrum, of_camera, None, None, None, None, None, None
 
 
-class _Native(torch.autograd.Function):
-    """`_Spectrum` and `_Fold` in one call of the C++ library; weights and cct, or a spectrum."""
+class _InOneCall(torch.autograd.Function):
+    """`_Spectrum` and `_Fold` by a backend; weights and cct, or a spectrum."""
 
     @staticmethod
     def forward(
@@ -224,6 +227,7 @@ class _Native(torch.autograd.Function):
         spectrum: Tensor | None,
         camera: Tensor,
         tables: FoldTables,
+        backend: str,
     ) -> tuple[Tensor, Tensor]:
         inputs = tuple(
             None if tensor is None else tensor.contiguous()
@@ -232,9 +236,9 @@ class _Native(torch.autograd.Function):
         batch = camera.shape[0]
         folded = camera.new_empty(batch, 3, len(tables.mixing))
         highlight = camera.new_empty(batch, 3)
-        torch.ops.biofacenet_cpu.fold(*inputs, *tables.native, folded, highlight)
+        kernel(backend).fold(*inputs, *tables.native, folded, highlight)
         ctx.save_for_backward(*inputs)
-        ctx.tables = tables
+        ctx.tables, ctx.backend = tables, backend
         return folded, highlight
 
     @staticmethod
@@ -244,11 +248,11 @@ class _Native(torch.autograd.Function):
             torch.empty_like(tensor) if wanted else None
             for tensor, wanted in zip(inputs, ctx.needs_input_grad[:4], strict=True)
         )
-        torch.ops.biofacenet_cpu.fold_backward(
+        kernel(ctx.backend).fold_backward(
             *inputs,
             *ctx.tables.native,
             of_weights.contiguous(),
             of_highlight.contiguous(),
             *results,
         )
-        return (*results, None)
+        return (*results, None, None)

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .kernels import kernel
+from .kernels import HALF, kernel
 
 __all__ = ["render"]
 
@@ -30,6 +30,7 @@ def _check(
     highlight: Tensor,
     epidermis: Tensor,
     dermis: Tensor,
+    backend: str,
 ) -> None:
     if melanin.ndim != 4 or melanin.shape[1] != 1:
         raise ValueError(f"melanin must have shape (B, 1, H, W), got {tuple(melanin.shape)}")
@@ -44,10 +45,21 @@ def _check(
         "epidermis": (epidermis, (epidermis.shape[0], components)),
         "dermis": (dermis, (dermis.shape[0], components)),
     }
+    half = melanin.dtype in (torch.float16, torch.bfloat16)
+    if half and backend not in HALF:
+        raise ValueError(
+            f"backend {backend!r} takes float32 or float64 maps, got {melanin.dtype}; "
+            f"{' and '.join(HALF)} take maps of 16 bits"
+        )
     for name, (tensor, shape) in expected.items():
         if tuple(tensor.shape) != shape:
             raise ValueError(f"{name} must have shape {shape}, got {tuple(tensor.shape)}")
-        if tensor.dtype != melanin.dtype:
+        if half and tensor.shape != melanin.shape:
+            if tensor.dtype != torch.float32:
+                raise ValueError(
+                    f"{name} must be float32 beside maps of 16 bits, got {tensor.dtype}"
+                )
+        elif tensor.dtype != melanin.dtype:
             raise ValueError(f"{name} must be {melanin.dtype} like melanin, got {tensor.dtype}")
         if tensor.device != melanin.device:
             raise ValueError(
@@ -72,7 +84,8 @@ def render(
     """Image of four maps under folded weights; differentiable in the first six arguments.
 
     Args:
-        melanin: (B, 1, H, W), in [-1, 1], clamped beyond. The maps may have any strides.
+        melanin: (B, 1, H, W), in [-1, 1], clamped beyond. The maps may have any strides. With
+            ``triton`` and ``cuda`` they may be of 16 bits, the others float32 then.
         haemoglobin: (B, 1, H, W), in [-1, 1], clamped beyond.
         diffuse: (B, 1, H, W).
         specular: (B, 1, H, W).
@@ -80,16 +93,16 @@ def render(
         highlight: (B, 3).
         epidermis: (M, K), rows at map values -1 .. 1.
         dermis: (N, K), rows at map values -1 .. 1.
-        backend: which kernel, ``cpp``.
+        backend: which kernel, ``cpp`` for CPU tensors, ``triton`` or ``cuda`` for CUDA tensors.
 
     Returns:
-        Linear sRGB (B, 3, H, W), contiguous, >= 0.
+        Linear sRGB (B, 3, H, W), contiguous, >= 0, of the maps' dtype.
 
     Raises:
         ValueError: shapes, dtypes or devices do not fit together.
         BackendUnavailableError: the backend cannot run here.
     """
-    _check(melanin, haemoglobin, diffuse, specular, weights, highlight, epidermis, dermis)
+    _check(melanin, haemoglobin, diffuse, specular, weights, highlight, epidermis, dermis, backend)
     image = melanin.new_empty((melanin.shape[0], 3, *melanin.shape[2:]))
     kernel(backend).forward(
         melanin,
@@ -117,7 +130,7 @@ def _(
     dermis: Tensor,
     backend: str,
 ) -> Tensor:
-    _check(melanin, haemoglobin, diffuse, specular, weights, highlight, epidermis, dermis)
+    _check(melanin, haemoglobin, diffuse, specular, weights, highlight, epidermis, dermis, backend)
     return melanin.new_empty((melanin.shape[0], 3, *melanin.shape[2:]))
 
 

@@ -39,7 +39,7 @@ class Renderer(nn.Module):
             that runs, or what the environment variable BIOFACENET_BACKEND names.
 
     The tables are kept in float64 and converted to the maps' dtype, once for each dtype. Half-precision
-    maps are rendered in float32 by fused backends: a table position needs more digits than 16 bits have.
+    maps are rendered in float32 by fused backends: a sum over bands needs more digits than 16 bits have.
 
     Example:
         >>> renderer = Renderer()
@@ -97,26 +97,27 @@ class Renderer(nn.Module):
     ) -> Tensor:
         """Linear sRGB (B, 3, H, W); see `biofacenet.render`."""
         reference.check_inputs(melanin, haemoglobin, diffuse, specular, illuminant, camera)
-        backend = kernels.choose(self.backend, melanin.device.type)
+        backend = kernels.choose(self.backend, melanin.device.type, self._source.skin.components)
         if backend == "reference":
             tables = self.prepared(melanin.device, melanin.dtype).tables
             return reference.render(
                 melanin, haemoglobin, diffuse, specular, illuminant, camera, tables=tables
             )
         dtype = melanin.dtype
-        if dtype in (torch.float16, torch.bfloat16):
-            maps = (melanin.float(), haemoglobin.float(), diffuse.float(), specular.float())
+        maps = (melanin, haemoglobin, diffuse, specular)
+        number = torch.float32 if dtype in (torch.float16, torch.bfloat16) else dtype
+        if number != dtype:
+            if backend not in kernels.HALF:
+                maps = (melanin.float(), haemoglobin.float(), diffuse.float(), specular.float())
             illuminant = (
                 Illuminant(illuminant.weights.float(), illuminant.cct.float())
                 if isinstance(illuminant, Illuminant)
                 else illuminant.float()
             )
             camera = camera.float()
-        else:
-            maps = (melanin, haemoglobin, diffuse, specular)
-        _, skin, folding = self.prepared(melanin.device, maps[0].dtype)
+        _, skin, folding = self.prepared(melanin.device, number)
         with torch.autocast(melanin.device.type, enabled=False):
-            weights, highlight = fold(illuminant, camera, folding, native=backend == "cpp")
+            weights, highlight = fold(illuminant, camera, folding, backend=backend)
             image = operator.render(*maps, weights, highlight, skin.epidermis, skin.dermis, backend)
         return image.to(dtype)
 

@@ -1,4 +1,4 @@
-"""Compile the native library: command lines, cache, lock.
+"""Compile the native libraries: command lines, cache, lock.
 
 Needs neither torch nor the package to be imported: setup.py loads this file by its path.
 """
@@ -9,19 +9,22 @@ import contextlib
 import hashlib
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["BuildError", "Torch", "build", "cached", "compiler", "prebuilt", "sources"]
+__all__ = [
+    *("CPU", "CUDA", "BuildError", "Library", "Torch", "architectures", "build", "cached"),
+    *("compiler", "cuda_compiler", "cuda_report", "prebuilt", "sources"),
+]
 
 SUFFIX = ".dylib" if sys.platform == "darwin" else ".so"
-NAME = f"libbiofacenet_cpu{SUFFIX}"
 FLAGS = (
     "-std=c++17",
     "-O3",
@@ -44,7 +47,11 @@ if X86:
             "-mprefer-vector-width=512",
         ),
     }
-LOCK_SECONDS = 180.0
+CUDA_FLAGS = ("-std=c++17", "-O3", "--extended-lambda", "--expt-relaxed-constexpr", "--threads=0")
+ARCHITECTURES = "7.5;8.0;9.0+PTX"
+"""GPUs compiled for by default, as TORCH_CUDA_ARCH_LIST writes them: each runs on its whole
+generation, and newer ones compile the intermediate code once."""
+LOCK_SECONDS = 300.0
 
 
 class BuildError(Exception):
@@ -65,14 +72,42 @@ class Torch:
         return cls(version, Path(package) / "include", Path(package) / "lib")
 
 
+@dataclass(frozen=True)
+class Library:
+    """A native library: its sources are csrc/`folder`, its operators torch.ops.`namespace`."""
+
+    folder: str
+
+    @property
+    def namespace(self) -> str:
+        return f"biofacenet_{self.folder}"
+
+    @property
+    def file(self) -> str:
+        """Name of the file."""
+        return f"lib{self.namespace}{SUFFIX}"
+
+    def compilers(self) -> list[str]:
+        """What compiles it.
+
+        Raises:
+            BuildError: one is missing.
+        """
+        return [compiler()] if self is CPU else [cuda_compiler(), compiler()]
+
+
+CPU = Library("cpu")
+CUDA = Library("cuda")
+
+
 def sources() -> Path:
     """Folder of the native sources, in a checkout as in an installation."""
     return Path(__file__).resolve().parent.parent / "csrc"
 
 
-def prebuilt() -> Path:
-    """Where setup.py puts the library of a wheel."""
-    return Path(__file__).resolve().parent / NAME
+def prebuilt(library: Library) -> Path:
+    """Where setup.py puts a library of a wheel."""
+    return Path(__file__).resolve().parent / library.file
 
 
 def compiler() -> str:
@@ -91,6 +126,44 @@ def compiler() -> str:
         if named
         else "no C++ compiler (looked for g++, clang++ and c++); install one or set CXX"
     )
+
+
+def cuda_compiler() -> str:
+    """CUDA's compiler: CUDACXX, nvcc of CUDA_HOME, on the path, or where it usually is.
+
+    Raises:
+        BuildError: there is none.
+    """
+    named = os.environ.get("CUDACXX", "").strip()
+    home = os.environ.get("CUDA_HOME", "").strip() or "/usr/local/cuda"
+    for name in [named] if named else [str(Path(home) / "bin" / "nvcc"), "nvcc"]:
+        found = shutil.which(name)
+        if found:
+            return found
+    raise BuildError(
+        f"CUDACXX names {named}, which is no program here"
+        if named
+        else f"no nvcc (looked on the path and in {home}); install CUDA's compiler or set CUDACXX"
+    )
+
+
+def architectures() -> list[str]:
+    """Options of nvcc for the GPUs of TORCH_CUDA_ARCH_LIST, or for the usual ones; never probed.
+
+    Raises:
+        BuildError: the variable names something that is no compute capability.
+    """
+    listed = os.environ.get("TORCH_CUDA_ARCH_LIST", "").strip() or ARCHITECTURES
+    options = []
+    for entry in listed.replace(";", " ").split():
+        match = re.fullmatch(r"(\d+)\.(\d[af]?)(\+PTX)?", entry)
+        if match is None:
+            raise BuildError(f"TORCH_CUDA_ARCH_LIST has {entry!r}; expected such as 8.0 or 9.0+PTX")
+        number = match[1] + match[2]
+        options.append(f"-gencode=arch=compute_{number},code=sm_{number}")
+        if match[3]:
+            options.append(f"-gencode=arch=compute_{number},code=compute_{number}")
+    return options
 
 
 def _ninja() -> str:
@@ -118,58 +191,107 @@ def _run(command: list[str], folder: Path | None = None, seconds: float = 600.0)
         failure = BuildError(f"{Path(command[0]).name} failed: {first.strip()}")
         failure.__cause__ = RuntimeError("\n".join(lines))
         raise failure
-    return done.stdout
+    return done.stdout + done.stderr
 
 
-def _ninja_file(cxx: str, torch: Torch) -> str:
+def _quoted(path: str | Path) -> str:
+    """A path in a build file."""
+    return str(path).replace("$", "$$").replace(" ", "$ ").replace(":", "$:")
+
+
+def _shell(path: str | Path) -> str:
+    """A path in a command, which ninja gives to a shell."""
+    return '"' + str(path).replace("$", "$$") + '"'
+
+
+def _cpu_ninja(torch: Torch) -> str:
     """One object for each instruction set, one for the library's face, and the link."""
-
-    def quoted(path: str | Path) -> str:
-        return str(path).replace("$", "$$").replace(" ", "$ ").replace(":", "$:")
-
-    # Ninja runs a shell: quote what it expands into the command line.
-    def shell(path: str | Path) -> str:
-        return '"' + str(path).replace("$", "$$") + '"'
-
-    cpu = sources() / "cpu"
+    cxx, cpu = compiler(), sources() / CPU.folder
     x86 = "-DBIOFACENET_X86" if X86 else ""
     undefined = "-undefined dynamic_lookup" if sys.platform == "darwin" else ""
     objects = [f"{name}.o" for name in INSTRUCTION_SETS]
     lines = [
         "rule compile",
-        f"  command = {shell(cxx)} {' '.join(FLAGS)} $flags -MMD -MF $out.d -c $in -o $out",
+        f"  command = {_shell(cxx)} {' '.join(FLAGS)} $flags -MMD -MF $out.d -c $in -o $out",
         "  depfile = $out.d",
         "rule link",
-        f"  command = {shell(cxx)} -shared $in -o $out -L{shell(torch.lib)} -ltorch_cpu -ltorch "
+        f"  command = {_shell(cxx)} -shared $in -o $out -L{_shell(torch.lib)} -ltorch_cpu -ltorch "
         f"-lc10 {undefined}",
     ]
     for name, flags in INSTRUCTION_SETS.items():
         lines += [
-            f"build {name}.o: compile {quoted(cpu / 'kernel.cpp')}",
+            f"build {name}.o: compile {_quoted(cpu / 'kernel.cpp')}",
             f"  flags = -DBIOFACENET_TARGET={name} {' '.join(flags)}",
         ]
     lines += [
-        f"build library.o: compile {quoted(cpu / 'library.cpp')}",
-        f"  flags = {STABLE_ABI} {x86} -isystem {shell(torch.include)}",
-        f"build {NAME}: link {' '.join(objects)} library.o",
+        f"build library.o: compile {_quoted(cpu / 'library.cpp')}",
+        f"  flags = {STABLE_ABI} {x86} -isystem {_shell(torch.include)}",
+        f"build {CPU.file}: link {' '.join(objects)} library.o",
         "",
     ]
     return "\n".join(lines)
 
 
-def build(torch: Torch, target: Path) -> None:
-    """Compile the library and put it at `target`, whole or not at all.
+def _cuda_compile(torch: Torch) -> list[str]:
+    """CUDA's compiler and its options for a source file, all but the GPUs to compile for."""
+    return [
+        *(cuda_compiler(), *CUDA_FLAGS, STABLE_ABI, "-ccbin", compiler()),
+        *("-Xcompiler", "-fPIC,-fvisibility=hidden", "-isystem", str(torch.include)),
+    ]
+
+
+def cuda_report(torch: Torch, gpus: Sequence[int], target: Path) -> str:
+    """Compile the CUDA kernels for some GPUs; what the assembler says of each.
+
+    Args:
+        torch: whose headers to use.
+        gpus: compute capabilities times ten.
+        target: object file to write.
+
+    Raises:
+        BuildError: no nvcc, or it failed.
+    """
+    generated = [f"-gencode=arch=compute_{gpu},code=sm_{gpu}" for gpu in gpus]
+    source = sources() / CUDA.folder / "library.cu"
+    command = [*_cuda_compile(torch), *generated, "-Xptxas", "-v", "-c", str(source)]
+    return _run([*command, "-o", str(target)])
+
+
+def _cuda_ninja(torch: Torch) -> str:
+    """One object for all GPUs, and the link with CUDA's runtime in it."""
+    source = _quoted(sources() / CUDA.folder / "library.cu")
+    command = " ".join(map(_shell, [*_cuda_compile(torch), *architectures()]))
+    lines = [
+        "rule compile",
+        f"  command = {command} -MMD -MF $out.d -c $in -o $out",
+        "  depfile = $out.d",
+        "rule link",
+        f"  command = {_shell(cuda_compiler())} -shared -cudart static -ccbin {_shell(compiler())} "
+        f"$in -o $out -L{_shell(torch.lib)} -ltorch_cpu -ltorch -lc10",
+        f"build library.o: compile {source}",
+        f"build {CUDA.file}: link library.o",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _ninja_file(library: Library, torch: Torch) -> str:
+    return _cpu_ninja(torch) if library is CPU else _cuda_ninja(torch)
+
+
+def build(library: Library, torch: Torch, target: Path) -> None:
+    """Compile a library and put it at `target`, whole or not at all.
 
     Raises:
         BuildError: no compiler, or it failed; the cause has the compiler's output.
     """
-    cxx, ninja = compiler(), _ninja()
+    ninja, text = _ninja(), _ninja_file(library, torch)
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".build-", dir=target.parent) as name:
         folder = Path(name)
-        (folder / "build.ninja").write_text(_ninja_file(cxx, torch))
+        (folder / "build.ninja").write_text(text)
         _run([ninja, "-C", str(folder)])
-        (folder / NAME).replace(target)
+        (folder / library.file).replace(target)
 
 
 def _cache() -> Path:
@@ -180,15 +302,15 @@ def _cache() -> Path:
     return (Path(home) if home else Path.home() / ".cache") / "biofacenet"
 
 
-def _key(torch: Torch) -> str:
+def _key(library: Library, torch: Torch) -> str:
     """Everything that the library depends on."""
-    cxx = compiler()
     digest = hashlib.sha256()
-    digest.update(_run([cxx, "--version"], seconds=30).encode())
-    digest.update(_ninja_file(cxx, torch).encode())
+    for command in library.compilers():
+        digest.update(_run([command, "--version"], seconds=30).encode())
+    digest.update(_ninja_file(library, torch).encode())
     digest.update(f"{torch.version} {platform.machine()}".encode())
-    for path in sorted(sources().rglob("*")):
-        if path.suffix in (".h", ".cpp"):
+    for path in sorted([*sources().glob("*.h"), *(sources() / library.folder).iterdir()]):
+        if path.suffix in (".h", ".cpp", ".cu", ".cuh"):
             digest.update(path.read_bytes())
     return digest.hexdigest()[:20]
 
@@ -216,10 +338,11 @@ def _locked(path: Path) -> Iterator[None]:
         yield
 
 
-def cached(torch: Torch, *, retry: bool = False) -> Path:
-    """The library of these sources, compiler and torch; built unless it is there.
+def cached(library: Library, torch: Torch, *, retry: bool = False) -> Path:
+    """A library of these sources, compilers and torch; built unless it is there.
 
     Args:
+        library: which.
         torch: the torch that will load it.
         retry: build even if the same build has failed before.
 
@@ -227,22 +350,22 @@ def cached(torch: Torch, *, retry: bool = False) -> Path:
         BuildError: it cannot be built. The compiler's output is kept beside where the library would
             be, and the same build is not tried again.
     """
-    folder = _cache() / _key(torch)
-    library, log = folder / NAME, folder / "error.txt"
-    if library.is_file():
-        return library
+    folder = _cache() / _key(library, torch)
+    file, log = folder / library.file, folder / "error.txt"
+    if file.is_file():
+        return file
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with _locked(folder / "lock"):
-            if library.is_file():
-                return library
+            if file.is_file():
+                return file
             if log.is_file() and not retry:
                 first = (log.read_text().splitlines() or ["no message"])[0]
                 raise BuildError(
                     f"{first} (kept in {log}; python -m biofacenet.doctor tries again)"
                 )
             try:
-                build(torch, library)
+                build(library, torch, file)
             except BuildError as error:
                 log.write_text(f"{error}\n\n{error.__cause__ or ''}\n")
                 raise
@@ -251,4 +374,4 @@ def cached(torch: Torch, *, retry: bool = False) -> Path:
         raise BuildError(
             f"{folder} cannot be written ({error}); name another folder in BIOFACENET_CACHE"
         ) from error
-    return library
+    return file

@@ -13,7 +13,7 @@ import torch
 
 from biofacenet import kernels
 from biofacenet.errors import BackendUnavailableError
-from biofacenet.kernels import build, cpp
+from biofacenet.kernels import build, cpp, native
 
 RENDER = """
 import torch, biofacenet
@@ -34,9 +34,9 @@ def python(code: str, tmp_path: Path, *options: str, **variables: str):
 
 
 def library() -> Path:
-    if build.prebuilt().is_file():
-        return build.prebuilt()
-    return build.cached(cpp.this_torch())
+    if build.prebuilt(build.CPU).is_file():
+        return build.prebuilt(build.CPU)
+    return build.cached(build.CPU, native.this_torch())
 
 
 def test_cpp_runs_here() -> None:
@@ -73,7 +73,7 @@ def test_wide_instructions_stay_in_their_kernels() -> None:
 
 @pytest.mark.parametrize("name", ["avx512", "avx2", "baseline"])
 def test_instruction_set_by_variable(name: str, tmp_path: Path) -> None:
-    cpp.load()
+    cpp.unavailable()
     if name not in torch.ops.biofacenet_cpu.instruction_sets().split():
         pytest.skip(f"this processor has no {name}")
     code = RENDER + "print(torch.ops.biofacenet_cpu.instruction_set())"
@@ -87,12 +87,14 @@ def test_instruction_set_by_variable(name: str, tmp_path: Path) -> None:
 
 
 def test_unknown_instruction_set_is_refused() -> None:
-    cpp.load()
+    cpp.unavailable()
     with pytest.raises(RuntimeError, match="avx1024"):
         torch.ops.biofacenet_cpu.use_instruction_set("avx1024")
 
 
-@pytest.mark.skipif(build.prebuilt().is_file(), reason="a prebuilt library needs no compiler")
+@pytest.mark.skipif(
+    build.prebuilt(build.CPU).is_file(), reason="a prebuilt library needs no compiler"
+)
 def test_without_a_compiler_one_warning_and_the_reference(tmp_path: Path) -> None:
     done = python(RENDER + RENDER, tmp_path, CXX="no-such-compiler")
     assert done.stdout.split()[0] == "reference"
@@ -108,7 +110,9 @@ def test_without_a_compiler_one_warning_and_the_reference(tmp_path: Path) -> Non
     assert "no binary was installed; no build: CXX names no-such-compiler" in named.stderr
 
 
-@pytest.mark.skipif(build.prebuilt().is_file(), reason="a prebuilt library needs no compiler")
+@pytest.mark.skipif(
+    build.prebuilt(build.CPU).is_file(), reason="a prebuilt library needs no compiler"
+)
 def test_a_failed_build_is_kept_and_not_repeated(tmp_path: Path) -> None:
     compiler = tmp_path / "g++"
     calls = tmp_path / "calls"
@@ -129,7 +133,7 @@ def test_a_failed_build_is_kept_and_not_repeated(tmp_path: Path) -> None:
 
 
 def test_unwritable_cache_is_one_reason(tmp_path: Path) -> None:
-    if build.prebuilt().is_file():
+    if build.prebuilt(build.CPU).is_file():
         pytest.skip("a prebuilt library needs no cache")
     (tmp_path / "file").touch()
     done = python(RENDER, tmp_path, BIOFACENET_CACHE=str(tmp_path / "file" / "cache"))
@@ -139,7 +143,7 @@ def test_unwritable_cache_is_one_reason(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_two_processes_build_once_and_both_run(tmp_path: Path) -> None:
-    if build.prebuilt().is_file():
+    if build.prebuilt(build.CPU).is_file():
         pytest.skip("a prebuilt library is not built again")
     environment = os.environ | {"BIOFACENET_CACHE": str(tmp_path)}
     processes = [
@@ -149,7 +153,7 @@ def test_two_processes_build_once_and_both_run(tmp_path: Path) -> None:
         for _ in range(2)
     ]
     assert [process.communicate()[0].split()[0] for process in processes] == ["cpp", "cpp"]
-    assert len(list(tmp_path.rglob(build.NAME))) == 1
+    assert len(list(tmp_path.rglob(build.CPU.file))) == 1
 
 
 def test_choice_of_backends(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,14 +177,14 @@ def test_choice_of_backends(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_doctor(tmp_path: Path) -> None:
-    cpp.load()
+    cpp.unavailable()
     good = subprocess.run(
         [sys.executable, "-m", "biofacenet.doctor"], capture_output=True, text=True, check=True
     ).stdout
     assert re.search(r"^cpp +yes", good, re.MULTILINE)
     assert torch.__version__ in good
-    assert "takes cpp for CPU tensors" in good
-    if build.prebuilt().is_file():
+    assert "takes cpp for cpu tensors" in good
+    if build.prebuilt(build.CPU).is_file():
         return
     bad = python(
         "import runpy, sys; sys.argv = ['doctor']; "
@@ -190,7 +194,7 @@ def test_doctor(tmp_path: Path) -> None:
     )
     assert bad.returncode == 0, bad.stderr
     assert re.search(r"^cpp +no .*no binary", bad.stdout, re.MULTILINE)
-    assert "takes reference for CPU tensors" in bad.stdout
+    assert "takes reference for cpu tensors" in bad.stdout
 
 
 @pytest.mark.slow
@@ -219,7 +223,7 @@ def test_wheel_holds_a_library_that_loads(tmp_path: Path) -> None:
     assert "-py3-none-" in wheel.name
     assert "any" not in wheel.name
     zipfile.ZipFile(wheel).extractall(tmp_path / "installed")
-    assert (tmp_path / "installed/biofacenet/kernels" / build.NAME).is_file()
+    assert (tmp_path / "installed/biofacenet/kernels" / build.CPU.file).is_file()
     assert (tmp_path / "installed/biofacenet/csrc/pixel.h").is_file()
     code = f"import sys; sys.path.insert(0, {str(tmp_path / 'installed')!r})\n" + RENDER
     code += "import biofacenet.kernels.build as b; print(b.__file__)"

@@ -27,7 +27,7 @@ def _same_numbers_each_time() -> None:
 @pytest.fixture(params=INSTRUCTION_SETS)
 def instruction_set(request: pytest.FixtureRequest) -> Iterator[str]:
     """Each instruction set that this processor has, in turn."""
-    kernels.cpp.load()
+    kernels.kernel("cpp")
     ops = torch.ops.biofacenet_cpu
     if request.param not in ops.instruction_sets().split():
         pytest.skip(f"this processor has no {request.param}")
@@ -178,7 +178,7 @@ def test_folding_against_its_equations() -> None:
 
 @pytest.mark.parametrize("spectral", [False, True])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-11), (torch.float32, 2e-3)])
-def test_native_folding_against_torch(
+def test_folding_in_one_call_against_torch(
     instruction_set: str, dtype: torch.dtype, tolerance: float, spectral: bool
 ) -> None:
     scene = anywhere(70, 1, 1).to(dtype=dtype)
@@ -190,16 +190,16 @@ def test_native_folding_against_torch(
     inputs = [scene.spectrum(), camera] if spectral else [scene.illuminant.weights, cct, camera]
     inputs = [tensor.detach().requires_grad_() for tensor in inputs]
 
-    def both(native: bool) -> list[Tensor]:
+    def both(backend: str | None) -> list[Tensor]:
         lamp = inputs[0] if spectral else Illuminant(inputs[0], inputs[1])
-        folded = fold(lamp, inputs[-1], folding, native=native)
+        folded = fold(lamp, inputs[-1], folding, backend=backend)
         gradients = [torch.linspace(-1, 3, t.numel(), dtype=dtype).view_as(t) for t in folded]
         return [*folded, *torch.autograd.grad(folded, inputs, gradients)]
 
     # Near the corners of the camera table the matrix to sRGB is large, and most of a camera's gradient
     # cancels: float64 leaves nine digits of it, float32 none worth comparing.
-    *results, of_camera = both(True)
-    *expected, expected_of_camera = both(False)
+    *results, of_camera = both("cpp")
+    *expected, expected_of_camera = both(None)
     for one, other in zip(results, expected, strict=True):
         assert (one - other).abs().max() <= tolerance * other.abs().max()
     if dtype == torch.float64:

@@ -1,0 +1,119 @@
+"""What can be known of the GPU kernels without a GPU.
+
+Triton's interpreter and an imitation of CUDA execute them against the reference, in processes of their
+own; compilers for the real thing say that they fit the chip: no spilled register, and how many
+registers and how much shared memory they take.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.resources import Resources, cuda_resources, triton_resources
+from biofacenet.kernels import build, native
+
+ROOT = Path(__file__).resolve().parent.parent
+GPUS = (80, 90)
+
+
+def run_gpu_tests(mode: str, **variables: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", str(ROOT / "tests" / "test_gpu.py")],
+        env=os.environ | {"BIOFACENET_TEST_GPU": mode, **variables},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-3000:]
+    assert re.search(r"\b[5-9]\d passed|\d{3} passed", done.stdout), done.stdout
+
+
+@pytest.mark.slow
+def test_triton_kernels_in_the_interpreter() -> None:
+    pytest.importorskip("triton")
+    run_gpu_tests("interpreter", TRITON_INTERPRET="1")
+
+
+@pytest.mark.slow
+def test_cuda_kernels_imitated_on_the_cpu(tmp_path: Path) -> None:
+    torch_here = native.this_torch()
+    library = tmp_path / "libimitation.so"
+    done = subprocess.run(
+        [
+            *(build.compiler(), "-std=c++17", "-O2", "-fPIC", "-shared", "-fvisibility=hidden"),
+            *("-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas", build.STABLE_ABI.rstrip("UL")),
+            *(f"-I{ROOT / 'tests' / 'cuda_on_cpu'}", f"-I{build.sources() / 'cuda'}"),
+            *("-isystem", str(torch_here.include), f"-L{torch_here.lib}"),
+            *(str(ROOT / "tests" / "cuda_on_cpu" / "library.cpp"), "-o", str(library)),
+            *("-ltorch_cpu", "-ltorch", "-lc10"),
+        ],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    run_gpu_tests("imitation", BIOFACENET_TEST_LIBRARY=str(library))
+
+
+def unspilled(found: list[Resources]) -> bool:
+    return [one for one in found if one.spilled] == []
+
+
+@pytest.mark.slow
+def test_cuda_kernels_fit_their_registers() -> None:
+    try:
+        found, said = cuda_resources(GPUS)
+    except build.BuildError as error:
+        if "no nvcc" not in str(error):
+            raise
+        pytest.skip(str(error))
+    assert "warning" not in said, said
+    assert {one.gpu for one in found} == set(GPUS)
+    # Two row lengths and three kinds of maps, backward with and without sums; the plain ones for four
+    # kinds; totals and folding for two.
+    assert len(found) == len(GPUS) * (3 * (2 + 4) + 4 * 2 + 2 + 4)
+    assert unspilled(found)
+    names = {one.kernel for one in found}
+    assert {"render bfloat16, 16", "render_backward float32, 32, 1", "fold_light float64"} <= names
+
+
+@pytest.mark.slow
+def test_cuda_library_is_built_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a machine with a GPU, but for one kind of it; it needs no library of CUDA to load."""
+    try:
+        build.cuda_compiler()
+    except build.BuildError as error:
+        pytest.skip(str(error))
+    monkeypatch.setenv("TORCH_CUDA_ARCH_LIST", "9.0")
+    library = tmp_path / build.CUDA.file
+    build.build(build.CUDA, native.this_torch(), library)
+    code = f"import torch; torch.ops.load_library({str(library)!r}); "
+    code += "print(torch.ops.biofacenet_cuda.forward.default._schema)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.endswith("int stream) -> ()\n"), done.stderr
+
+
+def test_architectures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCH_CUDA_ARCH_LIST", "8.0 9.0a;10.0+PTX")
+    assert build.architectures() == [
+        "-gencode=arch=compute_80,code=sm_80",
+        "-gencode=arch=compute_90a,code=sm_90a",
+        "-gencode=arch=compute_100,code=sm_100",
+        "-gencode=arch=compute_100,code=compute_100",
+    ]
+    monkeypatch.setenv("TORCH_CUDA_ARCH_LIST", "Hopper")
+    with pytest.raises(build.BuildError, match="'Hopper'"):
+        build.architectures()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("gpu", GPUS)
+def test_triton_kernels_fit_their_registers(gpu: int) -> None:
+    pytest.importorskip("triton")
+    found = triton_resources(gpu)
+    assert len(found) == 11
+    assert unspilled(found)
+    assert all(one.registers > 0 for one in found)
