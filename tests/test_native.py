@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import types
 import zipfile
 from pathlib import Path
 
@@ -176,6 +177,50 @@ def test_choice_of_backends(monkeypatch: pytest.MonkeyPatch) -> None:
     assert kernels.choose("auto", "meta") == "reference"  # the second time in silence
 
 
+def fake_gpu_backends(monkeypatch: pytest.MonkeyPatch, **reasons: str | None) -> None:
+    """Triton and CUDA as they would be on a machine that has, or misses, one of them."""
+    real = kernels._module
+
+    def module(name: str):
+        if name not in reasons:
+            return real(name)
+        fake = types.SimpleNamespace(
+            DEVICE="cuda", MAX_COMPONENTS=128, unavailable=lambda: reasons[name]
+        )
+        if name == "cuda":
+            del fake.MAX_COMPONENTS
+        return fake, ""
+
+    monkeypatch.setattr(kernels, "_module", module)
+    kernels._decide.cache_clear()
+
+
+def test_choice_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_gpu_backends(monkeypatch, triton=None, cuda=None)
+    assert kernels.choose("auto", "cuda", 32) == "triton"
+    assert kernels.choose("auto", "cuda", 129) == "cuda"  # more than Triton's kernel holds
+    assert kernels.choose("auto", "cpu", 129) == "cpp"
+    assert kernels.choose("cuda", "cuda", 32) == "cuda"
+    with pytest.raises(BackendUnavailableError, match="'triton' takes cuda tensors, got cpu"):
+        kernels.choose("triton", "cpu")
+    fake_gpu_backends(monkeypatch, triton="no triton", cuda=None)
+    assert kernels.choose("auto", "cuda", 32) == "cuda"
+    with pytest.raises(BackendUnavailableError, match="'triton' cannot run: no triton"):
+        kernels.select("triton")
+    fake_gpu_backends(monkeypatch, triton="no triton", cuda="no nvcc")
+    with pytest.warns(UserWarning, match="triton: no triton; cuda: no nvcc"):
+        assert kernels.choose("auto", "cuda", 32) == "reference"
+    kernels._decide.cache_clear()
+
+
+def test_a_missing_triton_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "triton", None)
+    monkeypatch.delitem(sys.modules, "biofacenet.kernels.triton", raising=False)
+    kernels._module.cache_clear()
+    assert "pip install triton" in kernels.available()["triton"]
+    kernels._module.cache_clear()
+
+
 def test_doctor(tmp_path: Path) -> None:
     cpp.unavailable()
     good = subprocess.run(
@@ -208,7 +253,7 @@ def test_wheel_holds_a_library_that_loads(tmp_path: Path) -> None:
     shutil.copytree(
         root, copy, ignore=shutil.ignore_patterns(".git", "runs", "data", "build", "*.egg-info")
     )
-    environment = os.environ | {"BIOFACENET_REQUIRE_NATIVE": "1"}
+    environment = os.environ | {"BIOFACENET_REQUIRE_NATIVE": "1", "TORCH_CUDA_ARCH_LIST": "9.0"}
     done = subprocess.run(
         [
             *(sys.executable, "-m", "pip", "wheel", "--no-build-isolation", "--no-deps"),
@@ -225,8 +270,14 @@ def test_wheel_holds_a_library_that_loads(tmp_path: Path) -> None:
     zipfile.ZipFile(wheel).extractall(tmp_path / "installed")
     assert (tmp_path / "installed/biofacenet/kernels" / build.CPU.file).is_file()
     assert (tmp_path / "installed/biofacenet/csrc/pixel.h").is_file()
+    assert (tmp_path / "installed/biofacenet/csrc/cuda/kernels.cuh").is_file()
     code = f"import sys; sys.path.insert(0, {str(tmp_path / 'installed')!r})\n" + RENDER
     code += "import biofacenet.kernels.build as b; print(b.__file__)"
     loaded = python(code, tmp_path, "-P", CXX="no-such-compiler")
     assert loaded.stdout.split()[0] == "cpp", loaded.stderr
     assert str(tmp_path / "installed") in loaded.stdout
+    try:
+        build.cuda_compiler()
+    except build.BuildError:
+        return
+    assert (tmp_path / "installed/biofacenet/kernels" / build.CUDA.file).is_file()

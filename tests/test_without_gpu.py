@@ -9,9 +9,11 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from benchmarks.resources import Resources, cuda_resources, triton_resources
 from biofacenet.kernels import build, native
@@ -117,3 +119,35 @@ def test_triton_kernels_fit_their_registers(gpu: int) -> None:
     assert len(found) == 11
     assert unspilled(found)
     assert all(one.registers > 0 for one in found)
+
+
+def test_autotuning_takes_the_fastest_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("triton")
+    from biofacenet.kernels import triton as kernel
+
+    tried = []
+
+    def measured(launch: Callable[[], None], **options: object) -> float:
+        launch()
+        return abs(tried[-1].tile - 128) + tried[-1].warps
+
+    monkeypatch.setattr(kernel.triton.testing, "do_bench", measured)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "a GPU")
+    monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: False)
+    monkeypatch.setattr(kernel, "_tuned", {})
+    maps = torch.zeros(4, 1, 8, 8)
+    rule = kernel.shape(16, True)
+    assert kernel._choose(16, True, maps, tried.append) == rule
+    monkeypatch.setenv("BIOFACENET_AUTOTUNE", "1")
+    best = kernel._choose(16, True, maps, tried.append)
+    assert tried == kernel.candidates(16, True)
+    assert best.tile == 128
+    assert best.warps == min(shape.warps for shape in tried if shape.tile == 128)
+    assert kernel._choose(16, True, torch.zeros(5, 1, 8, 9), tried.append) == best
+    assert len(tried) == len(kernel.candidates(16, True))  # of the same size class: not tried again
+    assert list(kernel.tuned().values()) == [best]
+    torch.use_deterministic_algorithms(True)
+    try:
+        assert kernel._choose(16, True, maps, tried.append) == rule
+    finally:
+        torch.use_deterministic_algorithms(False)
