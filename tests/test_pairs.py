@@ -1,5 +1,6 @@
 """The pair reader against files written by hand, and everything that can be wrong with such files."""
 
+import os
 import pickle
 from pathlib import Path
 
@@ -148,20 +149,62 @@ def test_in_memory_equals_lazy_and_pickles_without_handles(tmp_path: Path) -> No
     torch.testing.assert_close(again.read([1]).channels, lazy.read([1]).channels)
 
 
-def test_a_batch_is_read_not_the_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_batch_is_read_not_the_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunked: bool
+) -> None:
+    path = tmp_path / "zx_7_d10_inmc_celebA_01.hdf5"
     write_by_hand(tmp_path, "01", 50)
+    if chunked:
+        with h5py.File(path, "a") as file:
+            values = file["zx_7"][:]
+            del file["zx_7"]
+            file.create_dataset("zx_7", data=values, chunks=(1, *values.shape[1:]))
     data = FacePairs(find_pairs(tmp_path))
-    rows_read = []
-    original = h5py.Dataset.__getitem__
+    with h5py.File(path) as file:
+        sample = file["zx_7"][0].nbytes
+    bytes_read = {"past HDF5": 0, "through HDF5": 0}
+    through, past = h5py.Dataset.__getitem__, os.preadv
 
-    def counted(self: h5py.Dataset, key: object) -> object:
-        value = original(self, key)
-        rows_read.append(len(value))
+    def counted_through(self: h5py.Dataset, key: object) -> object:
+        value = through(self, key)
+        bytes_read["through HDF5"] += value.nbytes
         return value
 
-    monkeypatch.setattr(h5py.Dataset, "__getitem__", counted)
+    def counted_past(*arguments: object) -> int:
+        count = past(*arguments)
+        bytes_read["past HDF5"] += count
+        return count
+
+    monkeypatch.setattr(h5py.Dataset, "__getitem__", counted_through)
+    monkeypatch.setattr(os, "preadv", counted_past)
     data.read([40, 3, 17])
-    assert sum(rows_read) == 2 * 3
+    lights = sum(bytes_read.values()) - 3 * sample
+    assert lights == 3 * 27 * 8
+    assert bytes_read["through HDF5" if chunked else "past HDF5"] >= 3 * sample
+
+
+def test_order_and_repeats_within_several_files(tmp_path: Path) -> None:
+    """Runs of neighbours, backwards, repeats, across files: each as if read alone."""
+    write_by_hand(tmp_path, "01", 7)
+    write_by_hand(tmp_path, "02", 5)
+    data = FacePairs(find_pairs(tmp_path), start=2)
+    for order in ([0, 1, 2, 3], [9, 8, 7], [4, 4, 5], [0, 9, 1, 8, 1], list(range(10))):
+        batch = data.read(order)
+        for place, index in enumerate(order):
+            alone = data.read([index])
+            assert torch.equal(batch.channels[place], alone.channels[0])
+            assert torch.equal(batch.lighting[place], alone.lighting[0])
+
+
+def test_a_file_cut_while_it_is_open(tmp_path: Path) -> None:
+    write_by_hand(tmp_path, "01", 50)
+    data = FacePairs(find_pairs(tmp_path))
+    data.read([49])
+    path = tmp_path / "zx_7_d10_inmc_celebA_01.hdf5"
+    os.truncate(path, path.stat().st_size - 1000)
+    with pytest.raises(DataError, match="damaged"):
+        data.read([49])
 
 
 def test_normals_as_stored_is_a_switch_and_gives_other_shading(tmp_path: Path) -> None:
