@@ -54,38 +54,43 @@ class Losses:
         return {name: float(value.detach()) for name, value in vars(self).items()}
 
 
-def _masked_mean(values: Tensor, mask: Tensor) -> Tensor:
+def _masked_mean(values: Tensor, mask: Tensor, pixels: Tensor | None = None) -> Tensor:
     """Sum over channels and masked pixels, divided by the number of masked pixels."""
-    return (values * mask).sum() / mask.sum().clamp(min=1.0)
+    count = mask.sum() if pixels is None else pixels
+    return (values * mask).sum() / count.clamp(min=1.0)
 
 
-def appearance_loss(rendered: Tensor, image: Tensor, mask: Tensor) -> Tensor:
+def appearance_loss(
+    rendered: Tensor, image: Tensor, mask: Tensor, pixels: Tensor | None = None
+) -> Tensor:
     """Squared error between two linear images (B, 3, H, W) inside the mask (B, 1, H, W)."""
-    return _masked_mean((COLOUR_SCALE * (rendered - image)) ** 2, mask)
+    return _masked_mean((COLOUR_SCALE * (rendered - image)) ** 2, mask, pixels)
 
 
-def camera_loss(camera: Tensor) -> Tensor:
+def camera_loss(camera: Tensor, images: int | None = None) -> Tensor:
     """Squared length of the camera coordinates (B, 2), mean over the batch: their Gaussian prior."""
-    return camera.square().sum(dim=1).mean()
+    return camera.square().sum() / max(1, len(camera) if images is None else images)
 
 
-def specular_loss(specular: Tensor, mask: Tensor) -> Tensor:
+def specular_loss(specular: Tensor, mask: Tensor, pixels: Tensor | None = None) -> Tensor:
     """Absolute specular shading (B, 1, H, W) inside the mask: highlights are rare."""
-    return _masked_mean(specular.abs(), mask)
+    return _masked_mean(specular.abs(), mask, pixels)
 
 
-def shading_loss(diffuse: Tensor, proxy: Tensor, mask: Tensor) -> Tensor:
+def shading_loss(
+    diffuse: Tensor, proxy: Tensor, mask: Tensor, pixels: Tensor | None = None
+) -> Tensor:
     """Squared error of the diffuse shading to a rough proxy, both (B, 1, H, W), inside the mask.
 
     The proxy's scale is arbitrary: each image's prediction is scaled by the closed-form optimum
     s = <proxy, prediction> / <prediction, prediction> first.
     """
     inside = diffuse * mask
-    pixels = (1, 2, 3)
-    scale = (inside * proxy).sum(dim=pixels, keepdim=True) / inside.square().sum(
-        dim=pixels, keepdim=True
+    within = (1, 2, 3)
+    scale = (inside * proxy).sum(dim=within, keepdim=True) / inside.square().sum(
+        dim=within, keepdim=True
     ).clamp(min=torch.finfo(diffuse.dtype).tiny)
-    return _masked_mean((scale * diffuse - proxy) ** 2, mask)
+    return _masked_mean((scale * diffuse - proxy) ** 2, mask, pixels)
 
 
 def objective(
@@ -95,13 +100,28 @@ def objective(
     mask: Tensor,  # [B, 1, H, W], 0 or 1
     proxy_shading: Tensor,  # [B, 1, H, W]
     weights: LossWeights | None = None,
+    *,
+    pixels: Tensor | None = None,
+    images: int | None = None,
 ) -> Losses:
-    """All four terms and their weighted sum."""
+    """All four terms and their weighted sum.
+
+    Args:
+        decomposition: what the network found.
+        rendered: its image.
+        image: the face's.
+        mask: where the face is.
+        proxy_shading: rough shading of the face.
+        weights: of the terms; the published ones when not given.
+        pixels: scalar, masked pixels of the batch that these faces are a part of; their own when not
+            given. The losses of all parts then add up to that of the batch.
+        images: faces of that batch.
+    """
     weights = weights or LossWeights()
-    appearance = appearance_loss(rendered, image, mask)
-    camera = camera_loss(decomposition.camera)
-    specular = specular_loss(decomposition.specular, mask)
-    shading = shading_loss(decomposition.diffuse, proxy_shading, mask)
+    appearance = appearance_loss(rendered, image, mask, pixels)
+    camera = camera_loss(decomposition.camera, images)
+    specular = specular_loss(decomposition.specular, mask, pixels)
+    shading = shading_loss(decomposition.diffuse, proxy_shading, mask, pixels)
     total = (
         weights.appearance * appearance
         + weights.camera * camera

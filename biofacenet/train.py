@@ -1,38 +1,52 @@
-"""Train BioFaceNet on file pairs of faces: one file, read from top to bottom."""
+"""Train BioFaceNet on file pairs of faces: one file, read from top to bottom.
+
+    python -m biofacenet.train
+    torchrun --nproc-per-node 2 -m biofacenet.train ...
+
+Everything random depends on the seed, the epoch and the step alone, and checkpoints hold the rest, so
+that a run that was interrupted anywhere ends with the same bits as one that was not.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import math
 import os
+import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Literal
+from types import FrameType
+from typing import Any, Literal, cast
 
 import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from torch import Tensor
-from torch.utils.data import DataLoader, RandomSampler
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.utils.data import DataLoader
 
+from . import augment, checkpoints
 from . import losses as loss_terms
-from .cli import choose_device, console, load_settings, parse, save_settings
+from .cli import console, load_settings, parse, save_settings
 from .cli import run as run_command
 from .data.pairs import FaceBatch, FacePairs, NormalsEncoding, RawBatch, decode, find_pairs
 from .decomposition import Decomposition
 from .errors import BioFaceNetError, DataError, ModelError
-from .files import whole_directory, whole_file
+from .files import whole_file
 from .losses import Losses, LossWeights
 from .network import BioFaceNet
 from .pictures import training_grid
+from .processes import Team, join
 
 __all__ = ["PRESETS", "Preset", "Settings", "train"]
 
 SYNTHETIC_FOLDER = Path("data/synthetic")
 CUSTOMARY_HOLDOUT = "20"
-STATE_FILE = "training_state.pt"
 GRID_ROWS = 8
+TERMS = ("total", "appearance", "camera", "specular", "shading")
 
 
 @dataclass(frozen=True)
@@ -46,8 +60,17 @@ class Preset:
     learning_rate: float
     schedule: Literal["cosine", "constant"]
     """cosine: rise to the learning rate over the first steps, then fall along a cosine."""
+    weight_decay: float
+    """Of weights; biases and norms have none."""
     clip: float
     """Largest norm of the gradient; infinite for none."""
+    average: float
+    """Decay of the exponential moving average of the weights, which is what is validated and kept in
+    the end; 0 for none."""
+    flip: bool
+    """Mirror every other face."""
+    exposure: float
+    """Standard deviation of a random exposure, in stops."""
     weights: LossWeights
 
 
@@ -61,7 +84,11 @@ PRESETS = {
         optimiser="adamw",
         learning_rate=2e-3,
         schedule="cosine",
+        weight_decay=1e-2,
         clip=1.0,
+        average=0.99,
+        flip=True,
+        exposure=0.1,
         weights=LossWeights(appearance=3e-3, camera=1e-3, specular=0.1, shading=1.0),
     ),
     "paper": Preset(
@@ -71,7 +98,11 @@ PRESETS = {
         optimiser="sgd",
         learning_rate=1e-5,
         schedule="constant",
+        weight_decay=0.0,
         clip=math.inf,
+        average=0.0,
+        flip=False,
+        exposure=0.0,
         weights=LossWeights(),
     ),
 }
@@ -84,7 +115,7 @@ class Settings:
     Reads numbered HDF5 pairs of the Neural Face Editing layout. Without --data it makes synthetic
     faces once, in data/synthetic, and trains on those. Each epoch leaves a checkpoint, a line in
     losses.csv and a picture grid in the output folder; at the end the network is in OUT/model, for
-    python -m biofacenet.predict.
+    python -m biofacenet.predict. Ctrl-C finishes the step, saves, and says how to go on.
     """
 
     data: Path | None = None
@@ -100,21 +131,35 @@ class Settings:
     """Continue the run in this folder, with its settings, from its last checkpoint."""
     preset: Literal["default", "paper"] = "default"
     """default: converges quickly. paper: the published setting (paper network, SGD, learning rate
-    1e-5, batches of 64, 200 epochs)."""
+    1e-5, batches of 64, 200 epochs, faces as they are)."""
     size: Literal["small", "paper"] | None = None
     """Network: small (3.5 M parameters) or paper (47 M); by the preset when not given."""
     epochs: int | None = None
     """Passes over the data (8; paper 200)."""
     batch_size: int | None = None
-    """Faces in a step (8; paper 64)."""
+    """Faces in a step, of all processes together (8; paper 64)."""
+    accumulate: int = 1
+    """Parts that each process computes its share of a batch in, one after the other: for batches
+    that do not fit into memory. The result is the same, but for batch norm."""
     optimiser: Literal["adamw", "sgd"] | None = None
     """adamw, or sgd with momentum 0.9 as published."""
     learning_rate: float | None = None
     """Step size (2e-3; paper 1e-5)."""
+    average: float | None = None
+    """Decay of the moving average of the weights; 0 for none (0.99; paper 0)."""
+    flip: bool | None = None
+    """Mirror every other face, by chance (yes; paper no)."""
+    exposure: float | None = None
+    """Standard deviation of a random exposure, in stops (0.1; paper 0)."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Of the network; the renderer and the losses stay in float32. auto: bfloat16 where the
+    processor or the GPU has instructions for it."""
+    compile: bool = False
+    """Compile the network with torch.compile, which takes a minute and makes steps shorter."""
     device: str = "auto"
     """auto, cpu, cuda or cuda:N."""
     seed: int = 0
-    """Of the initial weights and the order of the samples."""
+    """Of the initial weights, the order of the samples and their changes."""
     workers: int | None = None
     """Processes that read data; 0 on a CPU, up to 8 beside a GPU when not given."""
     in_memory: bool = False
@@ -122,10 +167,19 @@ class Settings:
     normals: NormalsEncoding = "offset"
     """offset: stored as (n + 1) / 2, as published. stored: take the numbers as they are, as some
     earlier readers did, to compare with their results."""
+    checkpoint_steps: int = 500
+    """Steps between checkpoints; there is one after each epoch besides."""
+    log_steps: int = 10
+    """Steps that a line of steps.csv is the mean of."""
     keep: int = 3
-    """Checkpoints kept, the newest ones."""
+    """Checkpoints kept, the newest ones; the best network by validation is kept besides."""
     loss_weights: tuple[float, float, float, float] | None = None
     """Weights of appearance, camera, specular and shading; by the preset when not given."""
+    dry_run: bool = False
+    """Send one batch through everything, say what came out, how much memory it took and how long the
+    run would take, and leave nothing behind."""
+    profile: bool = False
+    """Measure where the time of a few steps goes, and leave a trace, but no network."""
 
 
 @dataclass
@@ -135,14 +189,45 @@ class Run:
     settings: Settings
     plan: Preset
     folder: Path
-    device: torch.device
+    team: Team
     network: BioFaceNet
+    model: nn.Module
+    """The network, as it is called: among several processes it adds up their gradients."""
+    average: AveragedModel | None
     optimiser: torch.optim.Optimizer
     schedule: torch.optim.lr_scheduler.LRScheduler
     training: FacePairs
     validation: FacePairs | None
     epoch: int = 0
+    """Epochs that are complete."""
+    step: int = 0
+    """Steps of the next one that are."""
     history: list[dict[str, float]] = field(default_factory=list)
+    """A line of losses.csv for each epoch."""
+    best: float = math.inf
+    """Least loss of validation so far."""
+    means: dict[str, Any] = field(default_factory=dict)
+    """Sums of losses within the epoch, for the checkpoint."""
+
+    @property
+    def batch(self) -> int:
+        """Faces in a step, of all processes."""
+        return min(self.plan.batch_size, len(self.training))
+
+    @property
+    def steps(self) -> int:
+        """Steps in an epoch; what is left of the samples comes up in another."""
+        return len(self.training) // self.batch
+
+    @property
+    def taken(self) -> int:
+        """Steps taken so far."""
+        return self.epoch * self.steps + self.step
+
+    @property
+    def result(self) -> BioFaceNet:
+        """The network as it is validated and kept: the average where there is one."""
+        return self.network if self.average is None else cast(BioFaceNet, self.average.module)
 
 
 def main() -> None:
@@ -160,38 +245,33 @@ def train(settings: Settings) -> Path:
 
     Raises:
         BioFaceNetError: data, checkpoint or settings are not usable, or training diverged.
+        KeyboardInterrupt: stopped by a signal, after a checkpoint was saved.
     """
     check(settings)
-    device = choose_device(settings.device)
-    torch.manual_seed(settings.seed)
-    plan = resolve(settings)
-    training, validation = load_data(settings)
-    run = set_up(settings, plan, device, training, validation)
-    describe(run)
-    save_settings(replace(settings, resume=None, out=run.folder), run.folder / "settings.json")
-    while run.epoch < plan.epochs:
-        begin = time.perf_counter()
-        record: dict[str, float] = {
-            "epoch": run.epoch + 1.0,
-            "learning_rate": float(run.schedule.get_last_lr()[0]),
-        }
-        record |= {f"train_{name}": value for name, value in train_epoch(run).items()}
-        record |= {f"validation_{name}": value for name, value in validate(run).items()}
-        record["seconds"] = time.perf_counter() - begin
-        run.epoch += 1
-        run.history.append(record)
-        write_grid(run)
-        write_losses(run)
-        write_checkpoint(run)
-        console.print(summary(record, plan.epochs))
-    run.network.save_pretrained(run.folder / "model")
-    console.print(
-        f"\nnetwork      {run.folder / 'model'}\n"
-        f"pictures     {run.folder / 'grids'}\n"
-        f"losses       {run.folder / 'losses.csv'}\n"
-        f"checkpoints  {run.folder / 'checkpoints'}\n"
-        f"try it:      python -m biofacenet.predict PHOTO --model {run.folder / 'model'}"
-    )
+    with join(settings.device) as team:
+        run = set_up(settings, team)
+        if team.leads:
+            describe(run)
+        if settings.dry_run:
+            rehearse(run)
+            return run.folder
+        if settings.profile:
+            measure(run)
+            return run.folder
+        if team.leads:
+            stored = replace(settings, resume=None, out=run.folder)
+            save_settings(stored, run.folder / "settings.json")
+        with stopping() as asked_to_stop:
+            while run.epoch < run.plan.epochs:
+                record = {"epoch": run.epoch + 1.0, "learning_rate": learning_rate(run)}
+                begin = time.perf_counter()
+                record |= {f"train_{k}": v for k, v in train_epoch(run, asked_to_stop).items()}
+                record |= {f"validation_{k}": v for k, v in validate(run).items()}
+                record["seconds"] = time.perf_counter() - begin
+                finish_epoch(run, record)
+        if team.leads:
+            checkpoints.save(run.folder / "model", run.result.write)
+            farewell(run)
     return run.folder
 
 
@@ -200,26 +280,25 @@ def train(settings: Settings) -> Path:
 
 def check(settings: Settings) -> None:
     """Raise where a setting is out of range."""
-    for name in ("epochs", "batch_size", "keep"):
+    for name in ("epochs", "batch_size", "keep", "accumulate", "checkpoint_steps", "log_steps"):
         value = getattr(settings, name)
         if value is not None and value < 1:
             raise BioFaceNetError(f"--{name.replace('_', '-')} must be at least 1, got {value}")
     if settings.learning_rate is not None and not 0 < settings.learning_rate < math.inf:
         raise BioFaceNetError(f"--learning-rate must be > 0, got {settings.learning_rate}")
+    if settings.average is not None and not 0 <= settings.average < 1:
+        raise BioFaceNetError(f"--average must lie in [0, 1), got {settings.average}")
+    if settings.exposure is not None and not 0 <= settings.exposure < math.inf:
+        raise BioFaceNetError(f"--exposure must be at least 0, got {settings.exposure}")
     if settings.workers is not None and settings.workers < 0:
         raise BioFaceNetError(f"--workers must be at least 0, got {settings.workers}")
 
 
 def resolve(settings: Settings) -> Preset:
     """The preset with what the settings change in it."""
-    changes: dict[str, Any] = {
-        "size": settings.size,
-        "epochs": settings.epochs,
-        "batch_size": settings.batch_size,
-        "optimiser": settings.optimiser,
-        "learning_rate": settings.learning_rate,
-        "weights": settings.loss_weights and LossWeights(*settings.loss_weights),
-    }
+    names = ("size", "epochs", "batch_size", "optimiser", "learning_rate", "average", "flip")
+    changes: dict[str, Any] = {name: getattr(settings, name) for name in (*names, "exposure")}
+    changes["weights"] = settings.loss_weights and LossWeights(*settings.loss_weights)
     given = {name: value for name, value in changes.items() if value is not None}
     return replace(PRESETS[settings.preset], **given)
 
@@ -242,7 +321,7 @@ def settings_of_run(folder: Path, changed: Settings) -> Settings:
 # Data ----------------------------------------------------------------------------------------
 
 
-def load_data(settings: Settings) -> tuple[FacePairs, FacePairs | None]:
+def load_data(settings: Settings, *, quiet: bool = False) -> tuple[FacePairs, FacePairs | None]:
     """Training and validation samples; synthetic faces are made where no data is named."""
     folder = settings.data
     if folder is None:
@@ -253,7 +332,7 @@ def load_data(settings: Settings) -> tuple[FacePairs, FacePairs | None]:
 
             console.print(f"no --data given: making synthetic faces in {folder}, once")
             synthesize(SynthesizeSettings(out=folder))
-        else:
+        elif not quiet:
             console.print(f"no --data given: using the synthetic faces in {folder}")
     files = find_pairs(folder, settings.files)
     if files[0].height % 16 or files[0].width % 16:
@@ -283,79 +362,6 @@ def load_data(settings: Settings) -> tuple[FacePairs, FacePairs | None]:
     return FacePairs(others, in_memory=in_memory), FacePairs(kept_files, in_memory=in_memory)
 
 
-def loader(run: Run, data: FacePairs, *, shuffle: bool) -> DataLoader[RawBatch]:
-    """Batches of a data set; the order depends on seed and epoch alone."""
-    workers = run.settings.workers
-    if workers is None:
-        workers = 0 if run.device.type == "cpu" else min(8, os.cpu_count() or 1)
-    order = torch.Generator().manual_seed(run.settings.seed * 100_003 + run.epoch)
-    batch_size = min(run.plan.batch_size, len(data))
-    return DataLoader(
-        data,
-        batch_size=batch_size,
-        sampler=RandomSampler(data, generator=order) if shuffle else None,
-        drop_last=shuffle,
-        num_workers=workers,
-        collate_fn=FacePairs.collate,  # type: ignore[arg-type]
-        pin_memory=run.device.type == "cuda",
-    )
-
-
-def faces(run: Run, data: FacePairs, *, shuffle: bool) -> Iterator[FaceBatch]:
-    """Decoded batches on the run's device."""
-    try:
-        for raw in loader(run, data, shuffle=shuffle):
-            yield decode(raw.to(run.device), normals_encoding=run.settings.normals)
-    except DataError as error:
-        # From a worker the message comes wrapped in its traceback, the last line being ours.
-        message = str(error).strip().splitlines()[-1]
-        raise DataError(message.removeprefix(f"{DataError.__module__}.DataError: ")) from error
-
-
-# Steps ---------------------------------------------------------------------------------------
-
-
-def set_up(
-    settings: Settings,
-    plan: Preset,
-    device: torch.device,
-    training: FacePairs,
-    validation: FacePairs | None,
-) -> Run:
-    """Network, optimiser and schedule, new or from the last checkpoint of the run."""
-    network = BioFaceNet(plan.size, image_mean=image_mean(training)).to(device)
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    decayed = [p for p in network.parameters() if p.ndim > 1]
-    others = [p for p in network.parameters() if p.ndim <= 1]
-    optimiser: torch.optim.Optimizer
-    if plan.optimiser == "adamw":
-        groups: list[dict[str, Any]] = [
-            {"params": decayed},
-            {"params": others, "weight_decay": 0.0},
-        ]
-        optimiser = torch.optim.AdamW(groups, lr=plan.learning_rate, weight_decay=1e-2)
-    else:
-        optimiser = torch.optim.SGD(network.parameters(), lr=plan.learning_rate, momentum=0.9)
-    steps = plan.epochs * max(1, len(training) // min(plan.batch_size, len(training)))
-
-    def factor(step: int) -> float:
-        if plan.schedule == "constant":
-            return 1.0
-        rise = max(1, min(steps // 20, 500))
-        return min((step + 1) / rise, 0.5 + 0.5 * math.cos(math.pi * min(1.0, step / steps)))
-
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, factor)
-    folder = settings.out or next_free_folder(Path("runs"))
-    run = Run(settings, plan, folder, device, network, optimiser, schedule, training, validation)
-    if settings.resume is not None:
-        read_checkpoint(run)
-    elif (folder / "checkpoints").exists():
-        raise BioFaceNetError(
-            f"{folder}: already holds a run; continue it with --resume {folder}, or name another --out"
-        )
-    return run
-
-
 def image_mean(data: FacePairs, most: int = 512) -> list[float]:
     """Mean linear R, G and B of (up to) some evenly spaced samples."""
     stride = max(1, len(data) // most)
@@ -363,37 +369,250 @@ def image_mean(data: FacePairs, most: int = 512) -> list[float]:
     return [float(mean) for mean in decode(raw).image.mean(dim=(0, 2, 3))]
 
 
-def step_losses(run: Run, batch: FaceBatch) -> tuple[Losses, Decomposition, Tensor]:
-    """Decompose, render and compare one batch."""
+def generator(run: Run, purpose: int, step: int = 0) -> torch.Generator:
+    """Random numbers of a purpose in a step of this epoch."""
+    numbers = torch.Generator()
+    seed = ((run.settings.seed * 1_000_003 + run.epoch) * 1_000_003 + step) * 2 + purpose
+    return numbers.manual_seed(seed % 2**63)
+
+
+def batches(run: Run, data: FacePairs, numbers: list[list[int]]) -> Iterator[RawBatch]:
+    """Batches of these samples, read by workers where there are some."""
+    workers = run.settings.workers
+    if workers is None:
+        workers = 0 if run.team.device.type == "cpu" else min(8, os.cpu_count() or 1)
+    loader: DataLoader[RawBatch] = DataLoader(
+        data,
+        batch_sampler=numbers,
+        num_workers=workers,
+        collate_fn=FacePairs.collate,  # type: ignore[arg-type]
+        pin_memory=run.team.device.type == "cuda",
+    )
+    try:
+        yield from loader
+    except DataError as error:
+        # From a worker the message comes wrapped in its traceback, the last line being ours.
+        message = str(error).strip().splitlines()[-1]
+        raise DataError(message.removeprefix(f"{DataError.__module__}.DataError: ")) from error
+
+
+def faces_of_epoch(run: Run) -> Iterator[FaceBatch]:
+    """This process's share of every batch that is left of the epoch, changed by chance."""
+    order = torch.randperm(len(run.training), generator=generator(run, 0)).tolist()
+    share = run.batch // run.team.size
+    mine = slice(run.team.rank * share, (run.team.rank + 1) * share)
+    numbers = [
+        order[step * run.batch : (step + 1) * run.batch][mine]
+        for step in range(run.step, run.steps)
+    ]
+    for step, raw in enumerate(batches(run, run.training, numbers), start=run.step):
+        batch = decode(raw.to(run.team.device), normals_encoding=run.settings.normals)
+        if run.plan.flip or run.plan.exposure:
+            changes = augment.draw(
+                run.batch,
+                flip=run.plan.flip,
+                exposure=run.plan.exposure,
+                generator=generator(run, 1, step),
+            )
+            batch = augment.apply(batch, changes.part(mine).to(run.team.device))
+        yield batch
+
+
+# Setting up ----------------------------------------------------------------------------------
+
+
+def set_up(settings: Settings, team: Team) -> Run:
+    """Network, optimiser and schedule, new or from the last checkpoint of the run."""
+    torch.manual_seed(settings.seed)
+    plan = resolve(settings)
+    if team.leads and settings.data is None:
+        load_data(settings)  # makes the faces, once, for all
+    team.wait()
+    training, validation = load_data(settings, quiet=True)
+    network = BioFaceNet(plan.size, image_mean=image_mean(training))
+    network.to(team.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if team.size > 1 and team.device.type == "cuda":
+        network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
+    folder = settings.out or team.share(next_free_folder(Path("runs")))
+    optimiser = make_optimiser(network, plan, team.device)
+    average = None
+    if plan.average:
+        follow = get_ema_multi_avg_fn(plan.average)  # type: ignore[no-untyped-call]
+        average = AveragedModel(network, multi_avg_fn=follow)
+    run = Run(
+        settings=settings,
+        plan=plan,
+        folder=folder,
+        team=team,
+        network=network,
+        model=network,
+        average=average,
+        optimiser=optimiser,
+        schedule=torch.optim.lr_scheduler.LambdaLR(optimiser, lambda _: 1.0),
+        training=training,
+        validation=validation,
+    )
+    parts = team.size * settings.accumulate
+    if run.batch % parts:
+        raise BioFaceNetError(
+            f"a batch of {run.batch} faces cannot be divided into {team.size} processes x "
+            f"{settings.accumulate} parts; choose --batch-size as a multiple of {parts}"
+        )
+    run.schedule = make_schedule(run)
+    if settings.resume is not None:
+        checkpoints.clear_leftovers(folder)
+        checkpoints.read(folder, network, lambda state: restore(run, state))
+    elif (folder / "checkpoints").exists():
+        raise BioFaceNetError(
+            f"{folder}: already holds a run; continue it with --resume {folder}, or name another --out"
+        )
+    if settings.compile:
+        network.compile()
+    if team.size > 1:
+        # All begin with the same seed or checkpoint; running means are of the leader's faces.
+        run.model = DistributedDataParallel(network, broadcast_buffers=False, init_sync=False)
+    return run
+
+
+def make_optimiser(
+    network: BioFaceNet, plan: Preset, device: torch.device
+) -> torch.optim.Optimizer:
+    """The plan's optimiser; only weights decay, not biases and norms."""
+    groups: list[dict[str, Any]] = [
+        {"params": [p for p in network.parameters() if p.ndim > 1]},
+        {"params": [p for p in network.parameters() if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    options: dict[str, Any] = {"lr": plan.learning_rate, "weight_decay": plan.weight_decay}
+    options["fused"] = device.type in ("cpu", "cuda")
+    if plan.optimiser == "adamw":
+        return torch.optim.AdamW(groups, **options)
+    return torch.optim.SGD(groups, momentum=0.9, **options)
+
+
+def make_schedule(run: Run) -> torch.optim.lr_scheduler.LRScheduler:
+    """Constant, or a rise over a twentieth of the run and a fall along a cosine."""
+    steps = run.plan.epochs * run.steps
+
+    def factor(step: int) -> float:
+        if run.plan.schedule == "constant":
+            return 1.0
+        rise = max(1, min(steps // 20, 500))
+        return min((step + 1) / rise, 0.5 + 0.5 * math.cos(math.pi * min(1.0, step / steps)))
+
+    return torch.optim.lr_scheduler.LambdaLR(run.optimiser, factor)
+
+
+def learning_rate(run: Run) -> float:
+    """That of the next step."""
+    return float(run.schedule.get_last_lr()[0])
+
+
+# Steps ---------------------------------------------------------------------------------------
+
+
+def autocast(run: Run) -> contextlib.AbstractContextManager[Any]:
+    """The network's precision."""
+    device = run.team.device.type
+    wanted = run.settings.precision
+    if wanted == "auto":
+        if device == "cuda":
+            half = torch.cuda.is_bf16_supported(including_emulation=False)
+        else:
+            half = device == "cpu" and torch.cpu._is_amx_tile_supported()
+        wanted = "bfloat16" if half else "float32"
+    return torch.autocast(device, torch.bfloat16, enabled=wanted == "bfloat16")
+
+
+def step_losses(
+    run: Run, model: nn.Module, batch: FaceBatch, pixels: Tensor | None = None
+) -> tuple[Losses, Decomposition, Tensor]:
+    """Decompose, render and compare faces, all of a batch or, with its mask's pixels, a part of it."""
     image = batch.image.contiguous(memory_format=torch.channels_last)
-    decomposition: Decomposition = run.network(image)
+    with autocast(run):
+        decomposition: Decomposition = model(image)
     rendered = decomposition.render()
     terms = loss_terms.objective(
-        decomposition, rendered, batch.image, batch.mask, batch.shading, run.plan.weights
+        decomposition,
+        rendered,
+        batch.image,
+        batch.mask,
+        batch.shading,
+        run.plan.weights,
+        pixels=pixels,
+        images=None if pixels is None else run.batch,
     )
     return terms, decomposition, rendered
 
 
-class Averages:
-    """Running means of the loss terms, kept on the device."""
-
-    def __init__(self) -> None:
-        self._sums: dict[str, Tensor] = {}
-        self._count = 0
-
-    def add(self, terms: Losses) -> None:
-        for name, value in vars(terms).items():
-            self._sums[name] = self._sums.get(name, torch.zeros_like(value)) + value.detach()
-        self._count += 1
-
-    def values(self) -> dict[str, float]:
-        return {name: float(total) / self._count for name, total in self._sums.items()}
-
-
-def train_epoch(run: Run) -> dict[str, float]:
-    """One pass over the training samples; the mean of each loss."""
+def take_step(run: Run, batch: FaceBatch) -> Tensor:
+    """One step of the optimiser; this process's share of the five losses."""
     run.network.train()
-    averages = Averages()
+    run.optimiser.zero_grad(set_to_none=True)
+    # All parts of a batch are divided by the same number, so that their losses add up.
+    pixels = run.team.sum(batch.mask.sum())
+    parts = batch.split(run.settings.accumulate)
+    shares = torch.zeros(len(TERMS), device=run.team.device)
+    for number, part in enumerate(parts):
+        together = number == len(parts) - 1 or run.team.size == 1
+        with contextlib.nullcontext() if together else run.model.no_sync():  # type: ignore[operator]
+            terms, _, _ = step_losses(run, run.model, part, pixels)
+            # Processes' gradients are averaged, and their losses are to be added.
+            (terms.total * run.team.size).backward()  # type: ignore[no-untyped-call]
+        shares += torch.stack([getattr(terms, name).detach() for name in TERMS])
+    if math.isfinite(run.plan.clip):
+        nn.utils.clip_grad_norm_(run.network.parameters(), run.plan.clip)
+    run.optimiser.step()
+    run.schedule.step()
+    if run.average is not None:
+        run.average.update_parameters(run.network)
+    return shares
+
+
+class Means:
+    """Means of the losses over steps; sums stay on the device until they are asked for."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.sums = torch.zeros(len(TERMS), dtype=torch.float64, device=run.team.device)
+        self.count = 0
+
+    def add(self, shares: Tensor) -> None:
+        self.sums += shares
+        self.count += 1
+
+    def values(self, *, shared: bool = True) -> dict[str, float]:
+        """By name; `shared`: the terms are those of this process's share of the faces."""
+        sums = self.sums.clone()
+        if shared:
+            self.run.team.sum(sums)
+        means = (sums / max(1, self.count)).tolist()
+        return dict(zip(TERMS, means, strict=True))
+
+    def check(self) -> None:
+        """Raise if a loss was NaN or infinite."""
+        values = self.values()
+        if not math.isfinite(values["total"]):
+            run = self.run
+            raise BioFaceNetError(
+                f"the loss became {values['total']} in epoch {run.epoch + 1} before step {run.step}; "
+                f"lower --learning-rate and go on with --resume {run.folder}, whose last checkpoint "
+                "is good"
+            )
+
+    def state(self) -> dict[str, Any]:
+        return {"sums": self.sums.cpu(), "count": self.count}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.sums.copy_(state["sums"])
+        self.count = state["count"]
+
+
+def train_epoch(run: Run, asked_to_stop: Callable[[], int]) -> dict[str, float]:
+    """What is left of one pass over the training samples; the mean of each loss over all of it."""
+    epoch, window = Means(run), Means(run)
+    if run.step:
+        epoch.restore(run.means["epoch"])
+        window.restore(run.means["window"])
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -401,44 +620,186 @@ def train_epoch(run: Run) -> dict[str, float]:
         TextColumn("{task.fields[losses]}"),
         TimeRemainingColumn(),
     )
-    per_epoch = max(1, len(run.training) // run.plan.batch_size)
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as progress:
+    shown = run.team.leads and console.is_terminal
+    with Progress(*columns, console=console, transient=True, disable=not shown) as progress:
         task = progress.add_task(
             f"epoch {run.epoch + 1}/{run.plan.epochs}",
-            total=per_epoch * run.plan.epochs,
-            completed=per_epoch * run.epoch,
+            total=run.steps * run.plan.epochs,
+            completed=run.taken,
             losses="",
         )
-        for batch in faces(run, run.training, shuffle=True):
-            terms, _, _ = step_losses(run, batch)
-            value = float(terms.total.detach())
-            if not math.isfinite(value):
-                raise BioFaceNetError(
-                    f"the loss became {value} in epoch {run.epoch + 1}; lower --learning-rate and go on "
-                    f"with --resume {run.folder}"
-                )
-            run.optimiser.zero_grad(set_to_none=True)
-            terms.total.backward()  # type: ignore[no-untyped-call]
-            torch.nn.utils.clip_grad_norm_(run.network.parameters(), run.plan.clip)
-            run.optimiser.step()
-            run.schedule.step()
-            averages.add(terms)
-            progress.update(task, advance=1, losses=short(terms.values()))
-    return averages.values()
+        with advice_on_memory(run):
+            for batch in faces_of_epoch(run):
+                shares = take_step(run, batch)
+                run.step += 1
+                epoch.add(shares)
+                window.add(shares)
+                if run.taken % run.settings.log_steps == 0:
+                    window.check()
+                    means = window.values()
+                    write_step(run, means)
+                    progress.update(task, completed=run.taken, losses=short(means))
+                    window = Means(run)
+                run.means = {"epoch": epoch.state(), "window": window.state()}
+                stop = run.team.any(asked_to_stop() != 0)
+                if stop or (
+                    run.taken % run.settings.checkpoint_steps == 0 and run.step < run.steps
+                ):
+                    epoch.check()
+                    write_checkpoint(run)
+                if stop:
+                    say_how_to_go_on(run, asked_to_stop())
+    epoch.check()
+    return epoch.values()
+
+
+@contextlib.contextmanager
+def advice_on_memory(run: Run) -> Iterator[None]:
+    """Running out of memory is a matter of settings."""
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+        words = str(error)
+        out = not isinstance(error, RuntimeError) or isinstance(error, torch.OutOfMemoryError)
+        if out or "not enough memory" in words or "allocate memory" in words:
+            raise BioFaceNetError(
+                f"out of memory on {run.team.device} with batches of {run.batch}; raise --accumulate, "
+                f"or lower --batch-size, and go on with --resume {run.folder}"
+            ) from error
+        raise
+
+
+@contextlib.contextmanager
+def stopping() -> Iterator[Callable[[], int]]:
+    """While this lasts, SIGINT and SIGTERM are remembered; a second one stops at once."""
+    caught: list[int] = []
+
+    def remember(number: int, frame: FrameType | None) -> None:
+        if caught:
+            signal.default_int_handler(number, frame)
+        caught.append(number)
+
+    before = {}
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with contextlib.suppress(ValueError):  # signals reach the main thread only
+            before[number] = signal.signal(number, remember)
+    try:
+        yield lambda: caught[0] if caught else 0
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def say_how_to_go_on(run: Run, number: int) -> None:
+    """Stop after a signal; everything is saved by now."""
+    if run.team.leads:
+        console.print(
+            f"stopped in epoch {run.epoch + 1} after step {run.step} of {run.steps}; go on with\n"
+            f"  python -m biofacenet.train --resume {run.folder}"
+        )
+    if number == signal.SIGTERM:
+        raise SystemExit(128 + signal.SIGTERM)
+    raise KeyboardInterrupt
 
 
 @torch.no_grad()
 def validate(run: Run) -> dict[str, float]:
-    """Mean losses over the samples held out."""
+    """Mean losses over the samples held out; each process does all of them."""
     if run.validation is None:
         return {}
-    run.network.eval()
-    averages = Averages()
-    for batch in faces(run, run.validation, shuffle=False):
-        averages.add(step_losses(run, batch)[0])
-    return averages.values()
+    network = run.result.eval()
+    count, means = len(run.validation), Means(run)
+    numbers = [list(range(i, min(i + run.batch, count))) for i in range(0, count, run.batch)]
+    for raw in batches(run, run.validation, numbers):
+        batch = decode(raw.to(run.team.device), normals_encoding=run.settings.normals)
+        terms, _, _ = step_losses(run, network, batch)
+        means.add(torch.stack([getattr(terms, name) for name in TERMS]))
+    return means.values(shared=False)
+
+
+# Trying out ----------------------------------------------------------------------------------
+
+
+def rehearse(run: Run) -> None:
+    """One batch through everything: shapes, memory, time."""
+    batch = next(faces_of_epoch(run))
+    if run.team.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(run.team.device)
+    with advice_on_memory(run):
+        seconds = []
+        for _ in range(4):
+            begin = time.perf_counter()
+            means = Means(run)
+            means.add(take_step(run, batch))
+            values = means.values()  # waits for the device
+            seconds.append(time.perf_counter() - begin)
+        with torch.no_grad():
+            _, decomposition, rendered = step_losses(run, run.result.eval(), batch)
+    means.check()
+    if not run.team.leads:
+        return
+    shapes = {"image": batch.image, "mask": batch.mask, "shading proxy": batch.shading}
+    shapes |= {"melanin": decomposition.melanin, "haemoglobin": decomposition.haemoglobin}
+    shapes |= {"diffuse": decomposition.diffuse, "specular": decomposition.specular}
+    shapes |= {"light weights": decomposition.illuminant.weights}
+    shapes |= {"colour temperature": decomposition.illuminant.cct, "camera": decomposition.camera}
+    shapes |= {"rendered": rendered}
+    for name, tensor in shapes.items():
+        console.print(
+            f"{name:20s}{' x '.join(map(str, tensor.shape)):20s}"
+            f"{float(tensor.min()):10.4g} .. {float(tensor.max()):.4g}"
+        )
+    step = sorted(seconds[1:])[1]
+    whole = step * run.steps * run.plan.epochs
+    console.print(
+        f"\nlosses  {short(values)}\n"
+        f"memory  {peak_memory(run.team.device) / 2**30:.2f} GiB at the peak\n"
+        f"time    {step:.3f} s a step, {whole / 3600:.2f} h for {run.steps} steps x "
+        f"{run.plan.epochs} epochs, reading and validation not counted\n"
+        "nothing was written"
+    )
+
+
+def peak_memory(device: torch.device) -> int:
+    """Bytes: of tensors on a GPU, else of the process."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return 0
+    import sys
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def measure(run: Run) -> None:
+    """Where the time of a few steps goes, as a table and a trace."""
+    from torch.profiler import ProfilerActivity, profile, record_function
+
+    activities = [ProfilerActivity.CPU]
+    if run.team.device.type == "cuda":
+        activities.append(ProfilerActivity.CUDA)
+    with advice_on_memory(run):
+        for number, batch in enumerate(faces_of_epoch(run)):
+            take_step(run, batch)
+            if number == 2:
+                break
+        with profile(activities=activities) as recorded:
+            faces = faces_of_epoch(run)
+            for _ in range(min(5, run.steps)):
+                with record_function("read and decode"):
+                    batch = next(faces)
+                with record_function("step"):
+                    take_step(run, batch)
+    if not run.team.leads:
+        return
+    order = "self_cuda_time_total" if run.team.device.type == "cuda" else "self_cpu_time_total"
+    console.print(recorded.key_averages().table(sort_by=order, row_limit=25), markup=False)
+    with whole_file(run.folder / "trace.json.gz") as temporary:
+        recorded.export_chrome_trace(str(temporary))
+    console.print(f"trace {run.folder / 'trace.json.gz'}, for chrome://tracing or perfetto.dev")
 
 
 # Results -------------------------------------------------------------------------------------
@@ -454,10 +815,15 @@ def describe(run: Run) -> None:
     """Say what is about to happen."""
     parameters = sum(p.numel() for p in run.network.parameters()) / 1e6
     held = f", {len(run.validation)} held out" if run.validation is not None else ""
+    team = "" if run.team.size == 1 else f" and {run.team.size - 1} more"
+    normalised = any(isinstance(module, nn.BatchNorm2d) for module in run.network.modules())
+    if run.team.size > 1 and normalised:
+        team += ", batch norm by each process's own faces"
+    begun = f" after {run.step} steps" if run.step else ""
     console.print(
         f"faces    {len(run.training)} of {run.training.height} x {run.training.width}{held}\n"
-        f"network  {run.plan.size}, {parameters:.1f} M parameters, on {run.device}\n"
-        f"plan     epochs {run.epoch + 1}..{run.plan.epochs}, batches of {run.plan.batch_size}, "
+        f"network  {run.plan.size}, {parameters:.1f} M parameters, on {run.team.device}{team}\n"
+        f"plan     epochs {run.epoch + 1}{begun}..{run.plan.epochs}, batches of {run.batch}, "
         f"{run.plan.optimiser} at {run.plan.learning_rate:g}\n"
         f"results  {run.folder}\n"
     )
@@ -465,8 +831,7 @@ def describe(run: Run) -> None:
 
 def short(values: dict[str, float]) -> str:
     """The four terms on one line."""
-    names = ("appearance", "camera", "specular", "shading")
-    return "  ".join(f"{name} {values[name]:.4g}" for name in names)
+    return "  ".join(f"{name} {values[name]:.4g}" for name in TERMS[1:])
 
 
 def summary(record: dict[str, float], epochs: int) -> str:
@@ -478,6 +843,23 @@ def summary(record: dict[str, float], epochs: int) -> str:
         if name.startswith(part)
     }
     return f"epoch {int(record['epoch']):3d}/{epochs}  {record['seconds']:5.1f} s  {part}: {short(terms)}"
+
+
+def finish_epoch(run: Run, record: dict[str, float]) -> None:
+    """Picture, losses, checkpoint, and the network if it is the best so far."""
+    run.epoch, run.step = run.epoch + 1, 0
+    run.history.append(record)
+    loss = record.get("validation_total", record["train_total"])
+    better = loss < run.best
+    run.best = min(loss, run.best)
+    if not run.team.leads:
+        return
+    write_grid(run)
+    write_losses(run)
+    if better:
+        checkpoints.save(run.folder / "best", run.result.write)
+    write_checkpoint(run)
+    console.print(summary(record, run.plan.epochs))
 
 
 def write_losses(run: Run) -> None:
@@ -492,15 +874,46 @@ def write_losses(run: Run) -> None:
             writer.writerow({name: f"{value:.6g}" for name, value in record.items()})
 
 
+def write_step(run: Run, means: dict[str, float]) -> None:
+    """steps.csv: a line for every few steps, appended."""
+    if not run.team.leads:
+        return
+    path = run.folder / "steps.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = not path.exists()
+    with path.open("a", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        if new:
+            writer.writerow(("step", "epoch", "learning_rate", *TERMS))
+        numbers = (learning_rate(run), *(means[name] for name in TERMS))
+        writer.writerow((run.taken, run.epoch + 1, *(f"{value:.8g}" for value in numbers)))
+
+
+def forget_steps_after(run: Run) -> None:
+    """Lines of steps.csv that the checkpoint does not know, and one half written, go."""
+    path = run.folder / "steps.csv"
+    if not path.exists():
+        return
+    lines = path.read_text("utf-8").splitlines(keepends=True)
+    known = [
+        line
+        for line in lines[1:]
+        if line.endswith("\n")
+        and line.count(",") == len(TERMS) + 2
+        and int(line.split(",")[0]) <= run.taken
+    ]
+    with whole_file(path) as temporary:
+        temporary.write_text("".join(lines[:1] + known), "utf-8")
+
+
 @torch.no_grad()
 def write_grid(run: Run) -> None:
     """Some faces held out, their maps and what the maps render to."""
     data = run.validation or run.training
-    run.network.eval()
     stride = max(1, len(data) // GRID_ROWS)
     raw = data.read(range(0, len(data), stride)[:GRID_ROWS])
-    batch = decode(raw.to(run.device), normals_encoding=run.settings.normals)
-    _, decomposition, rendered = step_losses(run, batch)
+    batch = decode(raw.to(run.team.device), normals_encoding=run.settings.normals)
+    _, decomposition, rendered = step_losses(run, run.result.eval(), batch)
     training_grid(
         batch.image.cpu(),
         batch.mask.cpu(),
@@ -513,49 +926,54 @@ def write_grid(run: Run) -> None:
 
 
 def write_checkpoint(run: Run) -> None:
-    """The network and all that is needed to go on, in one folder; older ones beyond `keep` go."""
-    parent = run.folder / "checkpoints"
-    with whole_directory(parent / f"epoch_{run.epoch:04d}") as folder:
-        run.network.write(folder)
-        state = {
-            "epoch": run.epoch,
-            "optimiser": run.optimiser.state_dict(),
-            "schedule": run.schedule.state_dict(),
-            "history": run.history,
-            "random": torch.get_rng_state(),
-        }
-        torch.save(state, folder / STATE_FILE)
-    for old in checkpoints(run.folder)[: -run.settings.keep]:
-        for path in old.iterdir():
-            path.unlink()
-        old.rmdir()
+    """The network and all that is needed to go on."""
+    if not run.team.leads:
+        return
+    state = {
+        "epoch": run.epoch,
+        "step": run.step,
+        "steps": run.steps,
+        "optimiser": run.optimiser.state_dict(),
+        "schedule": run.schedule.state_dict(),
+        "average": None if run.average is None else run.average.state_dict(),
+        "means": run.means if run.step else {},
+        "history": run.history,
+        "best": run.best,
+        "random": torch.get_rng_state(),
+    }
+    checkpoints.write(run.folder, run.taken, run.network, state)
+    checkpoints.discard(run.folder, run.settings.keep)
 
 
-def checkpoints(folder: Path) -> list[Path]:
-    """Checkpoints of a run, the oldest first."""
-    return sorted((folder / "checkpoints").glob("epoch_*"))
+def restore(run: Run, state: dict[str, Any]) -> None:
+    """Go on where a checkpoint was written."""
+    if state["steps"] != run.steps and state["step"]:
+        raise ValueError(
+            f"it was written within an epoch of {state['steps']} steps, and now there are {run.steps}"
+        )
+    run.optimiser.load_state_dict(state["optimiser"])
+    run.schedule.load_state_dict(state["schedule"])
+    if run.average is not None:
+        if state["average"] is None:
+            raise ValueError("it holds no average of the weights")
+        run.average.load_state_dict(state["average"])
+    run.epoch, run.step, run.means = state["epoch"], state["step"], state["means"]
+    run.history, run.best = state["history"], state["best"]
+    torch.set_rng_state(state["random"])
+    if run.team.leads:
+        forget_steps_after(run)
 
 
-def read_checkpoint(run: Run) -> None:
-    """Continue from the last checkpoint of the run's folder."""
-    found = checkpoints(run.folder)
-    if not found:
-        raise ModelError(f"{run.folder}: no checkpoint in it; start anew without --resume")
-    path = found[-1]
-    stored = BioFaceNet.from_pretrained(path)
-    run.network.load_weights(stored.state_dict(), where=str(path))
-    try:
-        state = torch.load(path / STATE_FILE, map_location="cpu", weights_only=True)
-        run.optimiser.load_state_dict(state["optimiser"])
-        run.schedule.load_state_dict(state["schedule"])
-        run.epoch, run.history = state["epoch"], state["history"]
-        torch.set_rng_state(state["random"])
-    except Exception as error:  # torch.load raises many kinds on damaged bytes
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ModelError(
-            f"{path / STATE_FILE}: cannot be read ({reason}); remove that checkpoint to go on from the "
-            "one before"
-        ) from error
+def farewell(run: Run) -> None:
+    """Name everything that was written."""
+    console.print(
+        f"\nnetwork      {run.folder / 'model'}\n"
+        f"pictures     {run.folder / 'grids'}\n"
+        f"losses       {run.folder / 'losses.csv'}, {run.folder / 'steps.csv'}\n"
+        f"best epoch   {run.folder / 'best'}\n"
+        f"checkpoints  {run.folder / 'checkpoints'}\n"
+        f"try it:      python -m biofacenet.predict PHOTO --model {run.folder / 'model'}"
+    )
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 
 from biofacenet import BioFaceNet
+from biofacenet.checkpoints import checkpoints
 from biofacenet.data.pairs import FacePairs, decode, find_pairs, read_truth
 from biofacenet.errors import BioFaceNetError, DataError, ModelError
 from biofacenet.losses import LossWeights
@@ -22,7 +23,6 @@ from biofacenet.synthesize import synthesize
 from biofacenet.train import (
     PRESETS,
     Settings,
-    checkpoints,
     image_mean,
     load_data,
     resolve,
@@ -57,7 +57,7 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
 
 
 def test_every_epoch_leaves_checkpoint_line_and_picture(finished: Path) -> None:
-    assert [path.name for path in checkpoints(finished)] == ["epoch_0001", "epoch_0002"]
+    assert [path.name for path in checkpoints(finished)] == ["step_00000002", "step_00000004"]
     lines = rows(finished)
     assert [line["epoch"] for line in lines] == ["1", "2"]
     for part in ("train", "validation"):
@@ -68,6 +68,8 @@ def test_every_epoch_leaves_checkpoint_line_and_picture(finished: Path) -> None:
             assert picture.width > 800
             assert len(picture.convert("RGB").getcolors(1 << 24) or []) > 500
     assert weights(finished / "model").keys() == weights(checkpoints(finished)[-1]).keys()
+    assert not list(finished.rglob(".partial-*"))
+    assert not (finished / "steps.csv").exists()  # fewer than ten steps
 
 
 def test_training_lowers_the_loss(data: Path, tmp_path: Path) -> None:
@@ -103,8 +105,9 @@ def test_resumed_run_equals_the_uninterrupted_one(
 
 def test_checkpoint_holds_optimiser_schedule_and_random_state(finished: Path) -> None:
     state = torch.load(checkpoints(finished)[-1] / "training_state.pt", weights_only=True)
-    assert state["epoch"] == 2
+    assert (state["epoch"], state["step"]) == (2, 0)
     assert state["schedule"]["last_epoch"] == 4
+    assert int(state["average"]["n_averaged"]) == 4
     moments = state["optimiser"]["state"]
     assert len(moments) == len(list(BioFaceNet("small").parameters()))
     assert all("exp_avg_sq" in moment for moment in moments.values())
@@ -124,7 +127,7 @@ def test_a_finished_run_goes_on_with_more_epochs(finished: Path, tmp_path: Path)
 
 def test_only_the_newest_checkpoints_are_kept(data: Path, tmp_path: Path) -> None:
     out = train(quick(data, tmp_path / "run", epochs=3, keep=1))
-    assert [path.name for path in checkpoints(out)] == ["epoch_0003"]
+    assert [path.name for path in checkpoints(out)] == ["step_00000006"]
 
 
 def test_settings_file_reproduces_the_run(finished: Path) -> None:

@@ -111,6 +111,14 @@ class FaceBatch:
     lighting: Tensor
     """(B, 3, 9)"""
 
+    def split(self, parts: int) -> list[FaceBatch]:
+        """The batch in equal parts."""
+        if parts == 1:
+            return [self]
+        size = len(self.image) // parts
+        pieces = [value.split(size) for value in vars(self).values()]
+        return [FaceBatch(*piece) for piece in zip(*pieces, strict=True)]
+
 
 def find_pairs(folder: str | Path, numbers: Sequence[str] = ()) -> list[PairFile]:
     """The file pairs of a folder, in the order of their numbers or as asked for.

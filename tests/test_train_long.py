@@ -1,0 +1,194 @@
+"""Training across interruptions and processes: the same bits, or the same losses."""
+
+import csv
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from biofacenet import BioFaceNet
+from biofacenet.checkpoints import checkpoints
+from biofacenet.synthesize import Settings as SynthesizeSettings
+from biofacenet.synthesize import synthesize
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("faces") / "set"
+    synthesize(SynthesizeSettings(out=folder, count=80, holdout=8, size=32, workers=0))
+    return folder
+
+
+def options(data: Path, out: Path, *others: str) -> list[str]:
+    return [
+        *("--data", str(data), "--out", str(out), "--device", "cpu", "--batch-size", "4"),
+        *("--epochs", "2", "--checkpoint-steps", "3", "--log-steps", "1", *others),
+    ]
+
+
+def start(*arguments: str, **variables: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "biofacenet.train", *arguments],
+        env=os.environ | {"OMP_NUM_THREADS": "1"} | variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return BioFaceNet.from_pretrained(folder).state_dict()
+
+
+def steps(folder: Path) -> list[dict[str, str]]:
+    with (folder / "steps.csv").open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "whole"
+    done = start(*options(data, out))
+    words, errors = done.communicate()
+    assert done.returncode == 0, words + errors
+    return out
+
+
+def same(one: Path, other: Path) -> bool:
+    ours, theirs = weights(one / "model"), weights(other / "model")
+    return all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+@pytest.mark.slow
+def test_killed_five_times_the_run_ends_with_the_same_bits(
+    data: Path, uninterrupted: Path, tmp_path: Path
+) -> None:
+    """SIGKILL at random moments, once in the middle of writing a checkpoint."""
+    out = tmp_path / "run"
+    moments = random.Random(0)
+    kills = 0
+    for _ in range(40):
+        first = not (out / "settings.json").exists()
+        if first and out.exists():
+            pytest.fail("a run without settings has left a folder")
+        process = start(*(options(data, out) if first else ("--resume", str(out))))
+        before = len(steps(out)) if (out / "steps.csv").exists() else 0
+        wanted = before + moments.randrange(2, 9)
+        while process.poll() is None and kills < 5:
+            saving = list((out / "checkpoints").glob(".partial-*"))
+            done = len(steps(out)) if (out / "steps.csv").exists() else 0
+            if (kills == 2 and saving) or (kills != 2 and done >= wanted):
+                process.send_signal(signal.SIGKILL)
+                kills += 1
+                break
+            time.sleep(0.001)
+        words, errors = process.communicate()
+        if process.returncode == 0:
+            break
+        assert process.returncode == -signal.SIGKILL, words + errors
+    assert kills == 5
+    assert same(out, uninterrupted)
+    assert steps(out) == steps(uninterrupted)
+    assert not list(out.rglob(".partial-*"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_finishes_the_step_saves_and_says_how_to_go_on(
+    data: Path, uninterrupted: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    out = tmp_path / "run"
+    process = start(*options(data, out))
+    while not (out / "steps.csv").exists() or len(steps(out)) < 5:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+    process.send_signal(number)
+    words, errors = process.communicate()
+    assert process.returncode == 128 + number, words + errors
+    assert f"python -m biofacenet.train --resume {out}" in words
+    assert "Traceback" not in errors
+    taken = len(steps(out))
+    assert checkpoints(out)[-1].name == f"step_{taken:08d}"
+    again = start("--resume", str(out))
+    words, errors = again.communicate()
+    assert again.returncode == 0, words + errors
+    assert same(out, uninterrupted)
+
+
+CALM = ("--learning-rate", "2e-4", "--epochs", "1")
+"""Small steps, in which rounding does not grow."""
+
+
+@pytest.fixture(scope="module")
+def calm(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "calm"
+    words, errors = start(*options(data, out, *CALM)).communicate()
+    assert len(steps(out)) == 20, words + errors
+    return out
+
+
+def in_two_processes(*arguments: str) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    processes = [
+        start(
+            *arguments,
+            RANK=str(rank),
+            LOCAL_RANK=str(rank),
+            WORLD_SIZE="2",
+            MASTER_ADDR="127.0.0.1",
+            MASTER_PORT=str(port),
+        )
+        for rank in range(2)
+    ]
+    for process in processes:
+        words, errors = process.communicate(timeout=300)
+        assert process.returncode == 0, words + errors
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["two processes", "accumulated", "both"])
+def test_a_batch_in_parts_gives_the_losses_of_the_whole(
+    data: Path, calm: Path, tmp_path: Path, way: str
+) -> None:
+    """Over 20 steps; the parts have masks of different sizes."""
+    out = tmp_path / "run"
+    arguments = options(data, out, *CALM)
+    if way != "two processes":
+        arguments += ["--accumulate", "2"]
+    if way == "accumulated":
+        done = start(*arguments)
+        words, errors = done.communicate()
+        assert done.returncode == 0, words + errors
+    else:
+        in_two_processes(*arguments)
+    for one, other in zip(steps(out), steps(calm), strict=True):
+        for name in ("total", "appearance", "camera", "specular", "shading"):
+            # The camera's squares are next to nothing here, and round accordingly.
+            digits = 1e-3 if name == "camera" else 1e-5
+            assert float(one[name]) == pytest.approx(float(other[name]), rel=digits), name
+
+
+@pytest.mark.slow
+def test_torchrun_starts_it(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"),
+            *("--master-port", "0", "-m", "biofacenet.train", *options(data, out), "--epochs", "1"),
+        ],
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("try it:") == 1
+    assert (out / "model" / "model.safetensors").is_file()
