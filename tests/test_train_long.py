@@ -182,12 +182,13 @@ def test_torchrun_starts_it(data: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     done = subprocess.run(
         [
-            *(sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"),
-            *("--master-port", "0", "-m", "biofacenet.train", *options(data, out), "--epochs", "1"),
+            *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node"),
+            *("2", "-m", "biofacenet.train", *options(data, out), "--epochs", "1"),
         ],
         env=os.environ | {"OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
+        timeout=120,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("try it:") == 1
