@@ -203,9 +203,11 @@ def _compiled(
             cwd=folder,
             capture_output=True,
             text=True,
-            check=True,
+            check=False,
         )
     said = done.stdout + done.stderr
+    if done.returncode:
+        raise BioFaceNetError(f"ptxas failed on {label}: {said.strip()[:500]}")
     registers = re.search(r"Used (\d+) registers", said)
     spilled = re.findall(r"(\d+) bytes spill", said)
     if registers is None or not spilled:

@@ -458,6 +458,7 @@ def test_recorded_in_a_cuda_graph(backend: str) -> None:
 
 
 @gpu_only
+@pytest.mark.filterwarnings("ignore")  # torch's own
 def test_compiled_against_eager(backend: str) -> None:
     inputs = leaves(scene(4, 64, 64), torch.float32)
     gradient = torch.randn(4, 3, 64, 64, device="cuda")

@@ -1,0 +1,194 @@
+"""The benchmarks' own arithmetic, and the script that runs them on a GPU."""
+
+import json
+import math
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+import torch
+
+from benchmarks import gpu
+from benchmarks.renderer import parse_size
+from biofacenet import BioFaceNetError
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def renderer(times: float = 1.0) -> dict[str, object]:
+    """Made-up numbers that reach every target exactly, divided by `times`."""
+    rows = [{"batch": 1, "side": 1024, "renderer": "reference", "forward_backward_ms": 100.0}]
+    for batch, side in ((1, 2048), (64, 256), (1, 1024)):
+        for backend in ("triton", "cuda"):
+            for bands, forward, both in ((16, 0.6, 0.5), (32, 0.4, 0.3)):
+                rows.append(
+                    {
+                        "batch": batch,
+                        "side": side,
+                        "renderer": f"{backend}, {bands} bands",
+                        "forward_bandwidth": forward * 1e12 / times,
+                        "forward_backward_bandwidth": both * 1e12 / times,
+                        "forward_backward_ms": times,
+                        "forward_backward_graph_ms": 1.2 if backend == "triton" else 1.0,
+                    }
+                )
+    return {"copy_bandwidth": 1e12, "rows": rows}
+
+
+def training(times: float = 1.0) -> dict[str, object]:
+    speeds = (100.0, 90.0, 300.0 / times)
+    return {"rows": [{"images_per_second": speed} for speed in speeds] + [{"refused": "no"}]}
+
+
+def met(found: list[tuple[str, float, float]]) -> list[bool]:
+    # As printed, a target is met at its boundary; the ratios here are exact to rounding.
+    return [value >= wanted * (1 - 1e-12) for _, value, wanted in found]
+
+
+def test_targets_are_met_at_their_boundary_and_missed_beyond() -> None:
+    reached = gpu.targets(renderer(), training())
+    assert len(reached) == 16 + 4 + 2 + 1
+    assert all(met(reached))
+    slower = gpu.targets(renderer(1.01), training(1.01))
+    apart = [words for (words, *_), good in zip(slower, met(slower), strict=True) if good]
+    assert all("shorter over longer" in words for words in apart)
+
+
+def test_what_was_not_measured_is_not_met() -> None:
+    empty = gpu.targets(
+        {"copy_bandwidth": 1e12, "rows": []}, {"rows": [{"images_per_second": 1.0}]}
+    )
+    assert all(math.isnan(value) for _, value, _ in empty)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # torch's own, of compiling and of profiling
+def test_every_part_runs_and_the_report_names_device_and_commit(tmp_path: Path) -> None:
+    """On the CPU, to try the program out."""
+    options = {"out": tmp_path, "device": "cpu", "size": "small", "batch": 2, "quick": True}
+    device = torch.device("cpu")
+    for part, measure in (
+        ("renderer", gpu.measure_renderer),
+        ("training", gpu.measure_training),
+        ("launches", gpu.measure_launches),
+    ):
+        settings = gpu.Settings(part=part, **options)
+        found = measure(settings, device)
+        gpu.write(tmp_path / f"{part}.json", {"machine": gpu.versions(device), "found": found})
+        if part == "training":
+            fast = [row for row in found["rows"] if row["backend"] == "cpp"]
+            assert math.isfinite(fast[0]["images_per_second"])
+            assert abs(fast[0]["first_loss"] / found["rows"][0]["first_loss"] - 1) < 1e-4
+    gpu.report(gpu.Settings(part="report", results=tmp_path / "results", **options))
+    (path,) = (tmp_path / "results").glob("*.json")
+    stored = json.loads(path.read_text())
+    assert stored["renderer"]["machine"]["device"] == "CPU"
+    assert stored["renderer"]["machine"]["torch"] == torch.__version__
+    assert len(stored["targets"]) == 23
+
+
+def test_report_without_its_parts(tmp_path: Path) -> None:
+    with pytest.raises(BioFaceNetError, match=r"renderer\.json: missing; run python -m"):
+        gpu.report(gpu.Settings(part="report", out=tmp_path))
+
+
+def test_a_wrong_renderer_gets_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = gpu.eager()
+    monkeypatch.setattr(gpu, "fused", lambda bands, backend: lambda *a: right(*a) * 1.01)
+    with pytest.raises(BioFaceNetError, match="differs from the reference by"):
+        gpu.measure_renderer(gpu.Settings(part="renderer", quick=True), torch.device("cpu"))
+
+
+def test_a_wrong_step_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = gpu.training_step
+
+    def wrong(variant, *others):
+        take, first = whole(variant, *others)
+        return take, first * (1.0 if variant.backend == "reference" else 1.001)
+
+    monkeypatch.setattr(gpu, "training_step", wrong)
+    two = [gpu.Variant("plain", "reference"), gpu.Variant("ours", "cpp")]
+    monkeypatch.setattr(gpu, "variants", lambda device: two)
+    settings = gpu.Settings(part="training", quick=True, size="small", batch=2)
+    plain, ours = gpu.measure_training(settings, torch.device("cpu"))["rows"]
+    assert plain["images_per_second"] > 0
+    assert "first loss" in ours["refused"]
+    assert "images_per_second" not in ours
+
+
+@pytest.mark.parametrize("text", ["64", "x64", "0x5", "64x64x3"])
+def test_sizes(text: str) -> None:
+    assert parse_size("64x128") == (64, 128)
+    with pytest.raises(BioFaceNetError, match="IMAGESxSIDE"):
+        parse_size(text)
+
+
+# The script ----------------------------------------------------------------------------------
+
+PYTHON = """#!/bin/sh
+case "$*" in
+  *"-c import"*) exit 0;;
+  *pytest*) echo "$*" >> "$LOG"; exit ${PYTEST_STATUS:-0};;
+  *) echo "$*" >> "$LOG";;
+esac
+"""
+
+
+def script(tmp_path: Path, *parts: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    python = tmp_path / "python"
+    python.write_text(PYTHON)
+    python.chmod(0o755)
+    return subprocess.run(
+        ["bash", str(ROOT / "benchmarks" / "gpu.sh"), *parts],
+        env=os.environ
+        | {"PYTHON": str(python), "OUT": str(tmp_path / "out"), "LOG": str(tmp_path / "log")}
+        | variables,
+        capture_output=True,
+        text=True,
+    )
+
+
+def calls(tmp_path: Path) -> list[str]:
+    return (tmp_path / "log").read_text().splitlines()
+
+
+def test_script_does_each_part_once(tmp_path: Path) -> None:
+    first = script(tmp_path)
+    assert first.returncode == 0, first.stderr
+    assert [line.split()[1] for line in calls(tmp_path)][:2] == ["biofacenet.doctor", "pytest"]
+    assert [line.split()[2] for line in calls(tmp_path) if "benchmarks.gpu" in line] == [
+        "renderer",
+        "training",
+        "launches",
+        "report",
+    ]
+    count = len(calls(tmp_path))
+    again = script(tmp_path)
+    assert again.stdout.count("done before") == 6
+    assert len(calls(tmp_path)) == count + 1  # the report is made anew
+    script(tmp_path, "training")
+    assert len(calls(tmp_path)) == count + 2
+
+
+def test_script_goes_on_after_a_failure_and_says_so(tmp_path: Path) -> None:
+    done = script(tmp_path, PYTEST_STATUS="1")
+    assert done.returncode == 1
+    assert "failed: tests" in done.stderr
+    assert any("benchmarks.gpu report" in line for line in calls(tmp_path))
+    again = script(tmp_path)
+    assert "== tests\n" in again.stdout
+    assert again.returncode == 0
+
+
+def test_script_names_what_is_missing(tmp_path: Path) -> None:
+    unknown = script(tmp_path, "dance")
+    assert unknown.returncode == 2
+    assert "no part dance" in unknown.stderr
+    (tmp_path / "bare").mkdir()
+    python = tmp_path / "bare" / "python"
+    python.write_text('#!/bin/sh\ncase "$*" in *"import tyro"*) exit 1;; esac\n')
+    python.chmod(0o755)
+    bare = script(tmp_path, PYTHON=str(python), WHEELS=str(tmp_path))
+    assert bare.returncode == 2
+    assert "packages are missing: tyro" in bare.stderr
