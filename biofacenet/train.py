@@ -10,6 +10,7 @@ that a run that was interrupted anywhere ends with the same bits as one that was
 from __future__ import annotations
 
 import contextlib
+import copy
 import csv
 import math
 import os
@@ -19,13 +20,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from types import FrameType
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
 from . import augment, checkpoints
@@ -66,7 +66,7 @@ class Preset:
     """Largest norm of the gradient; infinite for none."""
     average: float
     """Decay of the exponential moving average of the weights, which is what is validated and kept in
-    the end; 0 for none."""
+    the end; less in the first steps; 0 for none."""
     flip: bool
     """Mirror every other face."""
     exposure: float
@@ -193,7 +193,8 @@ class Run:
     network: BioFaceNet
     model: nn.Module
     """The network, as it is called: among several processes it adds up their gradients."""
-    average: AveragedModel | None
+    average: BioFaceNet | None
+    """A network that follows with the moving average of the weights."""
     optimiser: torch.optim.Optimizer
     schedule: torch.optim.lr_scheduler.LRScheduler
     training: FacePairs
@@ -227,7 +228,7 @@ class Run:
     @property
     def result(self) -> BioFaceNet:
         """The network as it is validated and kept: the average where there is one."""
-        return self.network if self.average is None else cast(BioFaceNet, self.average.module)
+        return self.network if self.average is None else self.average
 
 
 def main() -> None:
@@ -435,10 +436,6 @@ def set_up(settings: Settings, team: Team) -> Run:
         network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
     folder = settings.out or team.share(next_free_folder(Path("runs")))
     optimiser = make_optimiser(network, plan, team.device)
-    average = None
-    if plan.average:
-        follow = get_ema_multi_avg_fn(plan.average)  # type: ignore[no-untyped-call]
-        average = AveragedModel(network, multi_avg_fn=follow)
     run = Run(
         settings=settings,
         plan=plan,
@@ -446,7 +443,7 @@ def set_up(settings: Settings, team: Team) -> Run:
         team=team,
         network=network,
         model=network,
-        average=average,
+        average=copy.deepcopy(network) if plan.average else None,
         optimiser=optimiser,
         schedule=torch.optim.lr_scheduler.LambdaLR(optimiser, lambda _: 1.0),
         training=training,
@@ -467,6 +464,11 @@ def set_up(settings: Settings, team: Team) -> Run:
             f"{folder}: already holds a run; continue it with --resume {folder}, or name another --out"
         )
     if settings.compile:
+        if team.device.type == "cpu" and settings.precision == "bfloat16":
+            raise BioFaceNetError(
+                "--compile with --precision bfloat16 gives NaN on CPUs (torch.compile's doing); leave "
+                "one of them out"
+            )
         network.compile()
     if team.size > 1:
         # All begin with the same seed or checkpoint; running means are of the leader's faces.
@@ -518,7 +520,8 @@ def autocast(run: Run) -> contextlib.AbstractContextManager[Any]:
         if device == "cuda":
             half = torch.cuda.is_bf16_supported(including_emulation=False)
         else:
-            half = device == "cpu" and torch.cpu._is_amx_tile_supported()
+            amx = torch.cpu._is_amx_tile_supported()
+            half = device == "cpu" and amx and not run.settings.compile
         wanted = "bfloat16" if half else "float32"
     return torch.autocast(device, torch.bfloat16, enabled=wanted == "bfloat16")
 
@@ -564,8 +567,21 @@ def take_step(run: Run, batch: FaceBatch) -> Tensor:
     run.optimiser.step()
     run.schedule.step()
     if run.average is not None:
-        run.average.update_parameters(run.network)
+        follow(run.average, run.network, decay=run.plan.average, step=run.taken)
     return shares
+
+
+@torch.no_grad()
+def follow(average: BioFaceNet, network: BioFaceNet, *, decay: float, step: int) -> None:
+    """Move an average of weights towards the network's; running statistics are taken over.
+
+    The first steps move it by 9/10, 9/11, 9/12, .., until 1 - decay is more: a short run forgets where
+    it began.
+    """
+    weight = max(1 - decay, 9 / (10 + step))
+    torch._foreach_lerp_(list(average.parameters()), list(network.parameters()), weight)
+    for ours, theirs in zip(average.buffers(), network.buffers(), strict=True):
+        ours.copy_(theirs)
 
 
 class Means:

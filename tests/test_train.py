@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import subprocess
 import sys
 from collections.abc import Callable
@@ -23,6 +24,7 @@ from biofacenet.synthesize import synthesize
 from biofacenet.train import (
     PRESETS,
     Settings,
+    follow,
     image_mean,
     load_data,
     resolve,
@@ -107,11 +109,27 @@ def test_checkpoint_holds_optimiser_schedule_and_random_state(finished: Path) ->
     state = torch.load(checkpoints(finished)[-1] / "training_state.pt", weights_only=True)
     assert (state["epoch"], state["step"]) == (2, 0)
     assert state["schedule"]["last_epoch"] == 4
-    assert int(state["average"]["n_averaged"]) == 4
+    kept, last = weights(finished / "model"), weights(checkpoints(finished)[-1])
+    assert all(torch.equal(kept[name], tensor) for name, tensor in state["average"].items())
+    assert not all(torch.equal(kept[name], last[name]) for name in kept)
     moments = state["optimiser"]["state"]
     assert len(moments) == len(list(BioFaceNet("small").parameters()))
     assert all("exp_avg_sq" in moment for moment in moments.values())
     assert state["random"].dtype == torch.uint8
+
+
+def test_average_soon_forgets_where_it_began() -> None:
+    """Constant weights: after ten steps, 10! 9! / 19! of the beginning is left."""
+    network, average = BioFaceNet("small"), BioFaceNet("small")
+    begin = [parameter.detach().clone() for parameter in average.parameters()]
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.fill_(1.0)
+    for step in range(10):
+        follow(average, network, decay=0.99, step=step)
+    left = math.factorial(10) * math.factorial(9) / math.factorial(19)
+    for old, now in zip(begin, average.parameters(), strict=True):
+        torch.testing.assert_close(now.detach(), left * old + 1 - left)
 
 
 def test_a_finished_run_goes_on_with_more_epochs(finished: Path, tmp_path: Path) -> None:
