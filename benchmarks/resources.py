@@ -192,27 +192,35 @@ def _compiled(
     )
     text = built.asm["ptx"]
     target = re.search(r"\.target (\w+)", text)
-    assembler = Path(triton.__file__).parent / "backends/nvidia/bin/ptxas"
-    with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "kernel.ptx").write_text(text, "utf-8")
-        done = subprocess.run(
-            [
-                *(str(assembler), "-v", f"-arch={target[1] if target else f'sm_{gpu}'}"),
-                *("kernel.ptx", "-o", "kernel.cubin"),
-            ],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    said = done.stdout + done.stderr
-    if done.returncode:
-        raise BioFaceNetError(f"ptxas failed on {label}: {said.strip()[:500]}")
+    said = _assemble(text, target[1] if target else f"sm_{gpu}", label)
     registers = re.search(r"Used (\d+) registers", said)
     spilled = re.findall(r"(\d+) bytes spill", said)
     if registers is None or not spilled:
         raise BioFaceNetError(f"ptxas said nothing of registers: {said[:200]}")
     return Resources(label, gpu, int(registers[1]), sum(map(int, spilled)), built.metadata.shared)
+
+
+def _assemble(text: str, target: str, label: str) -> str:
+    """What the assembler says of PTX; Triton brings several, of which the old do not know new PTX."""
+    import triton
+
+    said = "none came with Triton"
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "kernel.ptx").write_text(text, "utf-8")
+        for assembler in sorted(
+            (Path(triton.__file__).parent / "backends/nvidia/bin").glob("ptxas*")
+        ):
+            done = subprocess.run(
+                [str(assembler), "-v", f"-arch={target}", "kernel.ptx", "-o", "kernel.cubin"],
+                cwd=folder,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            said = done.stdout + done.stderr
+            if done.returncode == 0:
+                return said
+    raise BioFaceNetError(f"ptxas failed on {label}: {said.strip()[:500]}")
 
 
 def _table(title: str, found: list[Resources]) -> Table:
