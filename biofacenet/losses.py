@@ -16,6 +16,7 @@ from torch import Tensor
 from .decomposition import Decomposition
 
 __all__ = [
+    "TERMS",
     "LossWeights",
     "Losses",
     "appearance_loss",
@@ -24,6 +25,9 @@ __all__ = [
     "shading_loss",
     "specular_loss",
 ]
+
+TERMS = ("total", "appearance", "camera", "specular", "shading")
+"""Names of what `Losses` holds."""
 
 COLOUR_SCALE = 255.0
 """Linear colours are compared on the 0..255 scale, at which the published weights were set."""

@@ -7,7 +7,8 @@ whole or not at all.
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+import io
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -43,7 +44,9 @@ __all__ = [
     "display",
     "light_csv",
     "light_plot",
+    "loss_plot",
     "map_image",
+    "sample_sheet",
     "training_grid",
     "write_image",
 ]
@@ -444,23 +447,49 @@ def training_grid(
     The predicted shading is scaled to the true one by least squares within the mask, and both have
     one scale of grey; outside the mask the maps are blank.
     """
-    headings = [
-        "input",
-        "true shading",
-        "mask",
-        "face",
-        "shading",
-        "specular",
-        "melanin",
-        "haemoglobin",
-    ]
-    tile, gap, margin = 140, 6, 20
-    tall = round(tile * image.shape[2] / image.shape[3])
+    headings = ("input", "true shading", "mask", "face", "shading", "specular")
     rows = [
         _training_row(image[i], mask[i], shading[i], decomposition[i], rendered[i])
         for i in range(len(image))
     ]
-    mosaic = _mosaic(rows, (tile, tall), gap)
+    _rows_under_headings(rows, (*headings, "melanin", "haemoglobin"), path, title)
+
+
+def sample_sheet(
+    image: Tensor,  # [B, 3, H, W], linear
+    mask: Tensor,  # [B, 1, H, W]
+    normals: Tensor,  # [B, 3, H, W]
+    shading: Tensor,  # [B, 1, H, W]
+    path: str | Path,
+    *,
+    title: str = "",
+) -> None:
+    """A row of pictures for each face of a set, as training sees it."""
+    rows = []
+    for i in range(len(image)):
+        inside = (mask[i, 0] > 0.5).cpu().numpy()
+        grey = _grey(shading[i, 0].float().cpu().numpy(), inside)
+        pictures = (display(image[i]), eight_bit((normals[i] + 1.0) / 2.0), grey)
+        rows.append(
+            [display(image[i])]
+            + [np.where(inside[..., None], picture, np.uint8(OUTSIDE)) for picture in pictures]
+        )
+    _rows_under_headings(rows, ("input", "masked", "normals", "shading"), path, title)
+
+
+def _grey(values: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """Values from black at 0 to white at the brightest."""
+    scale = ScalarMappable(Normalize(0.0, _brightest(values[inside])), colormaps["gray"])
+    return _coloured(values, scale)
+
+
+def _rows_under_headings(
+    rows: Sequence[Sequence[np.ndarray]], headings: Sequence[str], path: str | Path, title: str
+) -> None:
+    """8-bit pictures (H, W, 3) of one size, a heading above each column."""
+    tile, gap, margin = 140, 6, 20
+    height, width = rows[0][0].shape[:2]
+    mosaic = _mosaic(rows, (tile, round(tile * height / width)), gap)
     top = margin + (58 if title else 24)
     sheet = _Sheet(mosaic.shape[1] + 2 * margin, mosaic.shape[0] + top + margin)
     if title:
@@ -502,6 +531,62 @@ def _training_row(
         map_image(decomposition, "haemoglobin"),
     )
     return pictures + [np.where(inside[..., None], result, np.uint8(OUTSIDE)) for result in results]
+
+
+def loss_plot(
+    history: Sequence[Mapping[str, float]],
+    steps: Sequence[Mapping[str, float]],
+    terms: Sequence[str],
+) -> bytes:
+    """Losses and learning rate along a run, small plots side by side, as SVG.
+
+    Args:
+        history: a record per epoch, with ``step``, ``train_<term>`` and, where faces are held out,
+            ``validation_<term>``.
+        steps: records of a few steps each, with ``step``, ``learning_rate`` and the terms.
+        terms: what to plot.
+    """
+    panels = (*terms, "learning_rate")
+    across = 3
+    down = -(-len(panels) // across)
+    sheet = _Sheet(1200, 40 + 230 * down)
+    thinned = steps[:: max(1, len(steps) // 1000)]
+    for number, name in enumerate(panels):
+        left, top = 60 + number % across * 390, 30 + number // across * 230
+        axes = sheet.axes(left, top, 320, 165)
+        _heading(sheet, left, top, 320, name.replace("_", " "), "steps" if number == 0 else "")
+        axes.plot(*_line(thinned, "step", name), color=FAINT if name in terms else INK, lw=1)
+        for part, colour in (("train", CHANNEL_COLOURS["B"]), ("validation", CHANNEL_COLOURS["R"])):
+            line = _line(history, "step", f"{part}_{name}")
+            if line[0]:
+                axes.plot(*line, color=colour, lw=1.6, marker="." if len(line[0]) < 40 else "")
+        drawn = [np.asarray(line.get_ydata(), dtype=float) for line in axes.lines]
+        if name in terms and all((values > 0).all() for values in drawn):
+            axes.set_yscale("log")
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.spines[["left", "bottom"]].set_color(FAINT)
+        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        for axis in ("major", "minor"):
+            axes.tick_params(
+                which=axis,
+                labelsize=8,
+                length=3,
+                color=QUIET,
+                labelcolor=QUIET,
+                labelfontfamily=FAMILY,
+            )
+    legend = "grey: a few steps, blue: training, red: validation, a point an epoch"
+    sheet.text(60, sheet.height - 8, legend, size=9, colour=QUIET)
+    buffer = io.BytesIO()
+    sheet.figure.savefig(buffer, format="svg", metadata={"Date": None})
+    return buffer.getvalue()
+
+
+def _line(
+    records: Sequence[Mapping[str, float]], across: str, up: str
+) -> tuple[list[float], list[float]]:
+    known = [record for record in records if up in record]
+    return [record[across] for record in known], [record[up] for record in known]
 
 
 def contact_sheet(images: Tensor, path: str | Path, *, columns: int) -> None:

@@ -11,13 +11,17 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import csv
+import importlib.util
 import math
 import os
+import platform
 import signal
+import sys
+import tempfile
 import time
+import webbrowser
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any, Literal
@@ -36,9 +40,10 @@ from .data.pairs import FaceBatch, FacePairs, NormalsEncoding, RawBatch, decode,
 from .decomposition import Decomposition
 from .errors import BioFaceNetError, DataError, ModelError
 from .files import whole_file
-from .losses import Losses, LossWeights
+from .journal import Journal
+from .losses import TERMS, Losses, LossWeights
 from .network import BioFaceNet
-from .pictures import training_grid
+from .pictures import sample_sheet, training_grid
 from .processes import Team, join
 
 __all__ = ["PRESETS", "Preset", "Settings", "train"]
@@ -46,7 +51,6 @@ __all__ = ["PRESETS", "Preset", "Settings", "train"]
 SYNTHETIC_FOLDER = Path("data/synthetic")
 CUSTOMARY_HOLDOUT = "20"
 GRID_ROWS = 8
-TERMS = ("total", "appearance", "camera", "specular", "shading")
 
 
 @dataclass(frozen=True)
@@ -175,6 +179,10 @@ class Settings:
     """Checkpoints kept, the newest ones; the best network by validation is kept besides."""
     loss_weights: tuple[float, float, float, float] | None = None
     """Weights of appearance, camera, specular and shading; by the preset when not given."""
+    tensorboard: bool = False
+    """Also write event files for TensorBoard to OUT/tensorboard (needs the tensorboard extra)."""
+    show: bool = False
+    """Open a picture of some faces as training would see them, and leave nothing behind."""
     dry_run: bool = False
     """Send one batch through everything, say what came out, how much memory it took and how long the
     run would take, and leave nothing behind."""
@@ -208,7 +216,11 @@ class Run:
     best: float = math.inf
     """Least loss of validation so far."""
     means: dict[str, Any] = field(default_factory=dict)
-    """Sums of losses within the epoch, for the checkpoint."""
+    """Sums of losses and seconds within the epoch, for the checkpoint."""
+    began: float = 0.0
+    """When the epoch began, by the clock of `time.perf_counter`."""
+    journal: Journal | None = None
+    """The leader's."""
 
     @property
     def batch(self) -> int:
@@ -253,26 +265,32 @@ def train(settings: Settings) -> Path:
         run = set_up(settings, team)
         if team.leads:
             describe(run)
+        if settings.show:
+            show(run)
+            return run.folder
         if settings.dry_run:
             rehearse(run)
             return run.folder
         if settings.profile:
             measure(run)
             return run.folder
-        if team.leads:
-            stored = replace(settings, resume=None, out=run.folder)
-            save_settings(stored, run.folder / "settings.json")
-        with stopping() as asked_to_stop:
+        with contextlib.ExitStack() as stack:
+            if team.leads:
+                stored = replace(settings, resume=None, out=run.folder)
+                save_settings(stored, run.folder / "settings.json")
+                journal = Journal(run.folder, tensorboard=settings.tensorboard, step=run.taken)
+                run.journal = stack.enter_context(journal)
+            asked_to_stop = stack.enter_context(stopping())
             while run.epoch < run.plan.epochs:
+                run.began = time.perf_counter() - (run.means["seconds"] if run.step else 0.0)
                 record = {"epoch": run.epoch + 1.0, "learning_rate": learning_rate(run)}
-                begin = time.perf_counter()
                 record |= {f"train_{k}": v for k, v in train_epoch(run, asked_to_stop).items()}
                 record |= {f"validation_{k}": v for k, v in validate(run).items()}
-                record["seconds"] = time.perf_counter() - begin
                 finish_epoch(run, record)
-        if team.leads:
-            checkpoints.save(run.folder / "model", run.result.write)
-            farewell(run)
+            if run.journal is not None:
+                checkpoints.save(run.folder / "model", run.result.write)
+                run.journal.report(run.history, facts(run), shown_settings(run))
+                farewell(run)
     return run.folder
 
 
@@ -293,6 +311,8 @@ def check(settings: Settings) -> None:
         raise BioFaceNetError(f"--exposure must be at least 0, got {settings.exposure}")
     if settings.workers is not None and settings.workers < 0:
         raise BioFaceNetError(f"--workers must be at least 0, got {settings.workers}")
+    if settings.tensorboard and importlib.util.find_spec("tensorboard") is None:
+        raise BioFaceNetError("--tensorboard needs pip install 'biofacenet[tensorboard]'")
 
 
 def resolve(settings: Settings) -> Preset:
@@ -431,7 +451,7 @@ def set_up(settings: Settings, team: Team) -> Run:
     team.wait()
     training, validation = load_data(settings, quiet=True)
     network = BioFaceNet(plan.size, image_mean=image_mean(training))
-    network.to(team.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network.to(team.device, memory_format=layout(plan, team.device))  # type: ignore[call-overload]
     if team.size > 1 and team.device.type == "cuda":
         network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
     folder = settings.out or team.share(next_free_folder(Path("runs")))
@@ -476,6 +496,16 @@ def set_up(settings: Settings, team: Team) -> Run:
     return run
 
 
+def layout(plan: Preset, device: torch.device) -> torch.memory_format:
+    """Channels last, but for the paper network on a CPU.
+
+    There convolutions are no faster so, and the optimiser takes twice as long.
+    """
+    if device.type == "cpu" and plan.size == "paper":
+        return torch.contiguous_format
+    return torch.channels_last
+
+
 def make_optimiser(
     network: BioFaceNet, plan: Preset, device: torch.device
 ) -> torch.optim.Optimizer:
@@ -512,8 +542,8 @@ def learning_rate(run: Run) -> float:
 # Steps ---------------------------------------------------------------------------------------
 
 
-def autocast(run: Run) -> contextlib.AbstractContextManager[Any]:
-    """The network's precision."""
+def autocast_type(run: Run) -> torch.dtype | None:
+    """What the network computes in, where that is not float32."""
     device = run.team.device.type
     wanted = run.settings.precision
     if wanted == "auto":
@@ -523,14 +553,20 @@ def autocast(run: Run) -> contextlib.AbstractContextManager[Any]:
             amx = torch.cpu._is_amx_tile_supported()
             half = device == "cpu" and amx and not run.settings.compile
         wanted = "bfloat16" if half else "float32"
-    return torch.autocast(device, torch.bfloat16, enabled=wanted == "bfloat16")
+    return torch.bfloat16 if wanted == "bfloat16" else None
+
+
+def autocast(run: Run) -> contextlib.AbstractContextManager[Any]:
+    """The network's precision."""
+    kind = autocast_type(run)
+    return torch.autocast(run.team.device.type, kind, enabled=kind is not None)
 
 
 def step_losses(
     run: Run, model: nn.Module, batch: FaceBatch, pixels: Tensor | None = None
 ) -> tuple[Losses, Decomposition, Tensor]:
     """Decompose, render and compare faces, all of a batch or, with its mask's pixels, a part of it."""
-    image = batch.image.contiguous(memory_format=torch.channels_last)
+    image = batch.image.contiguous(memory_format=layout(run.plan, run.team.device))
     with autocast(run):
         decomposition: Decomposition = model(image)
     rendered = decomposition.render()
@@ -653,10 +689,12 @@ def train_epoch(run: Run, asked_to_stop: Callable[[], int]) -> dict[str, float]:
                 if run.taken % run.settings.log_steps == 0:
                     window.check()
                     means = window.values()
-                    write_step(run, means)
+                    if run.journal is not None:
+                        run.journal.step(run.taken, run.epoch + 1, learning_rate(run), means)
                     progress.update(task, completed=run.taken, losses=short(means))
                     window = Means(run)
                 run.means = {"epoch": epoch.state(), "window": window.state()}
+                run.means["seconds"] = time.perf_counter() - run.began
                 stop = run.team.any(asked_to_stop() != 0)
                 if stop or (
                     run.taken % run.settings.checkpoint_steps == 0 and run.step < run.steps
@@ -736,6 +774,25 @@ def validate(run: Run) -> dict[str, float]:
 # Trying out ----------------------------------------------------------------------------------
 
 
+def show(run: Run) -> None:
+    """Open a picture of the first faces of an epoch."""
+    batch = next(faces_of_epoch(run))
+    if not run.team.leads:
+        return
+    path = Path(tempfile.mkdtemp(prefix="biofacenet-")) / "samples.png"
+    image, mask, normals, shading = (
+        value[:GRID_ROWS].cpu() for value in (batch.image, batch.mask, batch.normals, batch.shading)
+    )
+    sample_sheet(image, mask, normals, shading, path, title="as training sees them")
+    console.print(f"samples  {path}", markup=False)
+    if (
+        os.name == "nt"
+        or sys.platform == "darwin"
+        or {"DISPLAY", "WAYLAND_DISPLAY"} & {*os.environ}
+    ):
+        webbrowser.open(path.as_uri())
+
+
 def rehearse(run: Run) -> None:
     """One batch through everything: shapes, memory, time."""
     batch = next(faces_of_epoch(run))
@@ -784,8 +841,6 @@ def peak_memory(device: torch.device) -> int:
         import resource
     except ImportError:  # not on Windows
         return 0
-    import sys
-
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
@@ -845,6 +900,52 @@ def describe(run: Run) -> None:
     )
 
 
+def facts(run: Run) -> dict[str, str]:
+    """What the report says of data, network, time and machine."""
+    device = run.team.device
+    seconds = sum(record["seconds"] for record in run.history)
+    faces = len(run.training) * len(run.history)
+    held = "none" if run.validation is None else f"{len(run.validation)}"
+    parameters = sum(p.numel() for p in run.network.parameters()) / 1e6
+    machine = f"{torch.get_num_threads()} threads of {processor()}"
+    if device.type == "cuda":
+        machine = f"{torch.cuda.get_device_name(device)}, {machine}"
+    half = autocast_type(run)
+    return {
+        "faces": f"{len(run.training)} of {run.training.height} x {run.training.width}, {held} held out",
+        "network": f"{run.plan.size}, {parameters:.1f} M parameters",
+        "precision": f"{str(half or torch.float32).removeprefix('torch.')}"
+        + (", compiled" if run.settings.compile else ""),
+        "time": f"{seconds / 3600:.2f} h with validation, {faces / seconds:.0f} faces a second",
+        "processes": str(run.team.size),
+        "machine": machine,
+        "memory": f"{peak_memory(device) / 2**30:.2f} GiB at the peak of the last process",
+        "software": f"torch {torch.__version__}, Python {platform.python_version()}, "
+        f"{platform.system()}",
+        "repeat it": f"python -m biofacenet.train --settings {run.folder / 'settings.json'} --out NEW",
+    }
+
+
+def shown_settings(run: Run) -> dict[str, str]:
+    """Every setting as it was in effect."""
+    values = asdict(replace(run.settings, resume=None)) | asdict(run.plan)
+    weights = asdict(run.plan.weights)
+    values["loss_weights"] = ", ".join(f"{name} {value:g}" for name, value in weights.items())
+    hidden = {"weights", "resume", "show", "dry_run", "profile"}
+    return {
+        name.replace("_", " "): str(value) for name, value in values.items() if name not in hidden
+    }
+
+
+def processor() -> str:
+    """The name of the CPU, as far as the system tells."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
 def short(values: dict[str, float]) -> str:
     """The four terms on one line."""
     return "  ".join(f"{name} {values[name]:.4g}" for name in TERMS[1:])
@@ -864,67 +965,24 @@ def summary(record: dict[str, float], epochs: int) -> str:
 def finish_epoch(run: Run, record: dict[str, float]) -> None:
     """Picture, losses, checkpoint, and the network if it is the best so far."""
     run.epoch, run.step = run.epoch + 1, 0
+    record |= {"step": float(run.taken), "seconds": time.perf_counter() - run.began}
     run.history.append(record)
     loss = record.get("validation_total", record["train_total"])
     better = loss < run.best
     run.best = min(loss, run.best)
-    if not run.team.leads:
+    if run.journal is None:
         return
-    write_grid(run)
-    write_losses(run)
+    run.journal.epoch(run.taken, run.history, write_grid(run))
     if better:
         checkpoints.save(run.folder / "best", run.result.write)
     write_checkpoint(run)
     console.print(summary(record, run.plan.epochs))
 
 
-def write_losses(run: Run) -> None:
-    """losses.csv: a line per epoch."""
-    with (
-        whole_file(run.folder / "losses.csv") as temporary,
-        temporary.open("w", newline="", encoding="utf-8") as stream,
-    ):
-        writer = csv.DictWriter(stream, list(run.history[-1]), restval="")
-        writer.writeheader()
-        for record in run.history:
-            writer.writerow({name: f"{value:.6g}" for name, value in record.items()})
-
-
-def write_step(run: Run, means: dict[str, float]) -> None:
-    """steps.csv: a line for every few steps, appended."""
-    if not run.team.leads:
-        return
-    path = run.folder / "steps.csv"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new = not path.exists()
-    with path.open("a", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream)
-        if new:
-            writer.writerow(("step", "epoch", "learning_rate", *TERMS))
-        numbers = (learning_rate(run), *(means[name] for name in TERMS))
-        writer.writerow((run.taken, run.epoch + 1, *(f"{value:.8g}" for value in numbers)))
-
-
-def forget_steps_after(run: Run) -> None:
-    """Lines of steps.csv that the checkpoint does not know, and one half written, go."""
-    path = run.folder / "steps.csv"
-    if not path.exists():
-        return
-    lines = path.read_text("utf-8").splitlines(keepends=True)
-    known = [
-        line
-        for line in lines[1:]
-        if line.endswith("\n")
-        and line.count(",") == len(TERMS) + 2
-        and int(line.split(",")[0]) <= run.taken
-    ]
-    with whole_file(path) as temporary:
-        temporary.write_text("".join(lines[:1] + known), "utf-8")
-
-
 @torch.no_grad()
-def write_grid(run: Run) -> None:
+def write_grid(run: Run) -> Path:
     """Some faces held out, their maps and what the maps render to."""
+    path = run.folder / "grids" / f"epoch_{run.epoch:04d}.png"
     data = run.validation or run.training
     stride = max(1, len(data) // GRID_ROWS)
     raw = data.read(range(0, len(data), stride)[:GRID_ROWS])
@@ -936,9 +994,10 @@ def write_grid(run: Run) -> None:
         batch.shading.cpu(),
         decomposition.to("cpu"),
         rendered.cpu(),
-        run.folder / "grids" / f"epoch_{run.epoch:04d}.png",
+        path,
         title=f"epoch {run.epoch}",
     )
+    return path
 
 
 def write_checkpoint(run: Run) -> None:
@@ -976,8 +1035,6 @@ def restore(run: Run, state: dict[str, Any]) -> None:
     run.epoch, run.step, run.means = state["epoch"], state["step"], state["means"]
     run.history, run.best = state["history"], state["best"]
     torch.set_rng_state(state["random"])
-    if run.team.leads:
-        forget_steps_after(run)
 
 
 def farewell(run: Run) -> None:
@@ -986,6 +1043,7 @@ def farewell(run: Run) -> None:
         f"\nnetwork      {run.folder / 'model'}\n"
         f"pictures     {run.folder / 'grids'}\n"
         f"losses       {run.folder / 'losses.csv'}, {run.folder / 'steps.csv'}\n"
+        f"report       {run.folder / 'report.html'}\n"
         f"best epoch   {run.folder / 'best'}\n"
         f"checkpoints  {run.folder / 'checkpoints'}\n"
         f"try it:      python -m biofacenet.predict PHOTO --model {run.folder / 'model'}"

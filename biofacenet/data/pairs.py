@@ -349,25 +349,29 @@ class _Rows:
 
     def rows(self, numbers: np.ndarray) -> Tensor:
         """Rows in the order of their numbers, as stored."""
-        if self._handle is None:
-            # A selection must increase strictly; repeats and the order are restored afterwards.
-            unique, inverse = np.unique(numbers, return_inverse=True)
-            chosen = _select(self.dataset, unique)
-            ordered = np.array_equal(unique, numbers)
-            return torch.from_numpy(chosen if ordered else chosen[inverse])
         block = np.empty((len(numbers), *self.dataset.shape[1:]), self.dataset.dtype)
-        memory = block.reshape(-1).view(np.uint8).data
-        # A run of neighbours is one read.
+        # A run of neighbours is one read; a list of rows would take HDF5 several times as long.
         breaks = np.flatnonzero(np.diff(numbers) != 1) + 1
         for start, stop in pairwise((0, *breaks.tolist(), len(numbers))):
-            part = memory[start * self._bytes : stop * self._bytes]
-            at = self._offset + int(numbers[start]) * self._bytes
-            while len(part):
-                count = os.preadv(self._handle, [part], at)
-                if count == 0:
-                    raise OSError(f"the file ends at byte {at}")
-                part, at = part[count:], at + count
+            first = int(numbers[start])
+            if self._handle is None:
+                self.dataset.read_direct(
+                    block, np.s_[first : first + stop - start], np.s_[start:stop]
+                )
+            else:
+                self._past_hdf5(block[start:stop], first)
         return torch.from_numpy(block)
+
+    def _past_hdf5(self, block: np.ndarray, first: int) -> None:
+        """Consecutive rows, straight from the file."""
+        assert self._handle is not None
+        assert self._offset is not None
+        part, at = block.reshape(-1).view(np.uint8).data, self._offset + first * self._bytes
+        while len(part):
+            count = os.preadv(self._handle, [part], at)
+            if count == 0:
+                raise OSError(f"the file ends at byte {at}")
+            part, at = part[count:], at + count
 
 
 def _select(dataset: h5py.Dataset, rows: np.ndarray) -> np.ndarray:
