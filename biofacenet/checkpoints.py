@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -11,12 +12,13 @@ import torch
 from safetensors import SafetensorError
 
 from .errors import BioFaceNetError, ModelError
-from .files import whole_directory
+from .files import sha256, whole_directory
 from .network import BioFaceNet
 
 __all__ = ["STATE_FILE", "checkpoints", "clear_leftovers", "discard", "read", "save", "write"]
 
 STATE_FILE = "training_state.pt"
+DIGEST_FILE = "training_state.json"
 
 
 def checkpoints(run: Path) -> list[Path]:
@@ -47,6 +49,9 @@ def write(run: Path, step: int, network: BioFaceNet, state: dict[str, Any]) -> P
     def write_files(folder: Path) -> None:
         network.write(folder)
         torch.save(state, folder / STATE_FILE)
+        # torch.load does not notice a bit that has changed.
+        digest = {"sha256": sha256(folder / STATE_FILE)}
+        (folder / DIGEST_FILE).write_text(json.dumps(digest) + "\n", "utf-8")
 
     path = run / "checkpoints" / f"step_{step:08d}"
     save(path, write_files)
@@ -82,6 +87,9 @@ def read(run: Path, network: BioFaceNet, restore: Callable[[dict[str, Any]], Non
     stored = BioFaceNet.from_pretrained(path)
     network.load_weights(stored.state_dict(), where=str(path))
     try:
+        digest = json.loads((path / DIGEST_FILE).read_text("utf-8"))["sha256"]
+        if digest != sha256(path / STATE_FILE):
+            raise ValueError(f"its bytes are not those that {DIGEST_FILE} was written for")
         restore(torch.load(path / STATE_FILE, map_location="cpu", weights_only=True))
     except Exception as error:  # torch.load raises many kinds on damaged bytes
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import csv
 import io
+import math
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -23,6 +24,7 @@ from .pictures import loss_plot
 __all__ = ["Journal"]
 
 MOST_PICTURES = 4
+STEP_COLUMNS = ("step", "epoch", "learning_rate", *TERMS)
 
 
 class Journal:
@@ -70,7 +72,7 @@ class Journal:
         with path.open("a", newline="", encoding="utf-8") as stream:
             writer = csv.writer(stream)
             if new:
-                writer.writerow(("step", "epoch", "learning_rate", *TERMS))
+                writer.writerow(STEP_COLUMNS)
             numbers = (learning_rate, *(means[name] for name in TERMS))
             writer.writerow((step, epoch, *(f"{value:.8g}" for value in numbers)))
         if self._events is not None:
@@ -154,17 +156,20 @@ def _embedded(data: bytes, kind: str) -> str:
 
 
 def _forget_after(path: Path, step: int) -> None:
-    """Lines of steps.csv beyond a step go, and one half written."""
+    """Lines of steps.csv beyond a step go, and what is no line of it, such as one half written."""
     if not path.exists():
         return
-    lines = path.read_text("utf-8").splitlines(keepends=True)
-    known = [
-        line
-        for line in lines[1:]
-        if line.endswith("\n")
-        and line.count(",") == len(TERMS) + 2
-        and line.split(",")[0].isdigit()
-        and int(line.split(",")[0]) <= step
-    ]
+    lines = path.read_text("utf-8", errors="replace").splitlines(keepends=True)
+    known = [line for line in lines if _step(line) <= step]
     with whole_file(path) as temporary:
-        temporary.write_text("".join(lines[:1] + known), "utf-8")
+        temporary.write_text(",".join(STEP_COLUMNS) + "\n" + "".join(known), "utf-8")
+
+
+def _step(line: str) -> float:
+    """The step that a line is of; infinite where it is none."""
+    try:
+        numbers = [float(word) for word in line.split(",")]
+    except ValueError:
+        return math.inf
+    whole = len(numbers) == len(STEP_COLUMNS) and line.endswith("\n")
+    return numbers[0] if whole and all(map(math.isfinite, numbers)) else math.inf

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from .decomposition import Decomposition
 from .errors import ModelError
-from .files import whole_directory
+from .files import sha256, whole_directory
 from .physics.camera import COORDINATE_RANGE
 from .physics.illuminant import CCT_RANGE, ILLUMINANT_NAMES, Illuminant
 
@@ -236,10 +236,10 @@ class BioFaceNet(nn.Module):
 
     def write(self, folder: Path) -> None:
         """Write the two files of `save_pretrained` into an existing folder."""
-        config = {"format": FORMAT, "size": self.size}
-        (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n", "utf-8")
         weights = {name: tensor.contiguous() for name, tensor in self.state_dict().items()}
         save_file(weights, folder / WEIGHTS_FILE, metadata={"format": "pt"})
+        config = {"format": FORMAT, "size": self.size, "sha256": sha256(folder / WEIGHTS_FILE)}
+        (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n", "utf-8")
 
     @classmethod
     def from_pretrained(cls, path: str | Path) -> BioFaceNet:
@@ -279,6 +279,11 @@ class BioFaceNet(nn.Module):
                 f"of {', '.join(SIZES)}"
             )
         network = cls(config["size"])
+        if config.get("sha256") not in (None, sha256(folder / WEIGHTS_FILE)):
+            raise ModelError(
+                f"{folder / WEIGHTS_FILE}: not the weights that {CONFIG_FILE} was written with, so one "
+                "of them is damaged or of another network; copy both again"
+            )
         try:
             weights = load_file(folder / WEIGHTS_FILE)
         except (SafetensorError, OSError, ValueError) as error:

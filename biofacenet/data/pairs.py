@@ -187,9 +187,35 @@ def _check_pair(number: str, images: Path) -> PairFile:
 
 def _describe(path: Path) -> tuple[tuple[int, ...], np.dtype[Any]]:
     """Shape and dtype of a file's data set, without reading it."""
-    with _open(path) as file:
+    with _damage_told(path), _open(path) as file:
         dataset = _dataset(file, path)
-        return tuple(dataset.shape), dataset.dtype
+        shape, kind = tuple(dataset.shape), dataset.dtype
+        if dataset.chunks is None:
+            kept, needed = dataset.id.get_storage_size(), math.prod(shape) * kind.itemsize
+            unit = "bytes"
+        else:
+            kept, unit = dataset.id.get_num_chunks(), "chunks"
+            needed = math.prod(-(-n // size) for n, size in zip(shape, dataset.chunks, strict=True))
+        if kept != needed:
+            raise DataError(
+                f"{path}: holds {kept} {unit} of {DATASET} where its shape {shape} needs {needed}; the "
+                "file is damaged or unfinished: download or make it again"
+            )
+        return shape, kind
+
+
+@contextmanager
+def _damage_told(path: Path) -> Iterator[None]:
+    """HDF5 meets damaged bytes with errors of many kinds."""
+    try:
+        yield
+    except DataError:
+        raise
+    except (OSError, RuntimeError, ValueError, LookupError, TypeError, MemoryError) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise DataError(
+            f"{path}: cannot be read ({reason}); the file is damaged: download or make it again"
+        ) from error
 
 
 def _open(path: Path) -> h5py.File:
@@ -197,9 +223,9 @@ def _open(path: Path) -> h5py.File:
         raise DataError(f"{path}: no such file; expected an HDF5 file of the layout {LAYOUT}")
     try:
         return h5py.File(path, "r")
+    except PermissionError as error:
+        raise DataError(f"{path}: permission denied; make the file readable") from error
     except OSError as error:
-        if isinstance(error, PermissionError):
-            raise DataError(f"{path}: permission denied; make the file readable") from error
         raise DataError(
             f"{path}: cannot be opened as HDF5, so it is truncated or of another format "
             f"({error}); download or make it again"
@@ -303,14 +329,11 @@ class FacePairs(Dataset[RawBatch]):
     ) -> None:
         """Rows of one file into their places of a batch."""
         file = self.files[number]
-        try:
-            images, lights = self._open_pair(number)
-            block, light = images.rows(rows), lights.rows(rows)
-        except OSError as error:
-            raise DataError(
-                f"{file.images}: reading samples {rows.min()}..{rows.max()} failed ({error}); the file "
-                "is damaged: download or make it again"
-            ) from error
+        images, lights = self._open_pair(number)
+        with _damage_told(file.images):
+            block = images.rows(rows)
+        with _damage_told(file.lighting):
+            light = lights.rows(rows)
         if len(places) == len(channels):
             values, lamps = channels.copy_(block), lighting.copy_(light)
         else:
@@ -327,7 +350,10 @@ class FacePairs(Dataset[RawBatch]):
             self._process, self._handles = os.getpid(), {}
         if number not in self._handles:
             file = self.files[number]
-            self._handles[number] = (_Rows(file.images), _Rows(file.lighting))
+            with _damage_told(file.images):
+                images = _Rows(file.images)
+            with _damage_told(file.lighting):
+                self._handles[number] = (images, _Rows(file.lighting))
         return self._handles[number]
 
 
