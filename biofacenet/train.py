@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import importlib.util
+import inspect
 import math
 import os
 import platform
@@ -492,7 +493,10 @@ def set_up(settings: Settings, team: Team) -> Run:
         network.compile()
     if team.size > 1:
         # All begin with the same seed or checkpoint; running means are of the leader's faces.
-        run.model = DistributedDataParallel(network, broadcast_buffers=False, init_sync=False)
+        known = inspect.signature(DistributedDataParallel.__init__).parameters
+        buffers = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"
+        options: dict[str, Any] = {"init_sync": False, buffers: False}
+        run.model = DistributedDataParallel(network, **options)
     return run
 
 
@@ -522,13 +526,17 @@ def make_optimiser(
 
 
 def make_schedule(run: Run) -> torch.optim.lr_scheduler.LRScheduler:
-    """Constant, or a rise over a twentieth of the run and a fall along a cosine."""
+    """Constant, or a rise over a twentieth of the run, 100 to 500 steps, and a fall along a cosine.
+
+    Without a slow rise, the first steps of AdamW, which are all of the same length, throw the
+    exponential shadings out of range. A run too short for it rises over its first half.
+    """
     steps = run.plan.epochs * run.steps
+    rise = max(1, min(max(steps // 20, 100), 500, steps // 2))
 
     def factor(step: int) -> float:
         if run.plan.schedule == "constant":
             return 1.0
-        rise = max(1, min(steps // 20, 500))
         return min((step + 1) / rise, 0.5 + 0.5 * math.cos(math.pi * min(1.0, step / steps)))
 
     return torch.optim.lr_scheduler.LambdaLR(run.optimiser, factor)
@@ -647,8 +655,7 @@ class Means:
             run = self.run
             raise BioFaceNetError(
                 f"the loss became {values['total']} in epoch {run.epoch + 1} before step {run.step}; "
-                f"lower --learning-rate and go on with --resume {run.folder}, whose last checkpoint "
-                "is good"
+                f"lower --learning-rate and {how_to_go_on(run)}"
             )
 
     def state(self) -> dict[str, Any]:
@@ -718,9 +725,16 @@ def advice_on_memory(run: Run) -> Iterator[None]:
         if out or "not enough memory" in words or "allocate memory" in words:
             raise BioFaceNetError(
                 f"out of memory on {run.team.device} with batches of {run.batch}; raise --accumulate, "
-                f"or lower --batch-size, and go on with --resume {run.folder}"
+                f"or lower --batch-size, and {how_to_go_on(run)}"
             ) from error
         raise
+
+
+def how_to_go_on(run: Run) -> str:
+    """After an error; nothing of the steps since the last checkpoint is in it."""
+    if checkpoints.checkpoints(run.folder):
+        return f"go on with --resume {run.folder}, whose last checkpoint is good"
+    return "start again"
 
 
 @contextlib.contextmanager

@@ -266,6 +266,23 @@ def test_short_training_finds_shading_and_colour_without_seeing_true_maps(tmp_pa
     assert torch.corrcoef(torch.stack(medians))[0, 1] > 0.7
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_first_steps_keep_everything_in_range(data: Path, tmp_path: Path, seed: int) -> None:
+    """Steps that are too long make highlights vanish for good, or exponentials overflow."""
+    run = train(quick(data, tmp_path / "run", epochs=8, batch_size=4, seed=seed, log_steps=1))
+    with (run / "steps.csv").open(newline="") as stream:
+        lines = [{k: float(v) for k, v in line.items()} for line in csv.DictReader(stream)]
+    assert len(lines) == 8 * 5
+    assert all(line["specular"] > 0.1 * lines[0]["specular"] for line in lines)
+    errors = [float(line["train_appearance"]) for line in rows(run)]
+    assert errors[-1] < 0.5 * errors[0]
+    rates = [line["learning_rate"] for line in lines]
+    assert rates.index(max(rates)) > 10
+    assert rates == sorted(rates[: rates.index(max(rates))]) + sorted(
+        rates[rates.index(max(rates)) :], reverse=True
+    )
+
+
 # What can be wrong ---------------------------------------------------------------------------
 
 
