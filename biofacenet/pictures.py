@@ -23,7 +23,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
 from matplotlib.ft2font import FT2Font
 from matplotlib.patches import Polygon
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 from PIL import Image
 from torch import Tensor
 
@@ -563,6 +563,10 @@ def loss_plot(
         drawn = [np.asarray(line.get_ydata(), dtype=float) for line in axes.lines]
         if name in terms and all((values > 0).all() for values in drawn):
             axes.set_yscale("log")
+            plain = FuncFormatter(lambda value, _: f"{value:g}")
+            axes.yaxis.set_major_formatter(plain)
+            few = drawn and max(map(np.max, drawn)) < 10 * min(map(np.min, drawn))
+            axes.yaxis.set_minor_formatter(plain if few else NullFormatter())
         axes.spines[["top", "right"]].set_visible(False)
         axes.spines[["left", "bottom"]].set_color(FAINT)
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))

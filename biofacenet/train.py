@@ -23,6 +23,7 @@ import time
 import webbrowser
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, fields, replace
+from datetime import timedelta
 from pathlib import Path
 from types import FrameType
 from typing import Any, Literal
@@ -930,7 +931,8 @@ def facts(run: Run) -> dict[str, str]:
         "network": f"{run.plan.size}, {parameters:.1f} M parameters",
         "precision": f"{str(half or torch.float32).removeprefix('torch.')}"
         + (", compiled" if run.settings.compile else ""),
-        "time": f"{seconds / 3600:.2f} h with validation, {faces / seconds:.0f} faces a second",
+        "time": f"{timedelta(seconds=round(seconds))} with validation, {faces / seconds:.0f} faces a "
+        "second",
         "processes": str(run.team.size),
         "machine": machine,
         "memory": f"{peak_memory(device) / 2**30:.2f} GiB at the peak of the last process",

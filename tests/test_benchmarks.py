@@ -4,12 +4,14 @@ import json
 import math
 import os
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from benchmarks import gpu
+from benchmarks import training as training_benchmark
 from benchmarks.renderer import parse_size
 from biofacenet import BioFaceNetError
 
@@ -192,3 +194,31 @@ def test_script_names_what_is_missing(tmp_path: Path) -> None:
     bare = script(tmp_path, PYTHON=str(python), WHEELS=str(tmp_path))
     assert bare.returncode == 2
     assert "packages are missing: tyro" in bare.stderr
+
+
+def test_training_benchmark_measures_every_part(tmp_path: Path) -> None:
+    found = training_benchmark.measure(
+        training_benchmark.Settings(
+            out=tmp_path,
+            size="small",
+            batch=4,
+            seconds=0.1,
+            samples=30,
+            faces=8,
+            compiled=False,
+            device="cpu",
+        )
+    )
+    assert found["steps_ms"].keys() == {"plain", "ours"}
+    numbers = [*found["steps_ms"].values(), *found["parts_ms"].values()]
+    assert all(0 < number < 60_000 for number in [*numbers, *found["reader_s"].values()])
+    assert 0 < found["network_floor_ms"] < 60_000
+    assert json.loads((tmp_path / "training-cpu.json").read_text()) == found
+
+
+@pytest.mark.parametrize("change", [{"batch": 0}, {"samples": 0}, {"faces": 3}])
+def test_training_benchmark_refuses(tmp_path: Path, change: dict[str, int]) -> None:
+    with pytest.raises(BioFaceNetError, match="must be at least"):
+        training_benchmark.measure(
+            replace(training_benchmark.Settings(out=tmp_path, device="cpu"), **change)
+        )
