@@ -560,12 +560,13 @@ def loss_plot(
             line = _line(history, "step", f"{part}_{name}")
             if line[0]:
                 axes.plot(*line, color=colour, lw=1.6, marker="." if len(line[0]) < 40 else "")
-        drawn = [np.asarray(line.get_ydata(), dtype=float) for line in axes.lines]
-        if name in terms and all((values > 0).all() for values in drawn):
+        lines = [np.asarray(line.get_ydata(), dtype=float) for line in axes.lines]
+        drawn = np.concatenate([*lines, []])
+        if name in terms and len(drawn) and drawn.min() > 0:
             axes.set_yscale("log")
             plain = FuncFormatter(lambda value, _: f"{value:g}")
             axes.yaxis.set_major_formatter(plain)
-            few = drawn and max(map(np.max, drawn)) < 10 * min(map(np.min, drawn))
+            few = drawn.max() < 10 * drawn.min()
             axes.yaxis.set_minor_formatter(plain if few else NullFormatter())
         axes.spines[["top", "right"]].set_visible(False)
         axes.spines[["left", "bottom"]].set_color(FAINT)
