@@ -35,7 +35,8 @@ from biofacenet.pictures import (
     map_image,
     training_grid,
 )
-from biofacenet.predict import choose_box, decompose, newest_model, result_folders
+from biofacenet.predict import decompose, newest_model
+from biofacenet.results import choose_box, result_folders
 
 RESULTS = {
     "figure.png",
@@ -340,7 +341,7 @@ def test_predict_writes_everything(workplace):
     assert summary["photo_size"] == [512, 512]
     assert summary["crop_choice"] == "face found"
     assert 120 < summary["crop"]["left"] < 160
-    assert summary["model"] == str(Path("runs/001/model"))
+    assert summary["method"] == f"model {Path('runs/001/model')}, on cpu"
     assert 4000 <= summary["daylight_cct_kelvin"] <= 25000
     weights = dict(zip(ILLUMINANT_NAMES, maps.illuminant.weights[0].tolist(), strict=True))
     for name, weight in summary["illuminant_weights"].items():
