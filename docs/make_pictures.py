@@ -11,18 +11,21 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import torch
 from PIL import Image
 from skimage import data
 
-from biofacenet import BioFaceNet, Tables
-from biofacenet.data.pairs import FacePairs, decode, find_pairs, read_truth
+from biofacenet import BioFaceNet, Decomposition, Tables
+from biofacenet.data.pairs import FaceBatch, FacePairs, decode, find_pairs, read_truth
 from biofacenet.data.synthetic import generate
+from biofacenet.fit import analyse, fit
 from biofacenet.photo import read_photo
 from biofacenet.pictures import contact_sheet, decomposition_figure
 from biofacenet.predict import decompose
+from biofacenet.results import Result
 
 IMAGES = Path(__file__).parent / "images"
 SYNTHETIC = Path("data/synthetic")
@@ -39,19 +42,30 @@ def main(run: Path) -> None:
     contact_sheet(generate(range(24)).image, IMAGES / "synthetic.png", columns=8)
     grid = sorted((run / "grids").glob("*.png"))[-1]
     shutil.copyfile(grid, IMAGES / "training.png")
-    portrait(network)
-    held_out(network)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "astronaut.png"
+        Image.fromarray(data.astronaut()).save(path)
+        photo = read_photo(path)
+    portrait("network", decompose(network, photo), IMAGES / "astronaut.png")
+    begin = time.perf_counter()
+    fitted = analyse(photo)
+    print(f"fit: the portrait took {time.perf_counter() - begin:.1f} s")
+    portrait("fit", fitted, IMAGES / "fit.png")
+    (file,) = [file for file in find_pairs(SYNTHETIC) if file.number == "20"]
+    batch = decode(FacePairs([file]).read(range(file.count)))
+    truth = read_truth(file, range(file.count))
+    with torch.no_grad():
+        held_out("network", network(batch.image), batch, truth)
+    begin = time.perf_counter()
+    found = fit(batch.image, batch.mask).decomposition
+    print(f"fit: {file.count} faces took {time.perf_counter() - begin:.1f} s")
+    held_out("fit", found, batch, truth)
     if authors := os.environ.get("BIOFACENET_AUTHORS_DIR"):
         tables(Path(authors))
 
 
-def portrait(network: BioFaceNet) -> None:
+def portrait(name: str, found: Result, sheet: Path) -> None:
     """The decomposition of the astronaut, and whether her lips are redder than her cheeks."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "astronaut.png"
-        Image.fromarray(data.astronaut()).save(path)
-        found = decompose(network, read_photo(path))
-    sheet = IMAGES / "astronaut.png"
     decomposition_figure(
         found.image, found.decomposition, sheet, title="NASA astronaut Eileen Collins"
     )
@@ -73,22 +87,17 @@ def portrait(network: BioFaceNet) -> None:
     side = found.image.shape[-1]
     inside = slice(side // 4, 3 * side // 4)
     error = (found.reconstruction - found.image)[..., inside, inside].square().mean().sqrt()
-    print(f"portrait: RMSE {float(error):.4f} in the middle of the crop (linear RGB)")
-    print(f"portrait: haemoglobin {mean(LIPS):+.3f} on the lips, {mean(CHEEKS):+.3f} on the cheeks")
+    print(f"{name}: portrait: RMSE {float(error):.4f} in the middle of the crop (linear RGB)")
+    print(f"{name}: portrait: haemoglobin {mean(LIPS):+.3f} lips, {mean(CHEEKS):+.3f} cheeks")
 
 
-@torch.no_grad()
-def held_out(network: BioFaceNet) -> None:
+def held_out(name: str, found: Decomposition, batch: FaceBatch, truth: Decomposition) -> None:
     """Errors and correlations on the synthetic faces that were not trained on."""
-    (file,) = [file for file in find_pairs(SYNTHETIC) if file.number == "20"]
-    batch = decode(FacePairs([file]).read(range(file.count)))
-    truth = read_truth(file, range(file.count))
-    found = network(batch.image)
     inside = batch.mask > 0
     error = ((found.render() - batch.image) ** 2 * batch.mask).sum() / (3 * batch.mask.sum())
-    print(f"held out: RMSE {float(error.sqrt()):.4f} in the mask (linear RGB)")
-    for name in ("melanin", "haemoglobin", "diffuse", "specular"):
-        ours, true = getattr(found, name), getattr(truth, name)
+    print(f"{name}: held out: RMSE {float(error.sqrt()):.4f} in the mask (linear RGB)")
+    for quantity in ("melanin", "haemoglobin", "diffuse", "specular"):
+        ours, true = getattr(found, quantity), getattr(truth, quantity)
 
         def correlation(a: torch.Tensor, b: torch.Tensor) -> float:
             return float(torch.corrcoef(torch.stack((a, b)))[0, 1])
@@ -97,8 +106,9 @@ def held_out(network: BioFaceNet) -> None:
             correlation(ours[i][inside[i]], true[i][inside[i]]) for i in range(len(batch.image))
         ]
         print(
-            f"held out: {name:<11} correlation {correlation(ours[inside], true[inside]):.2f} over all "
-            f"pixels, {float(torch.tensor(each).nanmean()):.2f} within a face"
+            f"{name}: held out: {quantity:<11} correlation "
+            f"{correlation(ours[inside], true[inside]):.2f} over all pixels, "
+            f"{float(torch.tensor(each).nanmean()):.2f} within a face"
         )
 
 
