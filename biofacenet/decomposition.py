@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +14,9 @@ from torch import Tensor
 from . import reference
 from .errors import DataError
 from .files import whole_file
-from .physics.camera import spectral_sensitivity
+from .physics.camera import COORDINATE_RANGE, spectral_sensitivity
 from .physics.illuminant import Illuminant, spectrum
-from .physics.skin import blood_fraction, melanosome_fraction
+from .physics.skin import blood_fraction, from_axis, melanosome_fraction, to_axis
 from .physics.tables import Tables
 from .renderer import render
 
@@ -130,6 +131,83 @@ class Decomposition:
     def blood(self) -> Tensor:
         """Blood volume fraction of the dermis: (B, 1, H, W), 0..0.07."""
         return blood_fraction(self.haemoglobin)
+
+    def edit(
+        self,
+        *,
+        melanin: float = 0.0,
+        haemoglobin: float = 0.0,
+        melanin_scale: float = 1.0,
+        haemoglobin_scale: float = 1.0,
+        diffuse_scale: float = 1.0,
+        specular_scale: float = 1.0,
+        light: str | None = None,
+        cct: float | None = None,
+        camera: tuple[float, float] | None = None,
+        mask: Tensor | None = None,
+    ) -> Decomposition:
+        """A copy with other skin, shading, light or camera.
+
+        The renderer's camera balances white for whatever light there is: another light changes how
+        skin looks beside white, not the cast of the whole picture.
+
+        Args:
+            melanin: added to the map, which stays in [-1, 1].
+            haemoglobin: the same.
+            melanin_scale: factor on the fraction of melanosomes, before anything is added.
+            haemoglobin_scale: factor on the fraction of blood.
+            diffuse_scale: factor on the diffuse shading.
+            specular_scale: factor on the specular shading; 0 removes highlights.
+            light: name of a standard light, as for `Illuminant.standard`; D when only `cct` is given.
+            cct: its temperature in kelvin, for D.
+            camera: coordinates b in [-3, 3].
+            mask: (B or 1, 1, H, W), 0..1, how much of the changes of maps each pixel gets; all when
+                not given.
+
+        Raises:
+            ValueError: a number is out of range, or the light is unknown.
+
+        Example:
+            >>> flat = Decomposition.load("maps.npz").edit(melanin=0.6).render()  # doctest: +SKIP
+        """
+        factors = (melanin_scale, haemoglobin_scale, diffuse_scale, specular_scale)
+        if not all(math.isfinite(factor) and factor >= 0.0 for factor in factors):
+            raise ValueError(f"factors must be finite and at least 0, got {factors}")
+        if not (math.isfinite(melanin) and math.isfinite(haemoglobin)):
+            raise ValueError(f"what is added must be finite, got {melanin} and {haemoglobin}")
+        if light is not None or cct is not None:
+            name = light or "D"
+            if cct is not None and name != "D":
+                raise ValueError(f"only light D has a temperature, and {name!r} none")
+            standard = Illuminant.standard(name, 6504.0 if cct is None else cct, len(self))
+            illuminant = Illuminant(
+                standard.weights.to(self.illuminant.weights), standard.cct.to(self.illuminant.cct)
+            )
+        else:
+            illuminant = self.illuminant
+        coordinates = self.camera
+        if camera is not None:
+            low, high = COORDINATE_RANGE
+            if not all(low <= value <= high for value in camera):
+                raise ValueError(f"camera coordinates must lie in {low:g}..{high:g}, got {camera}")
+            coordinates = self.camera.new_tensor(camera).expand(len(self), 2).contiguous()
+
+        def changed(before: Tensor, after: Tensor) -> Tensor:
+            return after if mask is None else before + mask.to(before) * (after - before)
+
+        def pigment(values: Tensor, added: float, factor: float) -> Tensor:
+            # The fraction goes with the cube of u.
+            scaled = from_axis(to_axis(values) * factor ** (1.0 / 3.0))
+            return changed(values, (scaled + added).clamp(-1.0, 1.0))
+
+        return Decomposition(
+            melanin=pigment(self.melanin, melanin, melanin_scale),
+            haemoglobin=pigment(self.haemoglobin, haemoglobin, haemoglobin_scale),
+            diffuse=changed(self.diffuse, self.diffuse * diffuse_scale),
+            specular=changed(self.specular, self.specular * specular_scale),
+            illuminant=illuminant,
+            camera=coordinates,
+        )
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The tensors by name, as NumPy arrays."""

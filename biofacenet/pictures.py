@@ -42,6 +42,7 @@ __all__ = [
     "contact_sheet",
     "decomposition_figure",
     "display",
+    "edit_sheet",
     "light_csv",
     "light_plot",
     "loss_plot",
@@ -315,6 +316,28 @@ def decomposition_figure(
     right = margin + wide + gap
     _heading(sheet, right, third, wide, "Camera", _camera_note(decomposition))
     _draw_camera(sheet.axes(right + inset, third, wide - inset, 250), decomposition)
+    sheet.save(path)
+
+
+def edit_sheet(before: Tensor, after: Tensor, path: str | Path, *, title: str, note: str) -> None:
+    """A picture before and after an edit, and the difference: linear (1, 3, H, W) each."""
+    margin, gap, side = 48, 40, 420.0
+    tall = side * min(max(before.shape[2] / before.shape[3], 0.5), 1.6)
+    sheet = _Sheet(2 * margin + 3 * side + 2 * gap, tall + 192)
+    sheet.text(margin, 40, title, size=17, bold=True)
+    sheet.text(margin, 62, note, size=10.5, colour=QUIET)
+    difference = (after - before).abs().mean(dim=1)[0].detach().cpu().numpy()
+    scale = ScalarMappable(Normalize(0.0, max(_brightest(difference), 0.01)), colormaps["inferno"])
+    panels = (
+        ("Before", "", display(before[0])),
+        ("After", "", display(after[0])),
+        ("Absolute difference", "linear RGB", _coloured(difference, scale)),
+    )
+    for index, (label, words, picture) in enumerate(panels):
+        left = margin + index * (side + gap)
+        _heading(sheet, left, 106, side, label, words)
+        _picture(sheet.axes(left, 106, side, tall), picture)
+    _colour_bar(sheet, sheet.axes(left, 106 + tall + 8, side, 10), scale, "")
     sheet.save(path)
 
 

@@ -21,9 +21,10 @@ from skimage import data
 from biofacenet import BioFaceNet, Decomposition, Tables
 from biofacenet.data.pairs import FaceBatch, FacePairs, decode, find_pairs, read_truth
 from biofacenet.data.synthetic import generate
+from biofacenet.edit import apply, soft
 from biofacenet.fit import analyse, fit
 from biofacenet.photo import read_photo
-from biofacenet.pictures import contact_sheet, decomposition_figure
+from biofacenet.pictures import contact_sheet, decomposition_figure, edit_sheet
 from biofacenet.predict import decompose
 from biofacenet.results import Result
 
@@ -51,6 +52,7 @@ def main(run: Path) -> None:
     fitted = analyse(photo)
     print(f"fit: the portrait took {time.perf_counter() - begin:.1f} s")
     portrait("fit", fitted, IMAGES / "fit.png")
+    edited(fitted)
     (file,) = [file for file in find_pairs(SYNTHETIC) if file.number == "20"]
     batch = decode(FacePairs([file]).read(range(file.count)))
     truth = read_truth(file, range(file.count))
@@ -89,6 +91,21 @@ def portrait(name: str, found: Result, sheet: Path) -> None:
     error = (found.reconstruction - found.image)[..., inside, inside].square().mean().sqrt()
     print(f"{name}: portrait: RMSE {float(error):.4f} in the middle of the crop (linear RGB)")
     print(f"{name}: portrait: haemoglobin {mean(LIPS):+.3f} lips, {mean(CHEEKS):+.3f} cheeks")
+
+
+def edited(fitted: Result) -> None:
+    """The astronaut with other skin."""
+    assert fitted.mask is not None
+    before = fitted.decomposition
+    after = before.edit(melanin=0.6, haemoglobin_scale=0.5, specular_scale=0.0)
+    image = apply(fitted.image, before, after, soft(fitted.mask))
+    edit_sheet(
+        fitted.image,
+        image,
+        IMAGES / "edit.png",
+        title="NASA astronaut Eileen Collins",
+        note="melanin + 0.6, half the haemoglobin, no highlights",
+    )
 
 
 def held_out(name: str, found: Decomposition, batch: FaceBatch, truth: Decomposition) -> None:

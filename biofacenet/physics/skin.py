@@ -91,9 +91,14 @@ class SkinParameters:
 PUBLISHED = SkinParameters()
 
 
-def _axis(value: Tensor) -> Tensor:
+def to_axis(value: Tensor) -> Tensor:
     """Map value in [-1, 1] to u = linspace(0.01, 1, 256), the axis whose cube is the fraction."""
     return 0.01 + 0.99 * (value + 1.0) / 2.0
+
+
+def from_axis(u: Tensor) -> Tensor:
+    """The map value of a u; below -1 for u below 0.01."""
+    return 2.0 * (u - 0.01) / 0.99 - 1.0
 
 
 def melanosome_fraction(melanin: Tensor, parameters: SkinParameters = PUBLISHED) -> Tensor:
@@ -101,13 +106,13 @@ def melanosome_fraction(melanin: Tensor, parameters: SkinParameters = PUBLISHED)
 
     The cube spends the table's resolution where skin is light.
     """
-    fraction: Tensor = parameters.max_melanosome_fraction * _axis(melanin) ** 3
+    fraction: Tensor = parameters.max_melanosome_fraction * to_axis(melanin) ** 3
     return fraction
 
 
 def blood_fraction(haemoglobin: Tensor, parameters: SkinParameters = PUBLISHED) -> Tensor:
     """Blood volume fraction of the dermis at haemoglobin map values in [-1, 1]."""
-    fraction: Tensor = parameters.max_blood_fraction * _axis(haemoglobin) ** 3
+    fraction: Tensor = parameters.max_blood_fraction * to_axis(haemoglobin) ** 3
     return fraction
 
 

@@ -1,0 +1,237 @@
+"""Change what a face is made of, and see it: python -m biofacenet.edit PHOTO --melanin 0.6."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import cv2
+import numpy as np
+import torch
+import tyro
+from torch import Tensor
+
+from .cli import choose_device, console, parse, run
+from .decomposition import Decomposition
+from .errors import BioFaceNetError, PhotoError
+from .face import Box
+from .fit import analyse
+from .network import BioFaceNet
+from .photo import Photo, read_photo
+from .physics.colour import linear_to_srgb, srgb_to_linear
+from .physics.illuminant import Illuminant
+from .pictures import display, edit_sheet, eight_bit, write_image
+from .predict import decompose
+from .results import Result, parse_crop, result_folders
+from .skin_mask import face_region, skin_mask
+
+__all__ = ["Settings", "apply", "main", "paste"]
+
+MAPS = ".npz"
+
+
+@dataclass
+class Settings:
+    """Change the skin, the shading, the light or the camera of a face, and render it again.
+
+    The photo is decomposed by fitting, or by a network with --model; what the maps do not explain is
+    added back, so that a photo of which nothing is changed stays as it is. For each source a folder
+    in OUT gets edited.png, the whole photo; figure.png, before and after; and maps.npz.
+    """
+
+    sources: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    """Photos, or decompositions that predict, fit or edit wrote (maps.npz)."""
+    melanin: float = 0.0
+    """Added to the melanin map, which lies in -1..1."""
+    haemoglobin: float = 0.0
+    """Added to the haemoglobin map."""
+    melanin_scale: float = 1.0
+    """Factor on the fraction of melanosomes in the epidermis."""
+    haemoglobin_scale: float = 1.0
+    """Factor on the fraction of blood in the dermis."""
+    diffuse_scale: float = 1.0
+    """Factor on the diffuse shading."""
+    specular_scale: float = 1.0
+    """Factor on highlights; 0 removes them."""
+    light: str | None = None
+    """Another light: A, D, F1 .. F12, D50, D55, D65 or D75. White stays white: cameras see to that."""
+    cct: float | None = None
+    """Temperature of daylight, 4000..25000 K."""
+    camera: tuple[float, float] | None = None
+    """Another camera, by its coordinates b1 b2 in -3..3."""
+    everywhere: bool = False
+    """Change everything in the square, not only what looks like skin of the face."""
+    out: Path = Path("edits")
+    """Folder for results, one folder in it for each source."""
+    model: str | None = None
+    """Folder of a trained network to decompose with; fitting when not given."""
+    crop: str = "face"
+    """What to look at: face, whole or LEFT,TOP,SIZE, as for predict."""
+    size: int = 256
+    """Side of the square that is decomposed, in pixels."""
+    device: str = "auto"
+    """Where to compute: auto, cpu or cuda."""
+
+    def change(self, before: Decomposition, mask: Tensor | None = None) -> Decomposition:
+        """The decomposition as these settings want it.
+
+        Raises:
+            BioFaceNetError: a setting is out of range.
+        """
+        try:
+            return before.edit(
+                melanin=self.melanin,
+                haemoglobin=self.haemoglobin,
+                melanin_scale=self.melanin_scale,
+                haemoglobin_scale=self.haemoglobin_scale,
+                diffuse_scale=self.diffuse_scale,
+                specular_scale=self.specular_scale,
+                light=self.light,
+                cct=self.cct,
+                camera=self.camera,
+                mask=mask,
+            )
+        except ValueError as error:
+            raise BioFaceNetError(str(error)) from error
+
+    def words(self) -> str:
+        """What is changed, for the sheet."""
+        plain = Settings(sources=())
+        names = ("melanin", "haemoglobin", "melanin_scale", "haemoglobin_scale", "diffuse_scale")
+        parts = [
+            f"{name.replace('_', ' ')} {getattr(self, name)}"
+            for name in (*names, "specular_scale", "light", "cct", "camera")
+            if getattr(self, name) != getattr(plain, name)
+        ]
+        return ", ".join(parts) or "nothing changed"
+
+
+def apply(
+    image: Tensor, before: Decomposition, after: Decomposition, mask: Tensor | None = None
+) -> Tensor:
+    """An image with the difference that an edit makes; what the maps do not explain stays.
+
+    Args:
+        image: (B, 3, H, W), linear sRGB.
+        before: maps, light and camera of the image.
+        after: what they are changed to.
+        mask: (B or 1, 1, H, W), 0..1, where the image changes; everywhere when not given.
+
+    Returns:
+        (B, 3, H, W), linear sRGB, not below 0.
+    """
+    difference = after.render() - before.render()
+    if mask is not None:
+        difference = difference * mask.to(difference)
+    return (image + difference).clamp(min=0.0)
+
+
+def soft(mask: Tensor) -> Tensor:
+    """A mask (1, 1, H, W) that fades within itself over a hundredth of the width."""
+    plane = mask[0, 0].cpu().numpy().astype(np.float32)
+    width = plane.shape[1] / 100
+    distance = cv2.distanceTransform((plane > 0.5).astype(np.uint8), cv2.DIST_L2, 5)
+    return torch.from_numpy(np.clip(distance / max(width, 1.0), 0.0, 1.0))[None, None]
+
+
+def paste(photo: Photo, box: Box, difference: Tensor) -> Tensor:
+    """The whole photo, (3, H, W), sRGB-encoded, with a difference (3, S, S) of linear light in a box."""
+    enlarged = cv2.resize(
+        np.ascontiguousarray(difference.permute(1, 2, 0).cpu().numpy()),
+        (box.size, box.size),
+        interpolation=cv2.INTER_LINEAR if difference.shape[-1] < box.size else cv2.INTER_AREA,
+    )
+    top, left = max(0, box.top), max(0, box.left)
+    bottom = min(photo.height, box.top + box.size)
+    right = min(photo.width, box.left + box.size)
+    part = torch.from_numpy(enlarged).permute(2, 0, 1)[
+        :, top - box.top : bottom - box.top, left - box.left : right - box.left
+    ]
+    pixels = photo.pixels.clone()
+    linear = srgb_to_linear(pixels[:, top:bottom, left:right])
+    pixels[:, top:bottom, left:right] = linear_to_srgb((linear + part).clamp(0.0, 1.0))
+    return pixels
+
+
+def edit_photo(photo: Photo, result: Result, settings: Settings, folder: Path) -> None:
+    """Write the photo with its face changed."""
+    before, mask = result.decomposition, None
+    if not settings.everywhere:
+        found = result.mask
+        if found is None:
+            size = result.image.shape[-1]
+            region = face_region(size, size) if result.framing == "face found" else None
+            found = skin_mask(result.image, region=region)
+        mask = soft(found)
+    after = settings.change(before)
+    image = apply(result.image, before, after, mask)
+    pixels = paste(photo, result.box, (image - result.image)[0])
+    picture = eight_bit(pixels)
+    if photo.alpha is not None:
+        opacity = (255.0 * photo.alpha).round().byte().permute(1, 2, 0).numpy()
+        picture = np.concatenate((picture, opacity), axis=2)
+    write_image(picture, folder / "edited.png")
+    edit_sheet(
+        result.image, image, folder / "figure.png", title=photo.path.name, note=settings.words()
+    )
+    settings.change(before, mask).save(folder / "maps.npz")
+
+
+def edit_maps(path: Path, settings: Settings, folder: Path) -> None:
+    """Write a stored decomposition with its maps changed, and what they render to."""
+    before = Decomposition.load(path)[0]
+    after = settings.change(before)
+    rendered = after.render()
+    write_image(display(rendered[0]), folder / "edited.png")
+    edit_sheet(
+        before.render(), rendered, folder / "figure.png", title=path.name, note=settings.words()
+    )
+    after.save(folder / "maps.npz")
+
+
+def main() -> None:
+    """Edit what the command line names."""
+    settings = parse(Settings, program="biofacenet.edit")
+    if not settings.sources:
+        raise BioFaceNetError("nothing named to edit; name a photo, or the maps.npz of one")
+    parse_crop(settings.crop)
+    example = torch.zeros(1, 1, 1, 1)
+    light = torch.full((1, 14), 1.0 / 14)
+    # Settings out of range are told before anything is computed.
+    settings.change(
+        Decomposition(
+            *(example,) * 4, Illuminant(light, torch.full((1,), 6500.0)), torch.zeros(1, 2)
+        )
+    )
+    device = choose_device(settings.device)
+    model = None
+    if settings.model is not None:
+        model = BioFaceNet.from_pretrained(settings.model).to(device)
+    failed = 0
+    folders = result_folders(settings.out, settings.sources)
+    for path, folder in zip(settings.sources, folders, strict=True):
+        try:
+            if path.suffix.lower() == MAPS:
+                edit_maps(path, settings, folder)
+            else:
+                photo = read_photo(path)
+                options = {"crop": settings.crop, "size": settings.size}
+                if model is None:
+                    result = analyse(photo, device=device, **options)  # type: ignore[arg-type]
+                else:
+                    result = decompose(model, photo, **options)  # type: ignore[arg-type]
+                edit_photo(photo, result, settings, folder)
+        except PhotoError as error:
+            sys.stderr.write(f"error: {error}\n")
+            failed += 1
+        else:
+            console.print(f"{path} -> {folder / 'edited.png'}  ({settings.words()})", markup=False)
+    if failed:
+        console.print(f"{failed} of {len(settings.sources)} photos could not be used")
+        raise SystemExit(2)
+
+
+if __name__ == "__main__":
+    run(main)

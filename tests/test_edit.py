@@ -1,0 +1,226 @@
+"""Editing: every change does what it says, and nothing else; photos stay photos."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from skimage import data
+from skimage.color import rgb2lab
+
+from biofacenet import Decomposition, Illuminant
+from biofacenet.edit import apply, paste, soft
+from biofacenet.face import Box
+from biofacenet.photo import Photo
+from biofacenet.pictures import display
+
+
+def decomposition(batch: int = 2) -> Decomposition:
+    generator = torch.Generator().manual_seed(0)
+
+    def plane(low: float, high: float) -> torch.Tensor:
+        return low + (high - low) * torch.rand(batch, 1, 24, 24, generator=generator)
+
+    return Decomposition(
+        melanin=plane(-0.7, 0.2),
+        haemoglobin=plane(-0.6, 0.3),
+        diffuse=plane(0.8, 1.6),
+        specular=plane(0.02, 0.3),
+        illuminant=Illuminant.standard("D65", batch=batch),
+        camera=torch.tensor([[0.5, -0.5]]).repeat(batch, 1),
+    )
+
+
+def lab(maps: Decomposition) -> np.ndarray:
+    return rgb2lab(display(maps.render()[0])).mean(axis=(0, 1))
+
+
+def test_nothing_changed_is_the_same() -> None:
+    before = decomposition()
+    after = before.edit()
+    for one, other in zip(before.arguments()[:4], after.arguments()[:4], strict=True):
+        torch.testing.assert_close(one, other, atol=1e-6, rtol=0)
+    assert torch.equal(before.camera, after.camera)
+    image = torch.rand(2, 3, 24, 24)
+    assert (apply(image, before, after) - image).abs().max() < 1e-5
+
+
+def test_pigments_darken_and_redden() -> None:
+    plain = lab(decomposition())
+    assert lab(decomposition().edit(melanin=0.6))[0] < plain[0] - 5
+    assert lab(decomposition().edit(melanin=-0.2))[0] > plain[0] + 1
+    assert lab(decomposition().edit(haemoglobin=0.4))[1] > plain[1] + 3
+    assert lab(decomposition().edit(haemoglobin_scale=0.5))[1] < plain[1] - 1
+    assert lab(decomposition().edit(specular_scale=0.0))[0] < plain[0] - 3
+    assert lab(decomposition().edit(diffuse_scale=1.3))[0] > plain[0] + 3
+
+
+def test_no_melanin_at_all_is_the_least_that_the_table_has() -> None:
+    assert (decomposition().edit(melanin_scale=0.0).melanin == -1).all()
+
+
+@pytest.mark.parametrize("factor", [0.5, 1.7])
+def test_scales_are_of_fractions(factor: float) -> None:
+    before = decomposition()
+    after = before.edit(melanin_scale=factor, haemoglobin_scale=factor)
+    torch.testing.assert_close(after.melanosomes(), factor * before.melanosomes())
+    torch.testing.assert_close(after.blood(), factor * before.blood())
+
+
+def test_maps_stay_in_their_range() -> None:
+    after = decomposition().edit(melanin=5.0, haemoglobin=-5.0)
+    assert (after.melanin == 1).all()
+    assert (after.haemoglobin == -1).all()
+
+
+def test_lights_and_cameras() -> None:
+    before = decomposition()
+    lit = before.edit(light="F11")
+    assert lit.illuminant.weights[:, 1].sum() == 0
+    assert len(lit) == 2
+    warm = before.edit(cct=4500.0)
+    assert warm.illuminant.cct.tolist() == [4500.0, 4500.0]
+    seen = before.edit(camera=(-2.0, 1.0))
+    assert seen.camera.tolist() == [[-2.0, 1.0]] * 2
+    for other in (lit, seen):
+        assert (other.render() - before.render()).abs().max() > 0.01
+
+
+def test_mask_keeps_the_rest() -> None:
+    before = decomposition()
+    mask = torch.zeros(1, 1, 24, 24)
+    mask[..., :12] = 1.0
+    after = before.edit(melanin=0.5, specular_scale=0.0, mask=mask)
+    assert torch.equal(after.melanin[..., 12:], before.melanin[..., 12:])
+    assert torch.equal(after.specular[..., 12:], before.specular[..., 12:])
+    assert (after.specular[..., :12] == 0).all()
+    image = torch.rand(2, 3, 24, 24)
+    edited = apply(image, before, before.edit(light="A", melanin=0.5), mask)
+    assert torch.equal(edited[..., 12:], image[..., 12:])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"melanin": float("nan")},
+        {"haemoglobin": float("inf")},
+        {"specular_scale": -0.1},
+        {"diffuse_scale": float("inf")},
+        {"light": "F13"},
+        {"light": "A", "cct": 5000.0},
+        {"cct": 3000.0},
+        {"camera": (0.0, 4.0)},
+    ],
+)
+def test_what_cannot_be(change: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        decomposition().edit(**change)
+
+
+def test_edits_survive_storage(tmp_path: Path) -> None:
+    after = decomposition().edit(melanin=0.3, light="F2")
+    after.save(tmp_path / "maps.npz")
+    assert torch.equal(Decomposition.load(tmp_path / "maps.npz").render(), after.render())
+
+
+def test_soft_mask_fades_within() -> None:
+    mask = torch.zeros(1, 1, 128, 128)
+    mask[..., 30:90, 20:100] = 1.0
+    faded = soft(mask)
+    assert ((faded > 0) & (mask == 0)).sum() == 0
+    assert 0 < faded[0, 0, 30, 50] < 1
+    assert faded[0, 0, 60, 60] == 1
+
+
+@pytest.mark.parametrize("box", [Box(10, 5, 20), Box(-8, -8, 30), Box(30, 20, 40)])
+def test_paste_changes_the_box_alone(box: Box) -> None:
+    pixels = torch.rand(3, 40, 50, generator=torch.Generator().manual_seed(0)) * 0.5
+    photo = Photo(Path("x.png"), pixels)
+    same = paste(photo, box, torch.zeros(3, 16, 16))
+    torch.testing.assert_close(same, pixels, atol=1e-5, rtol=0)
+    brighter = paste(photo, box, torch.full((3, 16, 16), 0.2))
+    changed = (brighter - pixels).abs().amax(dim=0) > 1e-3
+    expected = torch.zeros(40, 50, dtype=torch.bool)
+    rows = slice(max(0, box.top), max(0, box.top + box.size))
+    expected[rows, max(0, box.left) : max(0, box.left + box.size)] = True
+    assert torch.equal(changed, expected)
+
+
+# Command line --------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("photos")
+    Image.fromarray(data.astronaut()).save(folder / "astronaut.png")
+    decomposition(1).save(folder / "maps.npz")
+    (folder / "text.jpg").write_text("no photo")
+    return folder
+
+
+def command(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "biofacenet.edit", *arguments],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def opened(path: Path) -> np.ndarray:
+    with Image.open(path) as picture:
+        return np.asarray(picture).astype(int)
+
+
+def test_photo_of_which_nothing_is_changed(workplace: Path) -> None:
+    done = command("astronaut.png", "--size", "64", "--out", "same", cwd=workplace)
+    assert done.returncode == 0, done.stderr
+    assert "nothing changed" in done.stdout
+    edited = opened(workplace / "same" / "astronaut" / "edited.png")
+    assert np.abs(edited - data.astronaut()).max() <= 1
+
+
+def test_photo_with_more_melanin(workplace: Path) -> None:
+    changes = ("--melanin", "0.6", "--haemoglobin-scale", "0.5", "--specular-scale", "0")
+    done = command("astronaut.png", *changes, "--size", "128", cwd=workplace)
+    assert done.returncode == 0, done.stderr
+    folder = workplace / "edits" / "astronaut"
+    assert {path.name for path in folder.iterdir()} == {"edited.png", "figure.png", "maps.npz"}
+    before, edited = data.astronaut().astype(int), opened(folder / "edited.png")
+    cheek = (slice(123, 131), slice(190, 198))
+    assert edited[cheek].mean() < before[cheek].mean() - 25
+    assert np.array_equal(edited[300:], before[300:])
+    assert opened(folder / "figure.png").shape[1] > 1000
+
+
+def test_stored_maps(workplace: Path) -> None:
+    done = command("maps.npz", "--light", "F11", "--out", "lit", cwd=workplace)
+    assert done.returncode == 0, done.stderr
+    folder = workplace / "lit" / "maps"
+    expected = decomposition(1).edit(light="F11")
+    assert np.array_equal(opened(folder / "edited.png"), display(expected.render()[0]).astype(int))
+    assert torch.equal(Decomposition.load(folder / "maps.npz").melanin, expected.melanin)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("text.jpg",),
+        ("nowhere.npz",),
+        ("astronaut.png", "--light", "moon"),
+        ("astronaut.png", "--specular-scale", "-1"),
+        ("astronaut.png", "--model", "nowhere"),
+        ("astronaut.png", "--crop", "nose"),
+    ],
+)
+def test_errors_are_one_line(workplace: Path, arguments: tuple[str, ...]) -> None:
+    done = command(*arguments, "--out", "wrong", cwd=workplace)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith("error: ")
+    assert not (workplace / "wrong").exists()
