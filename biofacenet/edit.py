@@ -17,7 +17,7 @@ from .cli import choose_device, console, parse, run
 from .decomposition import Decomposition
 from .errors import BioFaceNetError, PhotoError
 from .face import Box
-from .fit import analyse
+from .fit import analyse, seen_skin
 from .network import BioFaceNet
 from .photo import Photo, read_photo
 from .physics.colour import linear_to_srgb, srgb_to_linear
@@ -25,7 +25,6 @@ from .physics.illuminant import Illuminant
 from .pictures import display, edit_sheet, eight_bit, write_image
 from .predict import decompose
 from .results import Result, parse_crop, result_folders
-from .skin_mask import face_region, skin_mask
 
 __all__ = ["Settings", "apply", "main", "paste"]
 
@@ -160,11 +159,7 @@ def edit_photo(photo: Photo, result: Result, settings: Settings, folder: Path) -
     before, mask = result.decomposition, None
     if not settings.everywhere:
         found = result.mask
-        if found is None:
-            size = result.image.shape[-1]
-            region = face_region(size, size) if result.framing == "face found" else None
-            found = skin_mask(result.image, region=region)
-        mask = soft(found)
+        mask = soft(seen_skin(result.image, result.framing) if found is None else found)
     after = settings.change(before)
     image = apply(result.image, before, after, mask)
     pixels = paste(photo, result.box, (image - result.image)[0])

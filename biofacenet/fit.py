@@ -27,7 +27,7 @@ from .renderer import render
 from .results import Result, cut_out, parse_crop, process
 from .skin_mask import face_region, skin_mask
 
-__all__ = ["Fit", "Priors", "Settings", "Start", "analyse", "fit", "main"]
+__all__ = ["Fit", "Priors", "Settings", "Start", "analyse", "fit", "main", "seen_skin"]
 
 COARSEST = 32
 """Side of the images that are fitted first, from every start."""
@@ -430,11 +430,9 @@ def analyse(
     """
     check(size, steps)
     box, framing, image = cut_out(photo, crop, size)
-    region = face_region(size, size) if framing == "face found" else None
-    mask = skin_mask(image, region=region)
-    if mask.mean() < 0.02:
+    mask = seen_skin(image, framing)
+    if mask.all():
         framing += ", no skin found, everything fitted"
-        mask = torch.ones_like(mask)
     found = fit(image.to(device), mask.to(device), steps=steps)
     return Result(
         photo=photo,
@@ -445,6 +443,14 @@ def analyse(
         reconstruction=found.reconstruction.cpu(),
         mask=mask,
     )
+
+
+def seen_skin(image: Tensor, framing: str) -> Tensor:
+    """Where skin is in a square that `results.cut_out` made; everywhere if next to none is seen."""
+    height, width = image.shape[2:]
+    region = face_region(height, width) if framing == "face found" else None
+    mask = skin_mask(image, region=region)
+    return mask if mask.mean() >= 0.02 else torch.ones_like(mask)
 
 
 def check(size: int, steps: int) -> None:

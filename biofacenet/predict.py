@@ -11,6 +11,7 @@ import tyro
 
 from .cli import choose_device, parse, run
 from .errors import BioFaceNetError, ModelError
+from .fit import fit, seen_skin
 from .network import BioFaceNet
 from .photo import Photo
 from .results import Result, cut_out, parse_crop, process
@@ -43,6 +44,8 @@ class Settings:
     size: int = 128
     """Side of the square that the network sees, in pixels; a multiple of 16. Networks know faces
     best at the size they were trained on."""
+    refine: int = 0
+    """Steps of fitting from the network's answer: closer to the photo, a second for 60 of them."""
     device: str = "auto"
     """Where to compute: auto, cpu or cuda."""
 
@@ -51,13 +54,16 @@ def main() -> None:
     """Decompose the photos that the command line names."""
     settings = parse(Settings, program="biofacenet.predict")
     check_size(settings.size)
+    check_refine(settings.refine)
     parse_crop(settings.crop)
     device = choose_device(settings.device)
     name = settings.model or str(newest_model())
     model = BioFaceNet.from_pretrained(name).to(device)
 
     def analyse(photo: Photo) -> Result:
-        return decompose(model, photo, crop=settings.crop, size=settings.size)
+        return decompose(
+            model, photo, crop=settings.crop, size=settings.size, refine=settings.refine
+        )
 
     process(settings.photos, settings.out, analyse, method=f"model {name}, on {device}")
 
@@ -69,6 +75,12 @@ def check_size(size: int) -> None:
         raise BioFaceNetError(
             f"size {size}: expected a multiple of 16 from {SIZES[0]} to {SIZES[-1]}, such as {nearest}"
         )
+
+
+def check_refine(steps: int) -> None:
+    """Raise BioFaceNetError unless so many steps can be taken."""
+    if steps < 0:
+        raise BioFaceNetError(f"refine must be at least 0, got {steps}")
 
 
 def newest_model(runs: Path = Path("runs")) -> Path:
@@ -86,8 +98,9 @@ def newest_model(runs: Path = Path("runs")) -> Path:
     return max(found, key=lambda config: config.stat().st_mtime).parent
 
 
-@torch.inference_mode()
-def decompose(model: BioFaceNet, photo: Photo, *, crop: str = "face", size: int = 128) -> Result:
+def decompose(
+    model: BioFaceNet, photo: Photo, *, crop: str = "face", size: int = 128, refine: int = 0
+) -> Result:
     """What the face of a photo is made of.
 
     Args:
@@ -95,9 +108,10 @@ def decompose(model: BioFaceNet, photo: Photo, *, crop: str = "face", size: int 
         photo: from `read_photo`.
         crop: ``face``, ``whole`` or ``LEFT,TOP,SIZE`` in pixels.
         size: side of the square that the network sees, a multiple of 16.
+        refine: steps of `biofacenet.fit.fit` from there, with light and camera found from the skin.
 
     Raises:
-        BioFaceNetError: ``crop`` or ``size`` cannot be used.
+        BioFaceNetError: ``crop``, ``size`` or ``refine`` cannot be used.
         PhotoError: a named square misses the photo.
 
     Example:
@@ -107,15 +121,26 @@ def decompose(model: BioFaceNet, photo: Photo, *, crop: str = "face", size: int 
         0.021
     """
     check_size(size)
+    check_refine(refine)
     box, framing, image = cut_out(photo, crop, size)
-    decomposition = model(image.to(model.image_mean.device))
+    image = image.to(model.image_mean.device)
+    with torch.no_grad():
+        decomposition = model(image)
+        reconstruction = decomposition.render()
+    mask = None
+    if refine:
+        mask = seen_skin(image, framing)
+        found = fit(image, mask, start=decomposition, steps=refine)
+        decomposition, reconstruction = found.decomposition, found.reconstruction
+        mask = mask.cpu()
     return Result(
         photo=photo,
         box=box,
         framing=framing,
-        image=image,
+        image=image.cpu(),
         decomposition=decomposition.to("cpu"),
-        reconstruction=decomposition.render().cpu(),
+        reconstruction=reconstruction.cpu(),
+        mask=mask,
     )
 
 

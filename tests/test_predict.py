@@ -411,3 +411,17 @@ def test_photos_are_not_changed(workplace):
     assert (workplace / "astronaut.png").read_bytes() == before
     photo = read_photo(workplace / "astronaut.png")
     assert photo.pixels.shape == (3, 512, 512)
+
+
+def test_refining_brings_the_rendering_closer(workplace):
+    photo = read_photo(workplace / "astronaut.png")
+    model = BioFaceNet("small").eval()
+    plain = decompose(model, photo, size=64)
+    refined = decompose(model, photo, size=64, refine=60)
+    assert refined.mask is not None
+    assert refined.skin_rmse is not None
+    error = (plain.reconstruction - plain.image).square().mean(dim=1, keepdim=True)
+    before = float(((error * refined.mask).sum() / refined.mask.sum()).sqrt())
+    assert refined.skin_rmse < 0.5 * before
+    with pytest.raises(BioFaceNetError, match="refine"):
+        decompose(model, photo, refine=-1)
