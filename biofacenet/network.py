@@ -27,7 +27,7 @@ from .files import sha256, whole_directory
 from .physics.camera import COORDINATE_RANGE
 from .physics.illuminant import CCT_RANGE, ILLUMINANT_NAMES, Illuminant
 
-__all__ = ["PUBLISHED_IMAGE_MEAN", "SIZES", "BioFaceNet", "NetworkSize"]
+__all__ = ["PUBLISHED_IMAGE_MEAN", "SHIPPED", "SIZES", "BioFaceNet", "NetworkSize"]
 
 PUBLISHED_IMAGE_MEAN = (0.3506, 0.2167, 0.1679)
 """Mean linear R, G and B of the published Neural Face Editing set."""
@@ -38,6 +38,9 @@ VECTOR_LENGTH = len(ILLUMINANT_NAMES) + 1 + 2
 
 POOLED = 4
 """Side of the bottom feature map that the vector branch sees, that of a 64 x 64 image."""
+
+SHIPPED = {"small": Path(__file__).parent / "weights" / "small"}
+"""Weights that come with the package, by name; how they were made: the model card in docs."""
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
@@ -229,14 +232,23 @@ class BioFaceNet(nn.Module):
             camera=2.0 * COORDINATE_RANGE[1] * torch.sigmoid(camera) - COORDINATE_RANGE[1],
         )
 
-    def save_pretrained(self, path: str | Path) -> None:
-        """Write ``config.json`` and ``model.safetensors`` to a folder, whole or not at all."""
-        with whole_directory(path) as folder:
-            self.write(folder)
+    def save_pretrained(self, path: str | Path, *, half: bool = False) -> None:
+        """Write ``config.json`` and ``model.safetensors`` to a folder, whole or not at all.
 
-    def write(self, folder: Path) -> None:
+        Args:
+            path: the folder; an older one is replaced.
+            half: store numbers of 16 bits, half the size, rounded by up to 5e-4 of themselves.
+        """
+        with whole_directory(path) as folder:
+            self.write(folder, half=half)
+
+    def write(self, folder: Path, *, half: bool = False) -> None:
         """Write the two files of `save_pretrained` into an existing folder."""
-        weights = {name: tensor.contiguous() for name, tensor in self.state_dict().items()}
+        kind = torch.float16 if half else torch.float32
+        weights = {
+            name: tensor.to(kind if tensor.is_floating_point() else tensor.dtype).contiguous()
+            for name, tensor in self.state_dict().items()
+        }
         save_file(weights, folder / WEIGHTS_FILE, metadata={"format": "pt"})
         config = {"format": FORMAT, "size": self.size, "sha256": sha256(folder / WEIGHTS_FILE)}
         (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n", "utf-8")
@@ -246,13 +258,13 @@ class BioFaceNet(nn.Module):
         """A network from a folder that `save_pretrained` or training wrote, in evaluation mode.
 
         Args:
-            path: the folder, or ``owner/name`` of a model on the Hugging Face hub (needs the
-                ``hub`` extra).
+            path: the folder; ``small`` for the weights that come with the package; or
+                ``owner/name`` of a model on the Hugging Face hub (needs the ``hub`` extra).
 
         Raises:
             ModelError: nothing is there, or what is there is damaged or of another kind.
         """
-        folder = Path(path)
+        folder = SHIPPED.get(str(path), Path(path))
         if not folder.exists() and len(folder.parts) == 2 and not folder.is_absolute():
             folder = _download(str(path))
         return cls._read(folder)
