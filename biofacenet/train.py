@@ -123,7 +123,7 @@ PRESETS = {
     # Where the truth is known, it replaces the priors that stand in for it.
     "shipped": Preset(
         size="small",
-        epochs=10,
+        epochs=7,
         batch_size=16,
         optimiser="adamw",
         learning_rate=2e-3,
@@ -134,7 +134,7 @@ PRESETS = {
         flip=True,
         exposure=0.3,
         weights=LossWeights(appearance=1e-3, camera=0.0, specular=0.0, shading=0.0, truth=1.0),
-        sides=(64, 64, 80, 96),
+        sides=(64, 64, 64, 96),
         faces=SynthesizeSettings(out=Path("data/synthetic-96"), count=6000, size=96, seed=1),
     ),
 }
