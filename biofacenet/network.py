@@ -36,6 +36,9 @@ MAP_NAMES = ("melanin", "haemoglobin", "diffuse", "specular")
 VECTOR_LENGTH = len(ILLUMINANT_NAMES) + 1 + 2
 """14 illuminant weights, the colour temperature, two camera coordinates."""
 
+DARKEST = 0.01
+"""Added to linear light before its logarithm is taken: below it is noise."""
+
 POOLED = 4
 """Side of the bottom feature map that the vector branch sees, that of a 64 x 64 image."""
 
@@ -62,11 +65,14 @@ class NetworkSize:
     normalised: bool
     """Batch norm after each convolution. In training it ties the colour of a face to the others of
     its batch, which costs accuracy where batches are small."""
+    logarithms: bool
+    """The encoder also sees the logarithm of the image, in which pigments and shading add up: ratios
+    of colours are then as plain in dark skin as in light skin."""
 
 
 SIZES = {
-    "small": NetworkSize((16, 32, 64, 96, 128), 2, 2, 256, False),
-    "paper": NetworkSize((32, 64, 128, 256, 512), 3, 3, 512, True),
+    "small": NetworkSize((16, 32, 64, 96, 128), 2, 2, 256, normalised=False, logarithms=True),
+    "paper": NetworkSize((32, 64, 128, 256, 512), 3, 3, 512, normalised=True, logarithms=False),
 }
 """Network sizes by name: ``paper`` is the published one, ``small`` has under 4 M parameters."""
 
@@ -89,7 +95,7 @@ class Encoder(nn.Module):
 
     def __init__(self, size: NetworkSize) -> None:
         super().__init__()
-        inputs = (3, *size.widths[:-1])
+        inputs = (6 if size.logarithms else 3, *size.widths[:-1])
         self.levels = nn.ModuleList(
             _convolutions(
                 [before] + [width] * size.encoder_convolutions, normalised=size.normalised
@@ -215,7 +221,11 @@ class BioFaceNet(nn.Module):
                 f"image must have shape (B, 3, H, W) with H and W divisible by 16, got "
                 f"{tuple(image.shape)}"
             )
-        features = self.encoder(image - self.image_mean)
+        seen = image - self.image_mean
+        if SIZES[self.size].logarithms:
+            logs = (image.clamp(min=0.0) + DARKEST).log() - (self.image_mean + DARKEST).log()
+            seen = torch.cat((seen, logs), dim=1)
+        features = self.encoder(seen)
         raw = {name: self.decoders[name](features).float() for name in MAP_NAMES}
         vector = self.vector(features[-1]).float()
         weights, cct, camera = vector.split((len(ILLUMINANT_NAMES), 1, 2), dim=1)
