@@ -8,12 +8,13 @@ Source: BioFaceNet, section 4.1; the term of the truth is ours.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from .decomposition import Decomposition
+from .physics.colour import WHITE_ROW_SUMS, luminance
 
 __all__ = [
     "TERMS",
@@ -111,19 +112,24 @@ def truth_loss(
 ) -> Tensor:
     """Squared errors of maps, camera and light to what is true of them.
 
-    Melanin and haemoglobin (B, 1, H, W) count as they are; shadings relative to the mean true diffuse
-    shading of their face inside the mask; camera coordinates and the spectrum of the light, relative
-    to its mean, by a twentieth: one face hardly determines them.
+    Melanin and haemoglobin (B, 1, H, W) count as they are; diffuse shading relative to its true mean
+    in the mask; what highlights add to the picture and what it is without them, each relative to the
+    mean luminance of the face, so that dark skin counts as much as light skin; camera coordinates and
+    the spectrum of the light, relative to its mean, by a twentieth: one face hardly determines them.
     """
-    inside = (1, 2, 3)
-    bright = (truth.diffuse * mask).sum(inside, keepdim=True) / mask.sum(
-        inside, keepdim=True
-    ).clamp(min=1.0)
+
+    def mean(values: Tensor) -> Tensor:
+        inside = (values * mask).sum((1, 2, 3), keepdim=True)
+        return (inside / mask.sum((1, 2, 3), keepdim=True).clamp(min=1.0)).clamp(min=1e-3)
+
+    bright = mean(luminance(truth.render()))
+    white = float(WHITE_ROW_SUMS[1])
     errors = (
         decomposition.melanin - truth.melanin,
         decomposition.haemoglobin - truth.haemoglobin,
-        (decomposition.diffuse - truth.diffuse) / bright.clamp(min=1e-3),
-        (decomposition.specular - truth.specular) / bright.clamp(min=1e-3),
+        (decomposition.diffuse - truth.diffuse) / mean(truth.diffuse),
+        white * (decomposition.specular - truth.specular) / bright,
+        (_without_highlights(decomposition) - _without_highlights(truth)) / bright,
     )
     maps = _masked_mean(torch.cat(errors, dim=1).square(), mask, pixels)
     count = max(1, len(mask) if images is None else images)
@@ -131,6 +137,10 @@ def truth_loss(
     ours, true = decomposition.spectrum(), truth.spectrum()
     light = ((ours - true) * ours.shape[1]).square().mean(dim=1).sum() / count
     return maps + 0.05 * (camera + light)
+
+
+def _without_highlights(decomposition: Decomposition) -> Tensor:
+    return replace(decomposition, specular=torch.zeros_like(decomposition.specular)).render()
 
 
 def objective(

@@ -1,6 +1,7 @@
 """The terms of the objective against hand-computed cases, and what earlier versions got wrong."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -16,6 +17,7 @@ from biofacenet.losses import (
     specular_loss,
     truth_loss,
 )
+from biofacenet.physics.colour import luminance
 from biofacenet.physics.illuminant import Illuminant
 
 
@@ -121,26 +123,58 @@ def test_total_is_the_published_weighted_sum() -> None:
     assert terms.values()["camera"] == pytest.approx(float(camera_loss(decomposition.camera)))
 
 
-def test_truth_counts_pigments_as_they_are_and_shading_relative_to_its_mean() -> None:
+def test_truth_is_the_mean_over_the_mask_of_named_errors() -> None:
     truth, mask = a_decomposition(), half_mask()
     found = truth.map(torch.clone)
-    bright = truth.diffuse[:, :, :, :2].mean(dim=(1, 2, 3))
-    found.melanin[0, 0, 1, 1] += 0.3
-    found.haemoglobin[1, 0, 2, 0] -= 0.2
     found.diffuse[0, 0, 3, 0] += 0.5
     found.specular[1, 0, 0, 1] += 0.7
     found.melanin[:, :, :, 3] += 5.0  # outside the mask
-    expected = 0.3**2 + 0.2**2 + (0.5 / bright[0]) ** 2 + (0.7 / bright[1]) ** 2
-    assert float(truth_loss(found, truth, mask)) == pytest.approx(float(expected) / 16)
+    inside = (slice(None), slice(None), slice(None), slice(0, 2))
+    diffuse = truth.diffuse[inside].mean(dim=(1, 2, 3))
+    bright = luminance(truth.render())[inside].mean(dim=(1, 2, 3))
+    matt = replace(truth, specular=0.0 * truth.specular).render()
+    body = matt[0, :, 3, 0] * 0.5 / truth.diffuse[0, 0, 3, 0]  # linear in the shading
+    expected = (
+        (0.5 / diffuse[0]) ** 2
+        + (body / bright[0]).square().sum()
+        + (0.3425 * 0.7 / bright[1]) ** 2
+    )
+    assert float(truth_loss(found, truth, mask)) == pytest.approx(float(expected) / 16, rel=1e-4)
     found = truth.map(torch.clone)
     found.camera[1] += torch.tensor([0.6, -0.8], dtype=torch.float64)
+    mask[1] = 0.0  # the camera also changes what is rendered
     assert float(truth_loss(found, truth, mask)) == pytest.approx(0.05 * 1.0 / 2)
     found = truth.map(torch.clone)
-    found.illuminant.weights[0] = torch.eye(14, dtype=torch.float64)[0]
-    off = 33.0 * (found.spectrum() - truth.spectrum())[0]
+    found.illuminant.weights[1] = torch.eye(14, dtype=torch.float64)[0]
+    off = 33.0 * (found.spectrum() - truth.spectrum())[1]
     assert float(truth_loss(found, truth, mask)) == pytest.approx(
         0.05 * float(off.square().mean()) / 2
     )
+
+
+@pytest.mark.parametrize("pigment", ["melanin", "haemoglobin"])
+def test_truth_counts_pigments_as_they_are_and_as_they_look(pigment: str) -> None:
+    truth, mask = a_decomposition(), half_mask()
+    found = truth.map(torch.clone)
+    getattr(found, pigment)[0, 0, 1, 1] += 0.02
+    matt = [replace(one, specular=0.0 * one.specular).render() for one in (found, truth)]
+    bright = luminance(truth.render())[0, :, :, :2].mean()
+    seen = ((matt[0] - matt[1])[0, :, 1, 1] / bright).square().sum()
+    assert float(truth_loss(found, truth, mask)) == pytest.approx(float(0.02**2 + seen) / 16)
+
+
+def test_truth_counts_dark_skin_as_light_skin() -> None:
+    """The same highlight, as strong as half the face, costs the same on both."""
+    mask, costs = half_mask(), []
+    for melanin in (-0.8, 0.8):
+        truth = a_decomposition()
+        truth.melanin.fill_(melanin)
+        truth.specular.zero_()
+        bright = luminance(truth.render())[:, :, :, :2].mean(dim=(1, 2, 3), keepdim=True)
+        found = truth.map(torch.clone)
+        found.specular += 0.5 * bright / 0.3425
+        costs.append(float(truth_loss(found, truth, mask)))
+    assert costs == pytest.approx([0.25, 0.25], rel=1e-3)
 
 
 def test_truth_of_the_parts_of_a_batch_adds_up() -> None:
