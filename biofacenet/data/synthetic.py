@@ -20,7 +20,7 @@ from ..decomposition import Decomposition
 from ..physics.colour import WHITE_ROW_SUMS, linear_to_srgb, luminance
 from ..physics.illuminant import ILLUMINANT_NAMES, Illuminant
 from ..physics.lighting import directional_light, sh_shading
-from ..physics.skin import melanosome_fraction
+from ..physics.skin import SkinName, melanosome_fraction
 from .synthetic_shape import (
     TEXTURE,
     Bump,
@@ -91,7 +91,12 @@ class SyntheticFaces:
 
 
 def generate(
-    indices: Sequence[int], seed: int = 0, *, size: int = 64, noise: bool = True
+    indices: Sequence[int],
+    seed: int = 0,
+    *,
+    size: int = 64,
+    noise: bool = True,
+    skin: SkinName = "published",
 ) -> SyntheticFaces:
     """Make the faces of some indices.
 
@@ -101,12 +106,13 @@ def generate(
         size: side of the images in pixels.
         noise: add sensor noise and blur; without, images in the mask equal the rendered truth up to
             8-bit coding.
+        skin: which constants of the skin model the maps are of.
 
     Returns:
         The faces, in the order of ``indices``; the same numbers whatever else is in the batch.
     """
     with single_thread():
-        faces = [_Face(seed, index, size).make(noise) for index in indices]
+        faces = [_Face(seed, index, size, skin).make(noise) for index in indices]
     return SyntheticFaces(
         image=torch.cat([face.image for face in faces]),
         normals=torch.cat([face.normals for face in faces]),
@@ -142,7 +148,10 @@ def shrink(value: Tensor) -> Tensor:
 class _Face:
     """One face: draws its parameters from a generator of its own, then paints itself."""
 
-    def __init__(self, seed: int, index: int, size: int) -> None:
+    def __init__(
+        self, seed: int, index: int, size: int, skin_model: SkinName = "published"
+    ) -> None:
+        self.skin_model = skin_model
         self.rng = np.random.default_rng([seed, index])
         self.size = size
 
@@ -189,6 +198,7 @@ class _Face:
             specular=self.average_over(skin, specular).unsqueeze(0),
             illuminant=illuminant,
             camera=camera,
+            skin=self.skin_model,
         )
         other = shrink(self.other_colours(shade) * (1.0 - skin))
         behind = shrink(self.background() * (1.0 - skin) * ~self.painted)
