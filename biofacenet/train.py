@@ -45,6 +45,7 @@ from .files import whole_file
 from .journal import Journal
 from .losses import TERMS, Losses, LossWeights
 from .network import BioFaceNet
+from .physics.skin import SkinName
 from .pictures import sample_sheet, training_grid
 from .processes import Team, join
 
@@ -138,6 +139,9 @@ class Settings:
     preset: Literal["default", "paper"] = "default"
     """default: converges quickly. paper: the published setting (paper network, SGD, learning rate
     1e-5, batches of 64, 200 epochs, faces as they are)."""
+    skin: SkinName = "published"
+    """Constants of the skin model: published, those of the paper's authors, or measured, tuned on
+    measured spectra."""
     size: Literal["small", "paper"] | None = None
     """Network: small (3.5 M parameters) or paper (47 M); by the preset when not given."""
     epochs: int | None = None
@@ -349,12 +353,14 @@ def load_data(settings: Settings, *, quiet: bool = False) -> tuple[FacePairs, Fa
     folder = settings.data
     if folder is None:
         folder = SYNTHETIC_FOLDER
+        if settings.skin != "published":
+            folder = folder.with_name(f"{folder.name}-{settings.skin}")
         if not (folder / "settings.json").is_file():  # the last file to be written
             from .synthesize import Settings as SynthesizeSettings
             from .synthesize import synthesize
 
             console.print(f"no --data given: making synthetic faces in {folder}, once")
-            synthesize(SynthesizeSettings(out=folder))
+            synthesize(SynthesizeSettings(out=folder, skin=settings.skin))
         elif not quiet:
             console.print(f"no --data given: using the synthetic faces in {folder}")
     files = find_pairs(folder, settings.files)
@@ -452,7 +458,7 @@ def set_up(settings: Settings, team: Team) -> Run:
         load_data(settings)  # makes the faces, once, for all
     team.wait()
     training, validation = load_data(settings, quiet=True)
-    network = BioFaceNet(plan.size, image_mean=image_mean(training))
+    network = BioFaceNet(plan.size, image_mean=image_mean(training), skin=settings.skin)
     network.to(team.device, memory_format=layout(plan, team.device))  # type: ignore[call-overload]
     if team.size > 1 and team.device.type == "cuda":
         network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
