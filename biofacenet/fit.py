@@ -35,6 +35,8 @@ COARSEST = 32
 OUTSIDE = 0.02
 """Weight of pixels outside the mask: they get maps too, and hardly a say on light and camera."""
 SIZES = (16, 2048)
+USUAL_HAEMOGLOBIN: dict[SkinName, float] = {"published": -0.33, "measured": 0.2}
+"""Map value of usual facial skin; that of the measured skin is the median of measured faces."""
 GRID = 24
 """Steps of each pigment that the first guess chooses from."""
 
@@ -54,12 +56,18 @@ class Priors:
     haemoglobin: float = 2.0
     """Squared distance of haemoglobin from its usual value."""
     usual_haemoglobin: float = -0.33
+    """On the axis of the published skin; `Priors.of` knows that of others."""
     camera: float = 0.3
     """Squared camera coordinates: their Gaussian prior."""
     light: float = 0.15
     """Share of light that is not daylight."""
     temperature: float = 0.3
     """Squared distance of the daylight from 6500 K, in 3000 K."""
+
+    @classmethod
+    def of(cls, skin: SkinName) -> Priors:
+        """The defaults for a skin."""
+        return cls(usual_haemoglobin=USUAL_HAEMOGLOBIN[skin])
 
 
 @dataclass(frozen=True)
@@ -101,7 +109,7 @@ class _Unknowns:
     weights: Tensor
     cct: Tensor
     camera: Tensor
-    skin: SkinName
+    skin: SkinName = "published"
 
     @classmethod
     def of(cls, found: Decomposition) -> _Unknowns:
@@ -148,6 +156,7 @@ class _Unknowns:
 
     @property
     def tensors(self) -> dict[str, Tensor]:
+        """All but the skin, by name."""
         return {name: value for name, value in vars(self).items() if name != "skin"}
 
     def resized(self, size: tuple[int, int]) -> _Unknowns:
@@ -325,7 +334,7 @@ def fit(
             get maps too. Everywhere when not given.
         start: refine this instead, at the full size alone.
         starts: lights to begin with.
-        priors: what is plausible.
+        priors: what is plausible; `Priors.of` the skin when not given.
         steps: of each size, half as many again of the coarsest.
         skin: which constants of the skin model to fit, ``published`` or ``measured``; those of the
             start where there is one.
@@ -349,7 +358,7 @@ def fit(
     if steps < 1 or (start is None and not starts):
         raise ValueError("at least one step and one start are needed")
     mask = mask.to(image).expand(batch, 1, height, width)
-    priors = priors or Priors()
+    priors = priors or Priors.of(skin_name(skin) if start is None else start.skin)
     scales = _scales(height, width) if start is None else [(height, width)]
     coarse = steps + steps // 2
     total = (len(scales) - 1) * steps + (len(starts) * coarse if start is None else steps)

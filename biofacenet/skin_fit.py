@@ -46,12 +46,14 @@ from .physics.skin import (
 from .physics.spectra import WAVELENGTHS
 
 __all__ = [
+    "BandModel",
     "Settings",
     "Spectra",
     "SpectraFit",
     "Summary",
     "fit_spectra",
     "main",
+    "nearest",
     "read_spectra",
     "summarise",
 ]
@@ -62,7 +64,7 @@ WIDEST_GAP = 20.0
 """Most nanometres between two samples of a spectrum; the bands of blood are no wider."""
 GRID = 48
 """Values of each map that the search begins with."""
-STEPS = 15
+STEPS = 25
 """Steps of refinement; most spectra need five."""
 CHUNK = 2048
 """Spectra that are fitted together."""
@@ -141,12 +143,12 @@ def fit_spectra(
     """
     wavelengths, reflectances = wavelengths.double(), reflectances.double()
     _check(wavelengths, reflectances)
-    model = _Model(skin_parameters(skin), _bands(wavelengths))
+    model = BandModel(skin_parameters(skin), _bands(wavelengths))
     measured = _read(wavelengths, reflectances, model.wavelengths)
     parts = []
     for start in range(0, len(measured), CHUNK):
         part = measured[start : start + CHUNK]
-        plain, scaled = _nearest(part, model, scaled=False), _nearest(part, model, scaled=True)
+        plain, scaled = nearest(part, model, scaled=False), nearest(part, model, scaled=True)
         # Scale and offset may only help: where their own search ended in a worse place, take the other.
         parts.append((plain, torch.minimum(_rms(part, plain, model, scaled=True), scaled[:, 2])))
         if progress is not None:
@@ -209,7 +211,7 @@ def _read(wavelengths: Tensor, reflectances: Tensor, at: Tensor) -> Tensor:
     return torch.lerp(reflectances[:, upper - 1], reflectances[:, upper], share)
 
 
-class _Model:
+class BandModel:
     """Spectra of map values (N, 2), melanin and haemoglobin, at some of the bands."""
 
     def __init__(self, parameters: SkinParameters, bands: slice) -> None:
@@ -232,19 +234,34 @@ def _residual(measured: Tensor, modelled: Tensor, *, scaled: bool) -> Tensor:
     return scale.clamp(min=0.0) * b - a
 
 
-def _rms(measured: Tensor, values: Tensor, model: _Model, *, scaled: bool) -> Tensor:
+def _rms(measured: Tensor, values: Tensor, model: BandModel, *, scaled: bool) -> Tensor:
     residual = _residual(measured, model(values[:, :2]), scaled=scaled)
     return residual.square().mean(dim=1).sqrt()
 
 
-def _nearest(measured: Tensor, model: _Model, *, scaled: bool) -> Tensor:
-    """Map values and the root mean square difference that is left: (N, 3)."""
-    values = _search(measured, model, scaled=scaled)
+def nearest(
+    measured: Tensor,
+    model: BandModel,
+    *,
+    scaled: bool = False,
+    start: Tensor | None = None,
+    steps: int = STEPS,
+) -> Tensor:
+    """Map values and the root mean square difference that is left: (N, 3).
+
+    Args:
+        measured: (N, K), at the model's bands.
+        model: what is to come near.
+        scaled: with a free scale and offset.
+        start: (N, 2), map values to begin with; the best of a grid when not given.
+        steps: of refinement.
+    """
+    values = _search(measured, model, scaled=scaled) if start is None else start
     residual = _residual(measured, model(values), scaled=scaled)
     error = residual.square().sum(dim=1)
     damping = torch.full_like(error, 1e-3)
     step = 1e-5
-    for _ in range(STEPS):
+    for _ in range(steps):
         slopes = []
         for shift in (values.new_tensor([step, 0.0]), values.new_tensor([0.0, step])):
             ahead, behind = (
@@ -273,7 +290,7 @@ def _nearest(measured: Tensor, model: _Model, *, scaled: bool) -> Tensor:
     return torch.cat((values, rms.unsqueeze(1)), dim=1)
 
 
-def _search(measured: Tensor, model: _Model, *, scaled: bool) -> Tensor:
+def _search(measured: Tensor, model: BandModel, *, scaled: bool) -> Tensor:
     """The best of a grid of map values: (N, 2)."""
     line = torch.linspace(-1.0, 1.0, GRID, dtype=torch.float64)
     grid = torch.cartesian_prod(line, line)

@@ -25,6 +25,7 @@ from .spectra import WAVELENGTHS, figures
 
 __all__ = [
     "MEASURED",
+    "MEASURED_RANGES",
     "PUBLISHED",
     "SKINS",
     "Skin",
@@ -136,6 +137,34 @@ class SkinParameters:
 PUBLISHED = SkinParameters()
 """The constants of the paper's authors."""
 
+MEASURED_RANGES: dict[str, tuple[float, float]] = {
+    # Saturation of blood in skin, from venous to arterial (Jacques 2013, table 3).
+    "blood_oxygenation": (0.4, 0.98),
+    # About three quarters of epidermal melanin is eumelanin (Del Bino et al. 2015); 0.61 as published.
+    "eumelanin_share": (0.5, 1.0),
+    # There are no vessels in the epidermis.
+    "epidermis_blood_share": (0.0, 0.0),
+    # 4 to 7 % of light returns from the surface of skin (Anderson and Parrish 1981).
+    "surface_reflectance": (0.04, 0.07),
+    # The thickness that melanin is spread over, so that both are of one layer.
+    "epidermis_baseline_path": (0.02, 0.02),
+    # From the published formula to that of Jacques (1998); bloodless dermis in vivo lies between.
+    "baseline_scale": (1.0, 10.0),
+    # K = 2 mu_a of diffuse light (Kubelka and Munk).
+    "diffuse_path": (2.0, 2.0),
+    # S = 3/4 mu_s', with mu_s' of 30 to 70 per cm at 500 nm (Jacques 2013), where the formula has 50.
+    "scattering_scale": (0.45, 1.05),
+    # cm: from the papillary dermis alone to a millimetre of dermis.
+    "dermis_thickness": (0.01, 0.1),
+    # cm: from capillaries to venules, 2.5 to 50 micrometres (van Veen et al. 2002).
+    "vessel_radius": (2.5e-4, 5e-3),
+    # From fat, with about 18 against 46 per cm in skin at 500 nm (Jacques 2013, table 2), to more dermis.
+    "deep_scattering": (0.3, 1.0),
+    # The low end of blood in skin, 0.2 % (Jacques 1998), to 1 %; what is below is not on the map.
+    "deep_blood_fraction": (0.002, 0.01),
+}
+"""Physiological ranges of what `MEASURED` changes; a range of one value was set and not tuned."""
+
 MEASURED = SkinParameters(
     blood_oxygenation=0.72,
     eumelanin_share=0.9,
@@ -150,6 +179,13 @@ MEASURED = SkinParameters(
     deep_scattering=0.2,
     deep_blood_fraction=0.003,
 )
+"""Constants that two map values come closest to measured facial skin with, within `MEASURED_RANGES`.
+
+Tuned on half of the subjects of the International Skin Spectra Archive (Lu, Xiao et al., Scientific Data,
+2025, doi:10.1038/s41597-025-04857-5, CC BY 4.0), 400 to 700 nm, specular component included;
+`python -m benchmarks.measured_skin` repeats it, and benchmarks/results/measured-skin.md says how close they
+come, and where a range binds.
+"""
 
 SkinName = Literal["published", "measured"]
 """Names of the parameter sets that maps, files and networks can belong to."""
