@@ -95,7 +95,7 @@ class Settings:
 
     tune: bool = False
     """Look for the constants first, and say what was found beside those of the package."""
-    starts: int = 5
+    starts: int = 3
     """Random constants to begin from."""
     seed: int = 0
     """Of the split of subjects, the spectra tuned on, and the starts."""

@@ -166,17 +166,17 @@ MEASURED_RANGES: dict[str, tuple[float, float]] = {
 """Physiological ranges of what `MEASURED` changes; a range of one value was set and not tuned."""
 
 MEASURED = SkinParameters(
-    blood_oxygenation=0.72,
-    eumelanin_share=0.9,
+    blood_oxygenation=0.66,
+    eumelanin_share=1.0,
     epidermis_blood_share=0.0,
+    surface_reflectance=0.065,
     epidermis_baseline_path=0.02,
-    surface_reflectance=0.067,
-    baseline_scale=3.3,
+    baseline_scale=4.4,
     diffuse_path=2.0,
     scattering_scale=0.45,
-    dermis_thickness=0.054,
-    vessel_radius=0.0013,
-    deep_scattering=0.2,
+    dermis_thickness=0.04,
+    vessel_radius=0.00165,
+    deep_scattering=0.3,
     deep_blood_fraction=0.003,
 )
 """Constants that two map values come closest to measured facial skin with, within `MEASURED_RANGES`.
