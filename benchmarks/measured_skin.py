@@ -312,7 +312,7 @@ def draw(archive: Archive, fits: dict[str, SpectraFit], path: Path) -> None:
         axes[0, column].set_ylim(0.0, None)
     for row in range(2):
         axes[row, 0].set_ylabel("reflectance")
-    axes[0, 0].legend(fontsize=8, frameon=False, loc="upper left")
+    axes[0, 0].legend(fontsize=8, frameon=False, loc="lower right")
     figure.suptitle(
         "Facial skin of subjects not tuned on, two map values each (RMS: published / measured constants)",
         fontsize=11,

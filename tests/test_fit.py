@@ -82,7 +82,7 @@ def test_fit_of_measured_skin() -> None:
     found = fit(image, faces.mask, skin="measured", steps=40)
     assert found.decomposition.skin == "measured"
     torch.testing.assert_close(found.decomposition.render(), found.reconstruction)
-    assert found.rmse.max() < 0.03
+    assert found.rmse.median() < 0.01
     again = fit(image, faces.mask, start=found.decomposition, steps=2)
     assert again.decomposition.skin == "measured"
     with pytest.raises(ValueError, match="skin must be one of"):
