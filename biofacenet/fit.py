@@ -35,7 +35,7 @@ COARSEST = 32
 OUTSIDE = 0.02
 """Weight of pixels outside the mask: they get maps too, and hardly a say on light and camera."""
 SIZES = (16, 2048)
-USUAL_HAEMOGLOBIN: dict[SkinName, float] = {"published": -0.33, "measured": 0.2}
+USUAL_HAEMOGLOBIN: dict[SkinName, float] = {"published": -0.33, "measured": 0.3}
 """Map value of usual facial skin; that of the measured skin is the median of measured faces."""
 GRID = 24
 """Steps of each pigment that the first guess chooses from."""
