@@ -6,14 +6,13 @@ they do not depend on how a batch is divided among processes or on where a run w
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from .data.pairs import FaceBatch
-from .decomposition import Decomposition
 
 __all__ = ["Changes", "apply", "draw", "mirror", "resize"]
 
@@ -74,13 +73,12 @@ def apply(batch: FaceBatch, changes: Changes) -> FaceBatch:
     truth = None
     if batch.truth is not None and mirrored.truth is not None:
         one, other = batch.truth, mirrored.truth
-        truth = Decomposition(
+        truth = replace(
+            one,
             melanin=pick(one.melanin, other.melanin),
             haemoglobin=pick(one.haemoglobin, other.haemoglobin),
             diffuse=pick(one.diffuse, other.diffuse) * exposure,
             specular=pick(one.specular, other.specular) * exposure,
-            illuminant=one.illuminant,
-            camera=one.camera,
         )
     return FaceBatch(
         image=image.clamp(max=1.0),

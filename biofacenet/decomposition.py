@@ -16,13 +16,23 @@ from .errors import DataError
 from .files import whole_file
 from .physics.camera import COORDINATE_RANGE, spectral_sensitivity
 from .physics.illuminant import Illuminant, spectrum
-from .physics.skin import blood_fraction, from_axis, melanosome_fraction, to_axis
+from .physics.skin import (
+    SKINS,
+    SkinName,
+    blood_fraction,
+    from_axis,
+    melanosome_fraction,
+    skin_name,
+    to_axis,
+)
 from .physics.tables import Tables
 from .renderer import render
 
 __all__ = ["Decomposition"]
 
-FORMAT = "biofacenet decomposition 1"
+FORMAT = "biofacenet decomposition 2"
+WITHOUT_SKIN = "biofacenet decomposition 1"
+"""Of files that do not say which skin they belong to: the published one."""
 
 
 @dataclass
@@ -44,9 +54,12 @@ class Decomposition:
     """Mixture weights (B, 14) and colour temperature (B,)."""
     camera: Tensor
     """(B, 2), coordinates b in [-3, 3]."""
+    skin: SkinName = "published"
+    """Which constants of the skin model the maps are of: ``published`` or ``measured``."""
 
     def __post_init__(self) -> None:
         reference.check_inputs(*self.arguments())
+        skin_name(self.skin)
 
     def __len__(self) -> int:
         return len(self.melanin)
@@ -60,7 +73,10 @@ class Decomposition:
 
     @classmethod
     def join(cls, parts: Sequence[Decomposition]) -> Decomposition:
-        """One batch of several."""
+        """One batch of several, which must be of one skin."""
+        skins = {part.skin for part in parts}
+        if len(skins) > 1:
+            raise ValueError(f"decompositions of different skins, {', '.join(sorted(skins))}")
         lights = [part.illuminant for part in parts]
         return cls(
             melanin=torch.cat([part.melanin for part in parts]),
@@ -72,6 +88,7 @@ class Decomposition:
                 torch.cat([light.cct for light in lights]),
             ),
             camera=torch.cat([part.camera for part in parts]),
+            skin=parts[0].skin,
         )
 
     def arguments(self) -> tuple[Tensor, Tensor, Tensor, Tensor, Illuminant, Tensor]:
@@ -94,6 +111,7 @@ class Decomposition:
             specular=change(self.specular),
             illuminant=Illuminant(change(self.illuminant.weights), change(self.illuminant.cct)),
             camera=change(self.camera),
+            skin=self.skin,
         )
 
     def to(
@@ -108,11 +126,11 @@ class Decomposition:
 
     def render(self, *, bands: int = 32, backend: str = "auto") -> Tensor:
         """The image these maps explain: linear sRGB (B, 3, H, W); see `biofacenet.render`."""
-        return render(*self.arguments(), bands=bands, backend=backend)
+        return render(*self.arguments(), bands=bands, backend=backend, skin=self.skin)
 
     def trace(self, *, tables: Tables | None = None) -> reference.Trace:
         """All intermediate quantities: spectra, reflectance, raw, albedo, XYZ and more."""
-        return reference.trace(*self.arguments(), tables=tables)
+        return reference.trace(*self.arguments(), tables=tables or Tables.computed(self.skin))
 
     def spectrum(self, *, tables: Tables | None = None) -> Tensor:
         """Spectral power distribution of the light: (B, 33), unit sums."""
@@ -126,11 +144,11 @@ class Decomposition:
 
     def melanosomes(self) -> Tensor:
         """Melanosome volume fraction of the epidermis: (B, 1, H, W), 0..0.43."""
-        return melanosome_fraction(self.melanin)
+        return melanosome_fraction(self.melanin, SKINS[self.skin])
 
     def blood(self) -> Tensor:
         """Blood volume fraction of the dermis: (B, 1, H, W), 0..0.07."""
-        return blood_fraction(self.haemoglobin)
+        return blood_fraction(self.haemoglobin, SKINS[self.skin])
 
     def edit(
         self,
@@ -207,6 +225,7 @@ class Decomposition:
             specular=changed(self.specular, self.specular * specular_scale),
             illuminant=illuminant,
             camera=coordinates,
+            skin=self.skin,
         )
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -226,7 +245,11 @@ class Decomposition:
         """Write to one NPZ file, whole or not at all; `load` gives the same values back."""
         with whole_file(path) as temporary, temporary.open("wb") as stream:
             np.savez_compressed(
-                stream, allow_pickle=False, format=np.array(FORMAT), **self.arrays()
+                stream,
+                allow_pickle=False,
+                format=np.array(FORMAT),
+                skin=np.array(self.skin),
+                **self.arrays(),
             )
 
     @classmethod
@@ -241,10 +264,14 @@ class Decomposition:
             raise DataError(f"{path}: no such file; expected an NPZ file that predict wrote")
         try:
             with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-                if str(file["format"]) != FORMAT:
-                    raise ValueError(f"of the form {str(file['format'])!r}, not {FORMAT!r}")
+                found = str(file["format"])
+                if found not in (FORMAT, WITHOUT_SKIN):
+                    raise ValueError(f"of the form {found!r}, not {FORMAT!r}")
+                skin = skin_name(str(file["skin"]) if found == FORMAT else "published")
                 stored = {
-                    name: torch.from_numpy(file[name]) for name in file.files if name != "format"
+                    name: torch.from_numpy(file[name])
+                    for name in file.files
+                    if name not in ("format", "skin")
                 }
             return cls(
                 melanin=stored["melanin"],
@@ -253,6 +280,7 @@ class Decomposition:
                 specular=stored["specular"],
                 illuminant=Illuminant(stored["illuminant_weights"], stored["cct"]),
                 camera=stored["camera"],
+                skin=skin,
             )
         except KeyError as error:
             raise DataError(

@@ -23,6 +23,7 @@ from .errors import BioFaceNetError
 from .photo import Photo
 from .physics.camera import COORDINATE_RANGE
 from .physics.illuminant import CCT_RANGE, ILLUMINANT_NAMES, Illuminant
+from .physics.skin import SkinName, skin_name
 from .renderer import render
 from .results import Result, cut_out, parse_crop, process
 from .skin_mask import face_region, skin_mask
@@ -34,6 +35,8 @@ COARSEST = 32
 OUTSIDE = 0.02
 """Weight of pixels outside the mask: they get maps too, and hardly a say on light and camera."""
 SIZES = (16, 2048)
+USUAL_HAEMOGLOBIN: dict[SkinName, float] = {"published": -0.33, "measured": 0.3}
+"""Map value of usual facial skin; that of the measured skin is the median of measured faces."""
 GRID = 24
 """Steps of each pigment that the first guess chooses from."""
 
@@ -53,12 +56,18 @@ class Priors:
     haemoglobin: float = 2.0
     """Squared distance of haemoglobin from its usual value."""
     usual_haemoglobin: float = -0.33
+    """On the axis of the published skin; `Priors.of` knows that of others."""
     camera: float = 0.3
     """Squared camera coordinates: their Gaussian prior."""
     light: float = 0.15
     """Share of light that is not daylight."""
     temperature: float = 0.3
     """Squared distance of the daylight from 6500 K, in 3000 K."""
+
+    @classmethod
+    def of(cls, skin: SkinName) -> Priors:
+        """The defaults for a skin."""
+        return cls(usual_haemoglobin=USUAL_HAEMOGLOBIN[skin])
 
 
 @dataclass(frozen=True)
@@ -100,6 +109,7 @@ class _Unknowns:
     weights: Tensor
     cct: Tensor
     camera: Tensor
+    skin: SkinName = "published"
 
     @classmethod
     def of(cls, found: Decomposition) -> _Unknowns:
@@ -114,6 +124,7 @@ class _Unknowns:
             weights=found.illuminant.weights.clamp(min=least).log(),
             cct=torch.logit((found.illuminant.cct - low) / (high - low), eps=least),
             camera=torch.atanh((found.camera / COORDINATE_RANGE[1]).clamp(-0.97, 0.97)),
+            skin=found.skin,
         )
 
     def decomposition(self) -> Decomposition:
@@ -128,6 +139,7 @@ class _Unknowns:
                 low + (high - low) * torch.sigmoid(self.cct),
             ),
             camera=COORDINATE_RANGE[1] * torch.tanh(self.camera),
+            skin=self.skin,
         )
 
     @property
@@ -139,7 +151,13 @@ class _Unknowns:
         return [self.weights, self.cct, self.camera]
 
     def map(self, change: Callable[[Tensor], Tensor]) -> _Unknowns:
-        return _Unknowns(**{name: change(value) for name, value in vars(self).items()})
+        changed = {name: change(value) for name, value in self.tensors.items()}
+        return _Unknowns(**changed, skin=self.skin)
+
+    @property
+    def tensors(self) -> dict[str, Tensor]:
+        """All but the skin, by name."""
+        return {name: value for name, value in vars(self).items() if name != "skin"}
 
     def resized(self, size: tuple[int, int]) -> _Unknowns:
         """Maps of another size, light and camera as they are."""
@@ -152,8 +170,9 @@ class _Unknowns:
                 name: torch.where(
                     better.reshape(-1, *[1] * (value.ndim - 1)), getattr(other, name), value
                 )
-                for name, value in vars(self).items()
-            }
+                for name, value in self.tensors.items()
+            },
+            skin=self.skin,
         )
 
 
@@ -219,7 +238,7 @@ def _objective(
 # Finding it ----------------------------------------------------------------------------------
 
 
-def _first_guess(image: Tensor, start: Start, priors: Priors) -> _Unknowns:
+def _first_guess(image: Tensor, start: Start, priors: Priors, skin: SkinName) -> _Unknowns:
     """The skin of the nearest colour for each pixel, without highlights, and as bright as needed."""
     batch, _, height, width = image.shape
     line = torch.linspace(-0.95, 0.9, GRID, device=image.device)
@@ -228,7 +247,8 @@ def _first_guess(image: Tensor, start: Start, priors: Priors) -> _Unknowns:
     weights[:, ILLUMINANT_NAMES.index(start.light)] = 1.0
     light = Illuminant(weights / weights.sum(), torch.full((1,), start.cct, device=image.device))
     one, camera = torch.ones_like(melanin), torch.zeros(1, 2, device=image.device)
-    colours = render(melanin, haemoglobin, one, 0.0 * one, light, camera)[0].flatten(1).T
+    patches = render(melanin, haemoglobin, one, 0.0 * one, light, camera, skin=skin)
+    colours = patches[0].flatten(1).T
     pixels = image.permute(0, 2, 3, 1).reshape(-1, 3).clamp(min=1e-3)
     seen, known = ((x / x.sum(dim=1, keepdim=True) + 1e-4).log() for x in (pixels, colours))
     unusual = 2e-3 * (haemoglobin.flatten() - priors.usual_haemoglobin).square()
@@ -248,6 +268,7 @@ def _first_guess(image: Tensor, start: Start, priors: Priors) -> _Unknowns:
                 light.weights.expand(batch, -1).contiguous(), light.cct.expand(batch).contiguous()
             ),
             camera=camera.expand(batch, -1).contiguous(),
+            skin=skin,
         )
     )
 
@@ -299,6 +320,7 @@ def fit(
     starts: tuple[Start, ...] = STARTS,
     priors: Priors | None = None,
     steps: int = 80,
+    skin: SkinName = "published",
     progress: Callable[[int, int], object] | None = None,
 ) -> Fit:
     """Maps, light and camera that render to images, without a network.
@@ -312,12 +334,14 @@ def fit(
             get maps too. Everywhere when not given.
         start: refine this instead, at the full size alone.
         starts: lights to begin with.
-        priors: what is plausible.
+        priors: what is plausible; `Priors.of` the skin when not given.
         steps: of each size, half as many again of the coarsest.
+        skin: which constants of the skin model to fit, ``published`` or ``measured``; those of the
+            start where there is one.
         progress: called with the steps done and all steps.
 
     Raises:
-        ValueError: shapes do not fit, or there is no start or no step.
+        ValueError: shapes do not fit, the skin is unknown, or there is no start or no step.
     """
     if image.ndim != 4 or image.shape[1] != 3 or min(image.shape[2:]) < SIZES[0]:
         raise ValueError(
@@ -334,7 +358,7 @@ def fit(
     if steps < 1 or (start is None and not starts):
         raise ValueError("at least one step and one start are needed")
     mask = mask.to(image).expand(batch, 1, height, width)
-    priors = priors or Priors()
+    priors = priors or Priors.of(skin_name(skin) if start is None else start.skin)
     scales = _scales(height, width) if start is None else [(height, width)]
     coarse = steps + steps // 2
     total = (len(scales) - 1) * steps + (len(starts) * coarse if start is None else steps)
@@ -363,7 +387,14 @@ def fit(
     else:
         pixels, where = seen(scales[0])
         tried = [
-            _minimise(_first_guess(pixels, one, priors), pixels, where, priors, coarse, tick)
+            _minimise(
+                _first_guess(pixels, one, priors, skin_name(skin)),
+                pixels,
+                where,
+                priors,
+                coarse,
+                tick,
+            )
             for one in starts
         ]
         best, objective = tried[0]
@@ -403,6 +434,9 @@ class Settings:
     """Side of the square that is fitted, in pixels."""
     steps: int = 80
     """Steps of each size, from coarse to fine; more are slower and closer."""
+    skin: SkinName = "published"
+    """Constants of the skin model: published, those of the paper's authors, or measured, tuned on
+    measured spectra."""
     device: str = "auto"
     """Where to compute: auto, cpu or cuda."""
 
@@ -413,6 +447,7 @@ def analyse(
     crop: str = "face",
     size: int = 256,
     steps: int = 80,
+    skin: SkinName = "published",
     device: torch.device | str = "cpu",
 ) -> Result:
     """What the face of a photo is made of, without a network.
@@ -422,6 +457,7 @@ def analyse(
         crop: ``face``, ``whole`` or ``LEFT,TOP,SIZE`` in pixels.
         size: side of the square that is fitted, 16 to 2048.
         steps: of each size.
+        skin: which constants of the skin model to fit, ``published`` or ``measured``.
         device: where to compute.
 
     Raises:
@@ -430,10 +466,10 @@ def analyse(
     """
     check(size, steps)
     box, framing, image = cut_out(photo, crop, size)
-    mask = seen_skin(image, framing)
+    mask = seen_skin(image, framing, skin)
     if mask.all():
         framing += ", no skin found, everything fitted"
-    found = fit(image.to(device), mask.to(device), steps=steps)
+    found = fit(image.to(device), mask.to(device), steps=steps, skin=skin)
     return Result(
         photo=photo,
         box=box,
@@ -445,11 +481,11 @@ def analyse(
     )
 
 
-def seen_skin(image: Tensor, framing: str) -> Tensor:
+def seen_skin(image: Tensor, framing: str, skin: SkinName = "published") -> Tensor:
     """Where skin is in a square that `results.cut_out` made; everywhere if next to none is seen."""
     height, width = image.shape[2:]
     region = face_region(height, width) if framing == "face found" else None
-    mask = skin_mask(image, region=region)
+    mask = skin_mask(image, region=region, skin=skin)
     return mask if mask.mean() >= 0.02 else torch.ones_like(mask)
 
 
@@ -470,7 +506,12 @@ def main() -> None:
 
     def one(photo: Photo) -> Result:
         return analyse(
-            photo, crop=settings.crop, size=settings.size, steps=settings.steps, device=device
+            photo,
+            crop=settings.crop,
+            size=settings.size,
+            steps=settings.steps,
+            skin=settings.skin,
+            device=device,
         )
 
     process(settings.photos, settings.out, one, method=f"fitted without a network, on {device}")

@@ -26,6 +26,7 @@ from .errors import ModelError
 from .files import sha256, whole_directory
 from .physics.camera import COORDINATE_RANGE
 from .physics.illuminant import CCT_RANGE, ILLUMINANT_NAMES, Illuminant
+from .physics.skin import SKINS, SkinName, skin_name
 
 __all__ = ["PUBLISHED_IMAGE_MEAN", "SHIPPED", "SIZES", "BioFaceNet", "NetworkSize"]
 
@@ -148,6 +149,7 @@ class BioFaceNet(nn.Module):
     Args:
         size: ``small`` (3.5 M parameters) or ``paper`` (47 M, as published).
         image_mean: mean linear R, G and B of the training images; stored with the weights.
+        skin: which constants of the skin model its maps are of, ``published`` or ``measured``.
 
     Example:
         >>> network = BioFaceNet("small").eval()
@@ -159,12 +161,17 @@ class BioFaceNet(nn.Module):
     image_mean: Tensor
 
     def __init__(
-        self, size: str = "small", *, image_mean: Sequence[float] = PUBLISHED_IMAGE_MEAN
+        self,
+        size: str = "small",
+        *,
+        image_mean: Sequence[float] = PUBLISHED_IMAGE_MEAN,
+        skin: SkinName = "published",
     ) -> None:
         super().__init__()
         if size not in SIZES:
             raise ValueError(f"unknown network size {size!r}: choose one of {', '.join(SIZES)}")
         self.size = size
+        self.skin = skin_name(skin)
         shape = SIZES[size]
         self.register_buffer("image_mean", torch.tensor(image_mean).reshape(1, 3, 1, 1).float())
         self.encoder = Encoder(shape)
@@ -240,6 +247,7 @@ class BioFaceNet(nn.Module):
                 cct=CCT_RANGE[0] + (CCT_RANGE[1] - CCT_RANGE[0]) * torch.sigmoid(cct.squeeze(1)),
             ),
             camera=2.0 * COORDINATE_RANGE[1] * torch.sigmoid(camera) - COORDINATE_RANGE[1],
+            skin=self.skin,
         )
 
     def save_pretrained(self, path: str | Path, *, half: bool = False) -> None:
@@ -260,7 +268,12 @@ class BioFaceNet(nn.Module):
             for name, tensor in self.state_dict().items()
         }
         save_file(weights, folder / WEIGHTS_FILE, metadata={"format": "pt"})
-        config = {"format": FORMAT, "size": self.size, "sha256": sha256(folder / WEIGHTS_FILE)}
+        config = {
+            "format": FORMAT,
+            "size": self.size,
+            "skin": self.skin,
+            "sha256": sha256(folder / WEIGHTS_FILE),
+        }
         (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n", "utf-8")
 
     @classmethod
@@ -300,7 +313,12 @@ class BioFaceNet(nn.Module):
                 f"{folder / CONFIG_FILE}: network size {config.get('size')!r} is unknown; expected one "
                 f"of {', '.join(SIZES)}"
             )
-        network = cls(config["size"])
+        skin = config.get("skin", "published")  # of networks from before there was a choice
+        if skin not in SKINS:
+            raise ModelError(
+                f"{folder / CONFIG_FILE}: skin {skin!r} is unknown; expected one of {', '.join(SKINS)}"
+            )
+        network = cls(config["size"], skin=skin)
         if config.get("sha256") not in (None, sha256(folder / WEIGHTS_FILE)):
             raise ModelError(
                 f"{folder / WEIGHTS_FILE}: not the weights that {CONFIG_FILE} was written with, so one "

@@ -113,7 +113,7 @@ def decompose(
         reconstruction = decomposition.render()
     mask = None
     if refine:
-        mask = seen_skin(image, framing)
+        mask = seen_skin(image, framing, decomposition.skin)
         found = fit(image, mask, start=decomposition, steps=refine)
         decomposition, reconstruction = found.decomposition, found.reconstruction
         mask = mask.cpu()

@@ -14,9 +14,11 @@ import torch
 from torch import Tensor
 
 from .physics import camera as camera_model
-from .physics import colour, skin
+from .physics import colour
 from .physics import illuminant as light
+from .physics import skin as skin_model
 from .physics.illuminant import Illuminant
+from .physics.skin import Skin
 from .physics.spectra import BANDS
 from .physics.tables import Tables
 
@@ -105,6 +107,7 @@ def trace(
     camera: Tensor,
     *,
     tables: Tables | None = None,
+    skin: Skin | None = None,
 ) -> Trace:
     """Render and keep every intermediate.
 
@@ -115,20 +118,23 @@ def trace(
         specular: (B, 1, H, W), > 0.
         illuminant: (B, 33) spectra of unit sum, or mixture weights and colour temperature.
         camera: (B, 2), coordinates b in [-3, 3].
-        tables: defaults to the published ones, in the maps' dtype and on their device.
+        tables: defaults to those of the skin, in the maps' dtype and on their device.
+        skin: ``published`` (the default), ``measured`` or other constants, where no tables are given.
 
     Raises:
-        ValueError: shapes, dtypes or devices do not fit together.
+        ValueError: shapes, dtypes or devices do not fit together, or tables and a skin are given.
     """
+    if tables is not None and skin is not None:
+        raise ValueError("give a skin or tables, not both")
     check_inputs(melanin, haemoglobin, diffuse, specular, illuminant, camera)
-    tables = (tables or Tables.computed()).to(melanin.device, melanin.dtype)
+    tables = (tables or Tables.computed(skin)).to(melanin.device, melanin.dtype)
 
     if isinstance(illuminant, Illuminant):
         e = light.spectrum(illuminant, tables.fixed_illuminants, tables.daylights)
     else:
         e = illuminant
     s = camera_model.spectral_sensitivity(camera, tables.camera_mean, tables.camera_components)
-    reflectance = skin.look_up(tables.skin, melanin, haemoglobin)
+    reflectance = skin_model.look_up(tables.skin, melanin, haemoglobin)
 
     # (1) light colour   L_c = sum_l S_c(l) e(l)
     light_colour = torch.einsum("bcl,bl->bc", s, e)
@@ -172,8 +178,9 @@ def render(
     camera: Tensor,
     *,
     tables: Tables | None = None,
+    skin: Skin | None = None,
 ) -> Tensor:
     """Linear sRGB image (B, 3, H, W) of the maps; arguments and errors as for `trace`."""
     return trace(
-        melanin, haemoglobin, diffuse, specular, illuminant, camera, tables=tables
+        melanin, haemoglobin, diffuse, specular, illuminant, camera, tables=tables, skin=skin
     ).linear_srgb

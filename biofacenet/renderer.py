@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from . import kernels, operator, reference
 from .folding import FoldTables, fold
 from .physics.illuminant import Illuminant
-from .physics.skin import SkinParameters
+from .physics.skin import Skin, SkinName, skin_name
 from .physics.tables import Tables
 from .separable import SeparableSkin, factor
 
@@ -31,7 +31,7 @@ class Renderer(nn.Module):
     """The biophysical renderer as a module that holds its tables.
 
     Args:
-        skin: constants of the skin model; the published ones by default.
+        skin: constants of the skin model, ``published`` (the default), ``measured`` or others.
         tables: use these tables instead, for example `Tables.from_mat`.
         bands: bands that a fused backend reduces the spectra to: 33 is all of them, 32 as exact as
             float32, 16 finer than 8-bit images. The reference always integrates all 33.
@@ -51,7 +51,7 @@ class Renderer(nn.Module):
 
     def __init__(
         self,
-        skin: SkinParameters | None = None,
+        skin: Skin | None = None,
         *,
         tables: Tables | None = None,
         bands: int = 32,
@@ -61,7 +61,7 @@ class Renderer(nn.Module):
         if bands not in BAND_CHOICES:
             raise ValueError(f"bands must be one of {BAND_CHOICES}, got {bands}")
         if skin is not None and tables is not None:
-            raise ValueError("give skin parameters or tables, not both")
+            raise ValueError("give a skin or tables, not both")
         self.bands = bands
         self.backend = kernels.select(backend)
         tables = tables or Tables.computed(skin)
@@ -137,14 +137,14 @@ class Renderer(nn.Module):
         )
 
 
-_defaults: dict[tuple[int, str], Renderer] = {}
+_defaults: dict[tuple[int, str, str], Renderer] = {}
 
 
 @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
-def _make_default(bands: int, backend: str) -> bool:
-    """Make the renderer of the published tables, once; torch.compile runs this while tracing."""
-    if (bands, backend) not in _defaults:
-        _defaults[bands, backend] = Renderer(bands=bands, backend=backend)
+def _make_default(bands: int, backend: str, skin: str) -> bool:
+    """Make the renderer of a skin, once; torch.compile runs this while tracing."""
+    if (bands, backend, skin) not in _defaults:
+        _defaults[bands, backend, skin] = Renderer(skin_name(skin), bands=bands, backend=backend)
     return True
 
 
@@ -158,8 +158,9 @@ def render(
     *,
     bands: int = 32,
     backend: str = "auto",
+    skin: SkinName = "published",
 ) -> Tensor:
-    """Image of the maps under a light and through a camera, with the published tables.
+    """Image of the maps under a light and through a camera.
 
     Args:
         melanin: (B, 1, H, W), in [-1, 1], position on the melanin axis of the skin table.
@@ -170,16 +171,18 @@ def render(
         camera: (B, 2), camera coordinates b in [-3, 3].
         bands: 16, 32 or 33, bands a fused backend reduces the spectra to; the reference uses all 33.
         backend: ``auto``, ``reference``, ``cpp``, ``triton`` or ``cuda``.
+        skin: which constants of the skin model the maps are of: ``published``, those of the paper's
+            authors, or ``measured``, tuned on measured spectra. `Renderer` takes any others.
 
     Returns:
         Linear sRGB, (B, 3, H, W), >= 0, differentiable in every tensor argument.
 
     Raises:
-        ValueError: shapes, dtypes or devices do not fit together.
+        ValueError: shapes, dtypes or devices do not fit together, or the skin is unknown.
         BackendUnavailableError: the named backend cannot run here.
 
     Source: BioFaceNet, section 3.
     """
-    _make_default(bands, backend)
-    renderer = _defaults[bands, backend]
+    _make_default(bands, backend, skin)
+    renderer = _defaults[bands, backend, skin]
     return renderer(melanin, haemoglobin, diffuse, specular, illuminant, camera)

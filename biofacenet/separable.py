@@ -4,8 +4,10 @@ A bilinear read of a product table is the product of two linear reads, so that t
 replace one of 256 x 256; and 33 bands are more than smooth spectra need.
 
 Source: the published table is exactly separable (transmittance of the epidermis squared, a function
-of melanin, times a function of blood alone). Interpolative decomposition: Cheng, Gimbutas, Martinsson
-and Rokhlin, On the compression of low rank matrices, SIAM J. Sci. Comput. 26(4), 2005.
+of melanin, times a function of blood alone). A reflection of the skin's surface, which is the same for
+all pigments, adds one component, however many bands there are. Interpolative decomposition: Cheng,
+Gimbutas, Martinsson and Rokhlin, On the compression of low rank matrices, SIAM J. Sci. Comput. 26(4),
+2005.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ class SeparableSkin:
 
     @property
     def components(self) -> int:
-        """K: the bands kept, each as often as it has terms."""
+        """K: the bands kept, each as often as it has terms, and the surface where there is one."""
         return self.mixing.shape[0]
 
     def to(
@@ -90,7 +92,8 @@ def factor(
 
     Args:
         table: (H, M, L), float64, rows haemoglobin, columns melanin.
-        bands: bands to keep.
+        bands: bands to keep; one less where the table has a constant surface term, which takes its
+            place, so that kernels have no more to do. All bands are kept all the same.
         tolerance: a kept band that one product does not reproduce to this gets further terms, by its
             singular values, until it does.
         max_terms: terms a band may have at most. What is left then shows in `SeparableSkin.error`.
@@ -103,10 +106,18 @@ def factor(
     if not torch.isfinite(table).all():
         raise ValueError("the skin table holds NaN or infinite values")
     table = table.detach().to("cpu", torch.float64)
-    kept, combination = kept_bands(table, bands)
+    surface = _surface(table)
     epidermis, dermis, mixing = [], [], []
+    body = table
+    if surface is not None:
+        body = table - surface
+        epidermis.append(table.new_ones(table.shape[1]))
+        dermis.append(table.new_ones(table.shape[0]))
+        mixing.append(surface)
+        bands = bands if bands == table.shape[2] else max(bands - 1, 1)
+    kept, combination = kept_bands(body, bands)
     for band, row in zip(kept.tolist(), combination, strict=True):
-        plane = table[:, :, band]
+        plane = body[:, :, band]
         for over_melanin, over_blood in _terms(plane, tolerance, max_terms):
             epidermis.append(over_melanin)
             dermis.append(over_blood)
@@ -119,6 +130,23 @@ def factor(
     )
     error = float((parts.table() - table).abs().max())
     return SeparableSkin(parts.epidermis, parts.dermis, parts.mixing, error)
+
+
+def _surface(table: Tensor) -> Tensor | None:
+    """What has to be taken off each band, (L,), for all of them to be products; None if nothing will do.
+
+    Of four entries at the corners of a product plus a constant s, (a - s)(d - s) = (b - s)(c - s).
+    """
+    a, b, c, d = table[0, 0], table[0, -1], table[-1, 0], table[-1, -1]
+    bend = a + d - b - c
+    surface = (a * d - b * c) / torch.where(bend == 0.0, torch.ones_like(bend), bend)
+    if surface.abs().max() < 1e-9:
+        return None
+    body = table - surface
+    # Row and column through the brightest entry of a product tell all others.
+    row, column = divmod(int(body.abs().sum(dim=2).argmax()), table.shape[1])
+    product = body[row : row + 1] * body[:, column : column + 1] / body[row, column]
+    return surface if (product - body).abs().max() <= 1e-12 else None
 
 
 def _terms(plane: Tensor, tolerance: float, max_terms: int) -> list[tuple[Tensor, Tensor]]:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from .physics.colour import luminance
 from .physics.illuminant import Illuminant
+from .physics.skin import SkinName
 from .renderer import render
 
 __all__ = ["face_region", "skin_mask"]
@@ -30,13 +31,14 @@ CENTRE, RADII = (0.5, 0.55), (0.22, 0.27)
 
 
 @cache
-def _skin_colours() -> Tensor:
+def _skin_colours(skin: SkinName) -> Tensor:
     """log(R/G), log(B/G) of the model's skin under daylight, seen by the mean camera: (K, 2)."""
     line = torch.linspace(-1.0, 1.0, PIGMENTS)
     melanin, haemoglobin = (x[None, None] for x in torch.meshgrid(line, line, indexing="ij"))
     one, daylight, camera = torch.ones_like(melanin), Illuminant.standard("D65"), torch.zeros(1, 2)
     colours = [
-        render(melanin, haemoglobin, one, share * one, daylight, camera) for share in HIGHLIGHTS
+        render(melanin, haemoglobin, one, share * one, daylight, camera, skin=skin)
+        for share in HIGHLIGHTS
     ]
     return _chromaticity(torch.cat(colours)).permute(0, 2, 3, 1).reshape(-1, 2)
 
@@ -55,7 +57,9 @@ def face_region(height: int, width: int) -> Tensor:
     return (across.square() + down.square() <= 1.0).float()[None, None]
 
 
-def skin_mask(image: Tensor, *, region: Tensor | None = None) -> Tensor:
+def skin_mask(
+    image: Tensor, *, region: Tensor | None = None, skin: SkinName = "published"
+) -> Tensor:
     """Where the model can explain a pixel as skin.
 
     A pixel counts whose ratios of R, G and B are those of some skin under daylight, whatever its
@@ -66,6 +70,7 @@ def skin_mask(image: Tensor, *, region: Tensor | None = None) -> Tensor:
     Args:
         image: (B, 3, H, W), linear sRGB, white-balanced as cameras do.
         region: (B or 1, 1, H, W), nonzero where mostly skin of the face is, as from `face_region`.
+        skin: which constants of the skin model explain its colours.
 
     Returns:
         (B, 1, H, W), 0 or 1, of the type of the image.
@@ -75,7 +80,7 @@ def skin_mask(image: Tensor, *, region: Tensor | None = None) -> Tensor:
     ratios = _chromaticity(pixels).permute(0, 2, 3, 1)
     distance = torch.cat(
         [
-            torch.cdist(part, _skin_colours()).amin(dim=1)
+            torch.cdist(part, _skin_colours(skin)).amin(dim=1)
             for part in torch.split(ratios.reshape(-1, 2), 8192)
         ]
     )

@@ -15,6 +15,7 @@ from .cli import console, parse, run, save_settings
 from .data.pairs import write_pairs
 from .data.synthetic import SyntheticFaces, generate
 from .errors import BioFaceNetError
+from .physics.skin import SkinName
 from .pictures import contact_sheet
 
 __all__ = ["Settings", "synthesize"]
@@ -45,6 +46,9 @@ class Settings:
     """Most faces in one file."""
     seed: int = 0
     """Another seed gives other faces."""
+    skin: SkinName = "published"
+    """Constants of the skin model: published, those of the paper's authors, or measured, tuned on
+    measured spectra."""
     workers: int | None = None
     """Processes that make faces; one for each core when not given. The faces do not depend on it."""
 
@@ -108,7 +112,9 @@ def synthesize(settings: Settings) -> None:
                         faces.truth,
                     )
                     progress.advance(task, len(faces.image))
-    shown = generate(range(min(SHEET, total)), settings.seed, size=settings.size)
+    shown = generate(
+        range(min(SHEET, total)), settings.seed, size=settings.size, skin=settings.skin
+    )
     contact_sheet(shown.image, settings.out / "sheet.png", columns=8)
     save_settings(settings, settings.out / "settings.json")
     seconds = time.perf_counter() - begin
@@ -129,7 +135,9 @@ class FaceBatches(Dataset[SyntheticFaces]):
 
     def __getitem__(self, batch: int) -> SyntheticFaces:
         chosen = self.indices[batch * BATCH : (batch + 1) * BATCH]
-        return generate(chosen, self.settings.seed, size=self.settings.size)
+        return generate(
+            chosen, self.settings.seed, size=self.settings.size, skin=self.settings.skin
+        )
 
     def made_in_parallel(self) -> DataLoader[SyntheticFaces]:
         """All batches in order, made by several processes."""

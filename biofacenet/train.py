@@ -45,6 +45,7 @@ from .files import whole_file
 from .journal import Journal
 from .losses import TERMS, Losses, LossWeights
 from .network import BioFaceNet
+from .physics.skin import SkinName
 from .pictures import sample_sheet, training_grid
 from .processes import Team, join
 from .synthesize import Settings as SynthesizeSettings
@@ -165,6 +166,9 @@ class Settings:
     """default: converges quickly. paper: the published setting (paper network, SGD, learning rate
     1e-5, batches of 64, 200 epochs, faces as they are). shipped: the recipe of the weights that come
     with the package, which also learns from the true maps of synthetic faces, at several sizes."""
+    skin: SkinName = "published"
+    """Constants of the skin model: published, those of the paper's authors, or measured, tuned on
+    measured spectra."""
     size: Literal["small", "paper"] | None = None
     """Network: small (3.5 M parameters) or paper (47 M); by the preset when not given."""
     epochs: int | None = None
@@ -390,9 +394,11 @@ def load_data(settings: Settings, *, quiet: bool = False) -> tuple[FacePairs, Fa
     plan, folder = resolve(settings), settings.data
     if folder is None:
         folder = plan.faces.out
+        if settings.skin != "published":
+            folder = folder.with_name(f"{folder.name}-{settings.skin}")
         if not (folder / "settings.json").is_file():  # the last file to be written
             console.print(f"no --data given: making synthetic faces in {folder}, once")
-            synthesize(plan.faces)
+            synthesize(replace(plan.faces, out=folder, skin=settings.skin))
         elif not quiet:
             console.print(f"no --data given: using the synthetic faces in {folder}")
     files = find_pairs(folder, settings.files)
@@ -490,10 +496,10 @@ def set_up(settings: Settings, team: Team) -> Run:
     torch.manual_seed(settings.seed)
     plan = resolve(settings)
     if team.leads and settings.data is None:
-        load_data(settings)  # makes the faces, once, for all
+        load_data(replace(settings, in_memory=False))  # makes the faces, once, for all
     team.wait()
     training, validation = load_data(settings, quiet=True)
-    network = BioFaceNet(plan.size, image_mean=image_mean(training))
+    network = BioFaceNet(plan.size, image_mean=image_mean(training), skin=settings.skin)
     network.to(team.device, memory_format=layout(plan, team.device))  # type: ignore[call-overload]
     if team.size > 1 and team.device.type == "cuda":
         network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]

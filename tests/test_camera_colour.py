@@ -17,6 +17,8 @@ from biofacenet.physics.camera import (
 from biofacenet.physics.colour import (
     WHITE_ROW_SUMS,
     XYZ_TO_SRGB,
+    ciede2000,
+    cielab,
     linear_to_srgb,
     luminance,
     observer,
@@ -25,7 +27,7 @@ from biofacenet.physics.colour import (
     read_raw_to_xyz,
     srgb_to_linear,
 )
-from biofacenet.physics.illuminant import ILLUMINANT_NAMES
+from biofacenet.physics.illuminant import ILLUMINANT_NAMES, daylight
 from biofacenet.physics.rebuild import read_camera_database
 
 MEAN, COMPONENTS = mean_and_components()
@@ -241,3 +243,71 @@ def test_a_damaged_mat_database_is_told_in_one_line(
     with pytest.raises(DataError, match=r"rgbCMF\.mat") as caught:
         read_camera_database(path)
     assert "\n" not in str(caught.value)
+
+
+SHARMA = torch.tensor(
+    [
+        (50, 2.6772, -79.7751, 50, 0, -82.7485, 2.0425),
+        (50, 3.1571, -77.2803, 50, 0, -82.7485, 2.8615),
+        (50, 2.8361, -74.02, 50, 0, -82.7485, 3.4412),
+        (50, -1.3802, -84.2814, 50, 0, -82.7485, 1),
+        (50, -1.1848, -84.8006, 50, 0, -82.7485, 1),
+        (50, -0.9009, -85.5211, 50, 0, -82.7485, 1),
+        (50, 0, 0, 50, -1, 2, 2.3669),
+        (50, -1, 2, 50, 0, 0, 2.3669),
+        (50, 2.49, -0.001, 50, -2.49, 0.0009, 7.1792),
+        (50, 2.49, -0.001, 50, -2.49, 0.001, 7.1792),
+        (50, 2.49, -0.001, 50, -2.49, 0.0011, 7.2195),
+        (50, 2.49, -0.001, 50, -2.49, 0.0012, 7.2195),
+        (50, -0.001, 2.49, 50, 0.0009, -2.49, 4.8045),
+        (50, -0.001, 2.49, 50, 0.001, -2.49, 4.8045),
+        (50, -0.001, 2.49, 50, 0.0011, -2.49, 4.7461),
+        (50, 2.5, 0, 50, 0, -2.5, 4.3065),
+        (50, 2.5, 0, 73, 25, -18, 27.1492),
+        (50, 2.5, 0, 61, -5, 29, 22.8977),
+        (50, 2.5, 0, 56, -27, -3, 31.903),
+        (50, 2.5, 0, 58, 24, 15, 19.4535),
+        (50, 2.5, 0, 50, 3.1736, 0.5854, 1),
+        (50, 2.5, 0, 50, 3.2972, 0, 1),
+        (50, 2.5, 0, 50, 1.8634, 0.5757, 1),
+        (50, 2.5, 0, 50, 3.2592, 0.335, 1),
+        (60.2574, -34.0099, 36.2677, 60.4626, -34.1751, 39.4387, 1.2644),
+        (63.0109, -31.0961, -5.8663, 62.8187, -29.7946, -4.0864, 1.263),
+        (61.2901, 3.7196, -5.3901, 61.4292, 2.248, -4.962, 1.8731),
+        (35.0831, -44.1164, 3.7933, 35.0232, -40.0716, 1.5901, 1.8645),
+        (22.7233, 20.0904, -46.694, 23.0331, 14.973, -42.5619, 2.0373),
+        (36.4612, 47.858, 18.3852, 36.2715, 50.5065, 21.2231, 1.4146),
+        (90.8027, -2.0831, 1.441, 91.1528, -1.6435, 0.0447, 1.4441),
+        (90.9257, -0.5406, -0.9208, 88.6381, -0.8985, -0.7239, 1.5381),
+        (6.7747, -0.2908, -2.4247, 5.8714, -0.0985, -2.2286, 0.6377),
+        (2.0776, 0.0795, -1.135, 0.9033, -0.0636, -0.5514, 0.9082),
+    ],
+    dtype=torch.float64,
+)
+"""L*a*b* twice, and their difference: table 1 of Sharma, Wu and Dalal, 2005."""
+
+
+def test_colour_difference_of_the_published_pairs() -> None:
+    first, second, expected = SHARMA[:, :3], SHARMA[:, 3:6], SHARMA[:, 6]
+    torch.testing.assert_close(ciede2000(first, second), expected, atol=5.1e-5, rtol=0)
+    torch.testing.assert_close(ciede2000(second, first), expected, atol=5.1e-5, rtol=0)
+    assert (ciede2000(first, first) < 1e-6).all()
+
+
+def test_cielab_against_colour_science() -> None:
+    colour = pytest.importorskip("colour")
+    light = daylight(torch.tensor(6504.0, dtype=torch.float64))
+    spectra = torch.rand(20, 33, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    spectra[0] = 0.004  # on the straight part of the curve
+    cmf = observer() * light
+    white = (cmf.sum(dim=1) / cmf[1].sum()).numpy()
+    xyz = (spectra @ cmf.T / cmf[1].sum()).numpy()
+    expected = colour.XYZ_to_Lab(xyz, colour.XYZ_to_xy(white))
+    np.testing.assert_allclose(cielab(spectra, light), expected, atol=1e-3)
+    torch.testing.assert_close(
+        cielab(torch.ones(1, 33, dtype=torch.float64), light),
+        torch.tensor([[100.0, 0.0, 0.0]], dtype=torch.float64),
+    )
+    # Fewer bands, and white as seen through them.
+    part = cielab(torch.full((1, 31), 0.5, dtype=torch.float64), light, slice(0, 31))
+    assert part[0].tolist() == pytest.approx([76.07, 0, 0], abs=0.01)

@@ -2,6 +2,7 @@
 
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,35 @@ def test_saved_and_loaded_is_the_same_and_renders_the_same(
     again = Decomposition.load(tmp_path / "maps.npz")
     assert same(d, again)
     assert torch.equal(d.render(), again.render())
+
+
+def test_a_decomposition_keeps_its_skin(random_decomposition, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    published = random_decomposition()
+    d = replace(published, skin="measured")
+    assert d[0].skin == d.to(dtype=torch.float32).skin == d.edit(melanin=0.1).skin == "measured"
+    assert Decomposition.join([d[0], d[1]]).skin == "measured"
+    d.save(tmp_path / "maps.npz")
+    assert Decomposition.load(tmp_path / "maps.npz").skin == "measured"
+    # Another table, and the same axes.
+    assert not torch.allclose(d.render(), published.render(), atol=0.01)
+    torch.testing.assert_close(d.trace().linear_srgb, d.render(), atol=1e-6, rtol=0)
+    torch.testing.assert_close(d.melanosomes(), published.melanosomes())
+    with pytest.raises(ValueError, match="different skins, measured, published"):
+        Decomposition.join([d, published])
+    with pytest.raises(ValueError, match="skin must be one of"):
+        replace(d, skin="other")
+
+
+def test_files_from_before_there_were_skins_are_of_the_published_one(
+    random_decomposition,  # type: ignore[no-untyped-def]
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "maps.npz"
+    d = random_decomposition()
+    replace(d, skin="measured").save(path)
+    rewrite(path, format=np.array("biofacenet decomposition 1"), skin=None)
+    assert Decomposition.load(path).skin == "published"
+    assert same(Decomposition.load(path), d)
 
 
 def test_slices_and_joins(random_decomposition) -> None:  # type: ignore[no-untyped-def]
@@ -94,6 +124,8 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "whole numbers": lambda path: rewrite(path, melanin=np.zeros((2, 1, 4, 5), int)),
     "text values": lambda path: rewrite(path, melanin=np.array(["a"])),
     "pickled code": with_pickle,
+    "no skin": lambda path: rewrite(path, skin=None),
+    "unknown skin": lambda path: rewrite(path, skin=np.array("other")),
 }
 
 

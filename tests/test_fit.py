@@ -74,6 +74,21 @@ def test_fit_says_what_its_maps_render_to(faces: SyntheticFaces, found: Fit) -> 
     torch.testing.assert_close(found.rmse, expected)
 
 
+def test_fit_of_measured_skin() -> None:
+    """Faces of that skin are rendered, and what is found renders to what is said."""
+    faces = generate(range(500_000, 500_004), size=32, skin="measured")
+    assert faces.truth.skin == "measured"
+    image = srgb_to_linear(faces.image)
+    found = fit(image, faces.mask, skin="measured", steps=40)
+    assert found.decomposition.skin == "measured"
+    torch.testing.assert_close(found.decomposition.render(), found.reconstruction)
+    assert found.rmse.median() < 0.01
+    again = fit(image, faces.mask, start=found.decomposition, steps=2)
+    assert again.decomposition.skin == "measured"
+    with pytest.raises(ValueError, match="skin must be one of"):
+        fit(image, skin="other", steps=1)  # type: ignore[arg-type]
+
+
 def test_images_of_a_batch_do_not_know_of_each_other(faces: SyntheticFaces, found: Fit) -> None:
     alone = fit(srgb_to_linear(faces.image[3:4]), faces.mask[3:4])
     for name in ("melanin", "diffuse"):
@@ -146,7 +161,7 @@ def test_gradient_of_the_objective() -> None:
     def objective(*values: torch.Tensor) -> torch.Tensor:
         return _objective(_Unknowns(*values), image, mask, mask, Priors())[0]
 
-    assert torch.autograd.gradcheck(objective, tuple(vars(unknowns).values()), rtol=1e-3)
+    assert torch.autograd.gradcheck(objective, tuple(unknowns.tensors.values()), rtol=1e-3)
 
 
 @pytest.mark.parametrize(("height", "width"), [(16, 16), (40, 100), (97, 33)])
@@ -294,6 +309,7 @@ def test_command_line(astronaut: Path, tmp_path: Path) -> None:
     text.write_text("no photo")
     done = command(
         *(str(astronaut), str(text), "--size", "64", "--steps", "10", "--device", "cpu"),
+        *("--skin", "measured"),
         cwd=tmp_path,
     )
     assert done.returncode == 2
@@ -309,6 +325,7 @@ def test_command_line(astronaut: Path, tmp_path: Path) -> None:
     with Image.open(folder / "reconstruction.png") as picture:
         assert picture.size == (64, 64)
     assert stored.melanin.shape == (1, 1, 64, 64)
+    assert stored.skin == "measured"
 
 
 @pytest.mark.parametrize(

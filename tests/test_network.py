@@ -96,6 +96,22 @@ def test_saved_network_gives_the_same_maps(network: BioFaceNet, tmp_path: Path) 
     assert not again.training
 
 
+def test_a_network_keeps_its_skin(tmp_path: Path) -> None:
+    own = BioFaceNet("small", skin="measured").eval()
+    own.save_pretrained(tmp_path / "model")
+    again = BioFaceNet.from_pretrained(tmp_path / "model")
+    assert again.skin == "measured"
+    with torch.no_grad():
+        assert again(torch.rand(1, 3, 64, 64)).skin == "measured"
+    # One from before there were skins is of the published one.
+    config = json.loads((tmp_path / "model" / "config.json").read_text())
+    del config["skin"]
+    (tmp_path / "model" / "config.json").write_text(json.dumps(config))
+    assert BioFaceNet.from_pretrained(tmp_path / "model").skin == "published"
+    with pytest.raises(ValueError, match="skin must be one of"):
+        BioFaceNet("small", skin="other")  # type: ignore[arg-type]
+
+
 def test_a_failed_save_keeps_the_earlier_network(
     network: BioFaceNet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -131,6 +147,7 @@ DAMAGES = {
     "config of something else": (lambda f: (f / "config.json").write_text("[]"), "form"),
     "other format": (lambda f: config_of(f, format="x"), "form"),
     "unknown size": (lambda f: config_of(f, size="huge"), "'huge'"),
+    "unknown skin": (lambda f: config_of(f, skin="other"), "'other'"),
     "other size": (lambda f: config_of(f, size="paper"), "do not fit"),
     "truncated weights": (
         lambda f: (f / "model.safetensors").write_bytes(

@@ -1,6 +1,7 @@
 """The fused renderer against the reference: values, gradients, layouts, compilation, threads."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 import torch
@@ -108,6 +109,21 @@ def test_against_the_reference(
     assert error <= tolerance
 
 
+@pytest.mark.parametrize(("bands", "tolerance"), [(33, 1e-12), (32, 1e-7), (16, 5e-4)])
+def test_measured_skin_against_the_reference(bands: int, tolerance: float) -> None:
+    decomposition = replace(anywhere(20, 13, 11), skin="measured")
+    expected = decomposition.render(backend="reference")
+    torch.testing.assert_close(decomposition.trace().linear_srgb, expected)
+    by_name = reference.render(*decomposition.arguments(), skin="measured")
+    torch.testing.assert_close(by_name, expected)
+    found = decomposition.render(bands=bands, backend="cpp")
+    assert (found - expected).abs().max() / expected.max() <= tolerance
+    single = decomposition.to(dtype=torch.float32).render(bands=bands, backend="cpp")
+    assert (single.double() - expected).abs().max() / expected.max() <= max(tolerance, 2e-6)
+    published = replace(decomposition, skin="published").render()
+    assert (expected - published).abs().max() > 0.01 * expected.max()
+
+
 @pytest.mark.parametrize(("bands", "tolerance"), [(33, 1e-10), (32, 1e-6)])
 def test_gradients_against_the_reference(
     instruction_set: str, bands: int, tolerance: float, random_decomposition
@@ -135,6 +151,13 @@ def test_gradcheck(instruction_set: str, bands: int, random_decomposition) -> No
     assert torch.autograd.gradcheck(
         lambda *tensors: rendered(list(tensors), biofacenet.render, bands=bands, backend="cpp"),
         inputs,
+    )
+
+
+def test_gradcheck_of_measured_skin(random_decomposition) -> None:
+    assert torch.autograd.gradcheck(
+        lambda *tensors: rendered(list(tensors), biofacenet.render, skin="measured", backend="cpp"),
+        leaves(random_decomposition(2, 2, 3)),
     )
 
 

@@ -33,10 +33,21 @@ def test_other_parameters_stay_separable() -> None:
     assert (parts.components, parts.error < 1e-14) == (33, True)
 
 
-def test_constant_surface_term_costs_one_term(table: torch.Tensor) -> None:
-    parts = factor(0.97 * table + 0.03, 33, tolerance=1e-12)
-    assert parts.components == 2 * 33
-    assert parts.error < 1e-12
+def test_a_surface_costs_one_component_in_place_of_a_band(table: torch.Tensor) -> None:
+    colours = torch.linspace(0.02, 0.05, 33, dtype=torch.float64)  # it need not be white
+    glossy = (1 - colours) * table + colours
+    every = factor(glossy, 33)
+    assert (every.components, every.error < 1e-14) == (34, True)
+    torch.testing.assert_close(every.mixing[0], colours)
+    few = factor(glossy, 32)
+    assert (few.components, few.error < 1e-7) == (32, True)
+
+
+@pytest.mark.parametrize(("bands", "error"), [(33, 1e-14), (32, 1e-8), (16, 1e-3)])
+def test_measured_skin(bands: int, error: float) -> None:
+    parts = factor(Tables.computed("measured").skin, bands)
+    assert parts.components == (34 if bands == 33 else bands)
+    assert parts.error <= error
 
 
 def test_inseparable_table_gets_terms_and_states_its_error(table: torch.Tensor) -> None:

@@ -1,7 +1,7 @@
 """The skin table against golden values, an independent scalar version, and what physics demands."""
 
 import math
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 
 import h5py
@@ -13,12 +13,16 @@ import torch
 from biofacenet import SkinParameters, Tables
 from biofacenet.errors import DataError
 from biofacenet.physics.skin import (
+    MEASURED,
+    MEASURED_RANGES,
+    PUBLISHED,
     blood_fraction,
     dermis_reflectance,
     look_up,
     melanosome_fraction,
     reflectance,
     reflectance_table,
+    skin_parameters,
 )
 from biofacenet.physics.spectra import WAVELENGTHS, figures
 
@@ -40,9 +44,6 @@ def test_golden_values(row: int, column: int, golden: tuple[float, ...]) -> None
     )
 
 
-PUBLISHED = SkinParameters()
-
-
 def scalar_reflectance(row: int, column: int, band: int, p: SkinParameters = PUBLISHED) -> float:
     """One table entry, written out from the published formulas with plain numbers."""
     nm = WAVELENGTHS[band]
@@ -57,20 +58,31 @@ def scalar_reflectance(row: int, column: int, band: int, p: SkinParameters = PUB
     )
     f_mel = p.max_melanosome_fraction * (0.01 + 0.99 * column / 255) ** 3
     f_blood = p.max_blood_fraction * (0.01 + 0.99 * row / 255) ** 3
-    base = 0.0244 + 8.53 * math.exp(-(nm - 154) / 66.2)
+    base = p.baseline_scale * (0.0244 + 8.53 * math.exp(-(nm - 154) / 66.2))
     share, y, width = p.eumelanin_share, p.blood_oxygenation, p.epidermis_thickness
     melanin = share * (p.eumelanin_concentration * eumelanin * width)
     melanin += (1 - share) * (p.pheomelanin_concentration * pheomelanin * width)
     oxy = y * 2.303 * oxy_ext * p.haemoglobin_concentration / p.haemoglobin_molar_mass
     deoxy = (1 - y) * 2.303 * deoxy_ext * p.haemoglobin_concentration / p.haemoglobin_molar_mass
     c = p.epidermis_blood_share * f_blood
-    mu_epi = f_mel * melanin + c * (y * oxy + (1 - y) * deoxy) + base * (1 - f_mel - c)
-    mu = f_blood * (oxy + deoxy) + (1 - f_blood) * base
-    s = 2e5 * nm**-1.5 + 2e12 * nm**-4
+    mu_epi = f_mel * melanin + c * (y * oxy + (1 - y) * deoxy)
+    mu_epi += p.epidermis_baseline_path * base * (1 - f_mel - c)
+    blood, r = oxy + deoxy, p.vessel_radius
+    if r:
+        blood *= (1 - math.exp(-2 * r * blood)) / (2 * r * blood)
+    mu = p.diffuse_path * (f_blood * blood + (1 - f_blood) * base)
+    s = p.scattering_scale * (2e5 * nm**-1.5 + 2e12 * nm**-4)
     k, beta, d = math.sqrt(mu * (mu + 2 * s)), math.sqrt(mu / (mu + 2 * s)), p.dermis_thickness
     up, down = math.exp(k * d), math.exp(-k * d)
-    dermis = (1 - beta**2) * (up - down) / ((1 + beta) ** 2 * up - (1 - beta) ** 2 * down)
-    return math.exp(-mu_epi) ** 2 * dermis
+    divisor = (1 + beta) ** 2 * up - (1 - beta) ** 2 * down
+    dermis = (1 - beta**2) * (up - down) / divisor
+    if p.deep_scattering:
+        deep = p.deep_blood_fraction * blood + (1 - p.deep_blood_fraction) * base
+        ratio = p.diffuse_path * deep / (p.deep_scattering * s)
+        below = 1 + ratio - math.sqrt(ratio**2 + 2 * ratio)
+        dermis += (4 * beta / divisor) ** 2 * below / (1 - dermis * below)
+    surface = p.surface_reflectance
+    return surface + (1 - surface) * math.exp(-mu_epi) ** 2 * dermis
 
 
 def test_table_equals_the_formulas_written_out() -> None:
@@ -81,10 +93,12 @@ def test_table_equals_the_formulas_written_out() -> None:
 
 
 @pytest.mark.parametrize("name", [field.name for field in fields(SkinParameters)])
-def test_each_parameter_stands_where_the_formulas_have_it(name: str) -> None:
-    changed = SkinParameters(**{name: 0.9 * asdict(PUBLISHED)[name]})
+@pytest.mark.parametrize("start", [PUBLISHED, replace(MEASURED, epidermis_blood_share=0.2)])
+def test_each_parameter_stands_where_the_formulas_have_it(start: SkinParameters, name: str) -> None:
+    changed = replace(start, **{name: 0.9 * asdict(start)[name]})
     table = reflectance_table(changed)
-    assert not torch.equal(table, TABLE)
+    # What is nothing stays nothing, and blood below matters where light comes back from there.
+    assert torch.equal(table, reflectance_table(start)) == (asdict(start)[name] == 0.0)
     for row, column, band in ((255, 255, 20), (200, 30, 2), (90, 140, 32)):
         expected = scalar_reflectance(row, column, band, changed)
         assert float(table[row, column, band]) == pytest.approx(expected, rel=1e-12)
@@ -103,6 +117,14 @@ def test_published_constants() -> None:
         "epidermis_blood_share": 0.25,
         "max_melanosome_fraction": 0.43,
         "max_blood_fraction": 0.07,
+        "surface_reflectance": 0,
+        "epidermis_baseline_path": 1,
+        "baseline_scale": 1,
+        "diffuse_path": 1,
+        "scattering_scale": 1,
+        "vessel_radius": 0,
+        "deep_scattering": 0,
+        "deep_blood_fraction": 0,
     }
 
 
@@ -124,6 +146,36 @@ def test_more_pigment_never_reflects_more() -> None:
     tissue = 0.0244 + 8.53 * torch.exp(-(nm - 154) / 66.2)
     assert ((oxy + deoxy > tissue) & (0.75 * oxy + 0.25 * deoxy > tissue)).all()
     assert (TABLE.diff(dim=0) < 0).all()
+
+
+def test_measured_skin_keeps_to_its_ranges_and_darkens_with_pigment() -> None:
+    changed = {name for name, value in asdict(MEASURED).items() if value != asdict(PUBLISHED)[name]}
+    assert changed <= set(MEASURED_RANGES)
+    for name, (low, high) in MEASURED_RANGES.items():
+        assert low <= getattr(MEASURED, name) <= high, name
+    table = Tables.computed("measured").skin
+    assert (table.diff(dim=0) < 0).all()
+    assert (table.diff(dim=1) < 0).all()
+    # Nothing is darker than the surface, and the darkest skin hardly brighter.
+    assert table.min() >= MEASURED.surface_reflectance
+    assert table[255, 255, 0] == pytest.approx(MEASURED.surface_reflectance, abs=1e-3)
+    assert table.max() < 1
+
+
+def test_tissue_like_the_layer_below_it_makes_the_layer_infinite() -> None:
+    """With the same blood and scattering beneath, thickness does not matter."""
+    blood = torch.tensor([0.004], dtype=torch.float64)
+    same = replace(MEASURED, deep_scattering=1.0, deep_blood_fraction=0.004)
+    found = [dermis_reflectance(blood, replace(same, dermis_thickness=d)) for d in (0.01, 5.0)]
+    torch.testing.assert_close(found[0], found[1], atol=1e-12, rtol=0)
+
+
+def test_skins_by_name() -> None:
+    assert skin_parameters(None) is skin_parameters("published") is PUBLISHED
+    assert skin_parameters("measured") is MEASURED
+    assert skin_parameters(MEASURED) is MEASURED
+    with pytest.raises(ValueError, match="skin must be one of published, measured, got 'other'"):
+        Tables.computed("other")  # type: ignore[arg-type]
 
 
 def test_a_deep_dermis_returns_the_kubelka_munk_limit() -> None:

@@ -176,6 +176,19 @@ def test_synthesize_writes_pairs_with_truth_and_a_sheet(tmp_path: Path) -> None:
     torch.testing.assert_close(batch.mask, made.mask)
     torch.testing.assert_close(batch.normals, made.normals, atol=1e-5, rtol=0)
     torch.testing.assert_close(read_truth(files[1], [1]).melanin, made.truth.melanin[4:5])
+    assert read_truth(files[1], [1]).skin == "published"
+
+
+def test_faces_of_measured_skin(tmp_path: Path) -> None:
+    settings = Settings(
+        out=tmp_path / "set", count=2, holdout=0, size=32, workers=0, skin="measured"
+    )
+    synthesize(settings)
+    (file,) = find_pairs(tmp_path / "set")
+    assert read_truth(file, [0]).skin == "measured"
+    one, other = (generate([0], size=32, skin=skin) for skin in ("measured", "published"))  # type: ignore[arg-type]
+    torch.testing.assert_close(one.truth.melanin, other.truth.melanin)
+    assert (one.image - other.image).abs().max() > 0.02
 
 
 def test_synthesize_gives_the_same_files_with_more_workers(tmp_path: Path) -> None:

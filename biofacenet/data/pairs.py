@@ -34,6 +34,7 @@ from ..errors import DataError
 from ..files import whole_file
 from ..physics.colour import srgb_to_linear
 from ..physics.lighting import sh_shading
+from ..physics.skin import skin_name
 
 __all__ = [
     "FaceBatch",
@@ -51,6 +52,8 @@ __all__ = [
 DATASET = "zx_7"
 IMAGE_CHANNELS = 10
 LIGHTING_SHAPE = (3, 9)
+SKIN = "skin"
+"""Attribute of truth files: which skin the maps are of; the published one where there is none."""
 IMAGE_NAME = re.compile(r"zx_7_d10_inmc_(?P<tag>.+)_(?P<number>\d+)\.hdf5")
 LAYOUT = "zx_7_d10_inmc_celebA_XX.hdf5 beside zx_7_d3_lrgb_celebA_XX.hdf5"
 
@@ -495,6 +498,7 @@ class PairWriter:
         _append(self._images, DATASET, channels.numpy())
         _append(self._lighting, DATASET, lighting.numpy())
         if self._truth is not None and truth is not None:
+            self._truth.attrs[SKIN] = truth.skin
             for name, values in truth.arrays().items():
                 _append(self._truth, name, values)
         self.count += len(image)
@@ -567,6 +571,7 @@ def read_truth(file: PairFile, indices: Sequence[int]) -> Decomposition:
                 stored["specular"],
                 Illuminant(stored["illuminant_weights"], stored["cct"]),
                 stored["camera"],
+                skin_name(str(opened.attrs.get(SKIN, "published"))),
             )
         except (KeyError, OSError, ValueError) as error:
             raise DataError(

@@ -20,7 +20,7 @@ from ..decomposition import Decomposition
 from ..physics.colour import WHITE_ROW_SUMS, linear_to_srgb, luminance
 from ..physics.illuminant import ILLUMINANT_NAMES, Illuminant
 from ..physics.lighting import directional_light, sh_shading
-from ..physics.skin import melanosome_fraction
+from ..physics.skin import SkinName, melanosome_fraction
 from .synthetic_shape import (
     TEXTURE,
     Bump,
@@ -46,6 +46,12 @@ WHITE = float(WHITE_ROW_SUMS[1])
 """Luminance of a white surface under unit diffuse shading, in the renderer's scale."""
 
 MOUTH_Y, EYE_X, EYE_Y = -0.56, 0.28, 0.1
+
+MELANIN_RANGES = {"published": (-0.85, 0.85), "measured": (-0.35, 0.6)}
+"""Melanin of faces from very light to dark, by skin; measured faces lie within the second."""
+
+USUAL_BLOOD = {"published": -0.16, "measured": 0.4}
+"""Middle of the haemoglobin of faces; the measured faces' median is 0.32, of more dark skins."""
 
 HAIR_COLOURS = np.array(
     [
@@ -91,7 +97,12 @@ class SyntheticFaces:
 
 
 def generate(
-    indices: Sequence[int], seed: int = 0, *, size: int = 64, noise: bool = True
+    indices: Sequence[int],
+    seed: int = 0,
+    *,
+    size: int = 64,
+    noise: bool = True,
+    skin: SkinName = "published",
 ) -> SyntheticFaces:
     """Make the faces of some indices.
 
@@ -101,12 +112,13 @@ def generate(
         size: side of the images in pixels.
         noise: add sensor noise and blur; without, images in the mask equal the rendered truth up to
             8-bit coding.
+        skin: which constants of the skin model the maps are of.
 
     Returns:
         The faces, in the order of ``indices``; the same numbers whatever else is in the batch.
     """
     with single_thread():
-        faces = [_Face(seed, index, size).make(noise) for index in indices]
+        faces = [_Face(seed, index, size, skin).make(noise) for index in indices]
     return SyntheticFaces(
         image=torch.cat([face.image for face in faces]),
         normals=torch.cat([face.normals for face in faces]),
@@ -142,7 +154,10 @@ def shrink(value: Tensor) -> Tensor:
 class _Face:
     """One face: draws its parameters from a generator of its own, then paints itself."""
 
-    def __init__(self, seed: int, index: int, size: int) -> None:
+    def __init__(
+        self, seed: int, index: int, size: int, skin_model: SkinName = "published"
+    ) -> None:
+        self.skin_model = skin_model
         self.rng = np.random.default_rng([seed, index])
         self.size = size
 
@@ -189,6 +204,7 @@ class _Face:
             specular=self.average_over(skin, specular).unsqueeze(0),
             illuminant=illuminant,
             camera=camera,
+            skin=self.skin_model,
         )
         other = shrink(self.other_colours(shade) * (1.0 - skin))
         behind = shrink(self.background() * (1.0 - skin) * ~self.painted)
@@ -228,7 +244,7 @@ class _Face:
 
     def draw_identity(self) -> None:
         """Age, sex, ancestry and expression, as far as they show."""
-        self.melanin_base = self.uniform(-0.85, 0.85)
+        self.melanin_base = self.uniform(*MELANIN_RANGES[self.skin_model])
         self.masculine = self.uniform(0.0, 1.0)
         self.child = self.chance(0.08)
         self.smile = max(0.0, self.uniform(-0.5, 1.0))
@@ -416,7 +432,8 @@ class _Face:
         if self.chance(0.3):  # moles
             melanin = melanin + 0.7 * read_texture(self.spots(0.0006), x, y)[0] * front
         haemoglobin = (
-            self.uniform(-0.34, 0.02)
+            USUAL_BLOOD[self.skin_model]
+            + self.uniform(-0.18, 0.18)
             - 0.1 * max(base, 0.0)
             + 0.05 * low_h
             + 0.03 * high_h

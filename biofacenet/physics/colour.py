@@ -1,6 +1,7 @@
 """Colour: from camera raw values through XYZ to linear sRGB, and the sRGB transfer curve.
 
-Source: BioFaceNet, section 3.4; CIE 1931 2-degree observer; IEC 61966-2-1 for sRGB.
+Source: BioFaceNet, section 3.4; CIE 1931 2-degree observer; IEC 61966-2-1 for sRGB; CIE 15:2018 for
+CIELAB; ISO/CIE 11664-6 for CIEDE2000.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from .spectra import figures
 
 __all__ = [
     "XYZ_TO_SRGB",
+    "ciede2000",
+    "cielab",
     "linear_to_srgb",
     "luminance",
     "observer",
@@ -99,3 +102,70 @@ def luminance(linear: Tensor) -> Tensor:  # [B, 3, H, W]
     """Relative luminance Y of linear sRGB: (B, 1, H, W) (Rec. 709 weights)."""
     weights = torch.tensor([0.2126, 0.7152, 0.0722], dtype=linear.dtype, device=linear.device)
     return torch.einsum("c,bchw->bhw", weights, linear).unsqueeze(1)
+
+
+def cielab(reflectance: Tensor, light: Tensor, bands: slice = slice(None)) -> Tensor:
+    """CIELAB colour of reflectances under a light, to the 1931 2-degree observer.
+
+    Args:
+        reflectance: (..., L), of the bands named.
+        light: (33,), spectral power distribution of any scale.
+        bands: which of the 33 bands the reflectances have; a perfect diffuser seen through the same
+            bands is white.
+
+    Returns:
+        (..., 3): L*, a*, b*.
+    """
+    seen = (observer().to(reflectance) * light.to(reflectance))[:, bands]
+    relative = torch.einsum("cl,...l->...c", seen / seen.sum(dim=1, keepdim=True), reflectance)
+    edge = 6.0 / 29.0
+    f = torch.where(
+        relative > edge**3,
+        relative.clamp(min=edge**3) ** (1.0 / 3.0),
+        relative / (3.0 * edge**2) + 4.0 / 29.0,
+    )
+    x, y, z = f.unbind(dim=-1)
+    return torch.stack((116.0 * y - 16.0, 500.0 * (x - y), 200.0 * (y - z)), dim=-1)
+
+
+def ciede2000(first: Tensor, second: Tensor) -> Tensor:
+    """Colour difference of CIELAB colours (..., 3) and (..., 3), with kL = kC = kH = 1.
+
+    Source: ISO/CIE 11664-6; Sharma, Wu and Dalal, Color Research and Application 30(1), 2005, whose
+    equations these are and whose test pairs the tests have.
+    """
+    (l1, a1, b1), (l2, a2, b2) = first.unbind(dim=-1), second.unbind(dim=-1)
+    chroma = 0.5 * (torch.hypot(a1, b1) + torch.hypot(a2, b2))
+    stretch = 1.5 - 0.5 * torch.sqrt(chroma**7 / (chroma**7 + 25.0**7))
+    a1, a2 = stretch * a1, stretch * a2
+    c1, c2 = torch.hypot(a1, b1), torch.hypot(a2, b2)
+    h1, h2 = (torch.rad2deg(torch.atan2(b, a)) % 360.0 for a, b in ((a1, b1), (a2, b2)))
+    grey = (c1 * c2) == 0.0  # a grey has no hue
+    apart = h2 - h1
+    turn = torch.where(apart > 180.0, -360.0, torch.where(apart < -180.0, 360.0, 0.0))
+    of_hue = torch.where(grey, torch.zeros_like(apart), apart + turn)
+    lightness = 0.5 * (l1 + l2)
+    chroma = 0.5 * (c1 + c2)
+    total = h1 + h2
+    across = torch.where(total < 360.0, total + 360.0, total - 360.0)
+    hue = torch.where(grey, total, 0.5 * torch.where(apart.abs() <= 180.0, total, across))
+
+    def cosine(degrees: Tensor) -> Tensor:
+        return torch.cos(torch.deg2rad(degrees))
+
+    t = (
+        1.0
+        - 0.17 * cosine(hue - 30.0)
+        + 0.24 * cosine(2.0 * hue)
+        + 0.32 * cosine(3.0 * hue + 6.0)
+        - 0.20 * cosine(4.0 * hue - 63.0)
+    )
+    square = (lightness - 50.0) ** 2
+    dl = (l2 - l1) / (1.0 + 0.015 * square / torch.sqrt(20.0 + square))
+    dc = (c2 - c1) / (1.0 + 0.045 * chroma)
+    dh = 2.0 * torch.sqrt(c1 * c2) * torch.sin(torch.deg2rad(0.5 * of_hue))
+    dh = dh / (1.0 + 0.015 * chroma * t)
+    turned = 2.0 * 30.0 * torch.exp(-(((hue - 275.0) / 25.0) ** 2))
+    rotation = -torch.sin(torch.deg2rad(turned))
+    rotation = rotation * 2.0 * torch.sqrt(chroma**7 / (chroma**7 + 25.0**7))
+    return torch.sqrt((dl**2 + dc**2 + dh**2 + rotation * dc * dh).clamp(min=0.0))

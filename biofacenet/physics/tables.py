@@ -19,7 +19,7 @@ from ..errors import DataError
 from .camera import mean_and_components
 from .colour import raw_to_xyz_table
 from .illuminant import daylight_table, fixed_spectra
-from .skin import SkinParameters, reflectance_table
+from .skin import Skin, SkinParameters, reflectance_table, skin_parameters
 from .spectra import unit_sum
 
 __all__ = ["Tables", "read_mat"]
@@ -43,9 +43,16 @@ class Tables:
     """(128, 128, 3, 3), by b1 (row) and b2 (column)."""
 
     @classmethod
-    def computed(cls, parameters: SkinParameters | None = None) -> Tables:
-        """The tables of the published formulas, float64 on the CPU (cached)."""
-        return _computed(parameters or SkinParameters())
+    def computed(cls, skin: Skin | None = None) -> Tables:
+        """The tables of the formulas, float64 on the CPU (cached).
+
+        Args:
+            skin: ``published`` (the default), ``measured`` or other constants of the skin model.
+
+        Raises:
+            ValueError: there is no skin of that name.
+        """
+        return _computed(skin_parameters(skin))
 
     @classmethod
     def from_mat(
