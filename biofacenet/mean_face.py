@@ -37,10 +37,10 @@ HEADS = 256
 TEMPLATE_FACES = 40
 SIDE = 64
 """Of the pictures in which a pose is sought."""
-GRID = (33, 27)
+GRID = (41, 35)
 """Places on the face that are compared: rows (y) and columns (x)."""
 GRID_Y, GRID_X = (0.5, -0.85), (-0.6, 0.6)
-BLUR = 0.05
+BLUR = 0.07
 """Spread of what counts as around a place, in sides of the picture."""
 
 USUAL = (0.35, 0.18, 0.14, 0.09, 0.07, 0.07)
@@ -50,7 +50,7 @@ PRIOR = 0.025
 """Loss of correlation that one squared standard deviation is worth."""
 YAWS, PITCHES = (-0.7, -0.35, 0.0, 0.35, 0.7), (-0.2, 0.1)
 """Where the search begins."""
-REFINED = 2
+REFINED = 3
 """Best beginnings that are followed to their end."""
 
 EYE_AXES = (0.135, 0.06)
