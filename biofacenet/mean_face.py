@@ -238,9 +238,8 @@ def shape_of_mean_face(pose: Pose, size: int, *, certainty: float = 1.0) -> Face
     share = F.avg_pool2d(skin.float()[None, None], SUPERSAMPLING)[0]
     covered = (share > 0.5).float()
     values = torch.cat((surface.normal, surface.point)) * skin
-    normals, places = (F.avg_pool2d(values[None], SUPERSAMPLING)[0] / share.clamp(min=1e-6)).split(
-        3
-    )
+    averaged = F.avg_pool2d(values[None], SUPERSAMPLING)[0] / share.clamp(min=1e-6)
+    normals, places = averaged[:3], averaged[3:]
     return FaceShape(
         normals=unit(normals) * covered,
         coordinates=((places + 1.3) / 2.6).clamp(0.0, 1.0) * covered,

@@ -28,7 +28,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 import cv2
 import numpy as np
@@ -46,7 +46,7 @@ from .photo import read_photo
 from .physics.colour import linear_to_srgb
 from .physics.lighting import sh_shading
 from .pictures import contact_sheet
-from .samples import Method, Rejected, Sample, faces_in, make_sample
+from .samples import Method, Sample, UnfitError, faces_in, make_sample
 
 __all__ = ["Settings", "find_photos", "main", "prepare"]
 
@@ -55,9 +55,10 @@ HOLDOUT_NUMBER = "20"
 NUMBERS = [f"{n:02d}" for n in range(1, 100) if f"{n:02d}" != HOLDOUT_NUMBER]
 PART_VERSION = 1
 """Changes whenever the same photo and settings would give another sample."""
-SUFFIXES = {
-    f".{ending}" for ending in "jpg jpeg jpe jfif png webp tif tiff bmp gif avif ppm".split()
-}
+SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp"),
+    *(".tif", ".tiff", ".bmp", ".gif", ".avif", ".ppm"),
+)
 """What is taken for a photo in a folder; a file that was named is always looked into."""
 SHOWN_REJECTIONS = 20
 SHEET = 48
@@ -65,6 +66,10 @@ SHEET = 48
 BATCH = 32
 CHUNK = 8
 """Photos that a process is given at a time, in large collections."""
+
+
+Stored: TypeAlias = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
+"""Image, normals, mask, coordinates and lighting, as `PairWriter.append` takes them."""
 
 
 @dataclass
@@ -282,13 +287,13 @@ def look_at(photo: Path, plan: Plan) -> Outcome:
         opened = read_photo(photo)
         boxes = faces_in(opened.pixels)
         if not boxes:
-            raise Rejected("no face", "no face found; expected one that looks at the camera")
+            raise UnfitError("no face", "no face found; expected one that looks at the camera")
         for number, box in enumerate(boxes, start=1):
             try:
                 sample = make_sample(
                     opened, box, size=plan.size, method=plan.method, smallest=plan.smallest
                 )
-            except Rejected as problem:
+            except UnfitError as problem:
                 rejected.append({"kind": problem.kind, "reason": str(problem)})
                 continue
             samples.append(sample)
@@ -297,7 +302,7 @@ def look_at(photo: Path, plan: Plan) -> Outcome:
                 | {"certainty": round(sample.certainty, 3)}
                 | {key: value for key, value in asdict(box).items() if value is not None}
             )
-    except Rejected as problem:
+    except UnfitError as problem:
         rejected.append({"kind": problem.kind, "reason": str(problem)})
     except PhotoError as problem:
         reason = str(problem).removeprefix(f"{photo}: ")
@@ -347,7 +352,7 @@ def read_facts(part: Path) -> dict[str, Any]:
     return facts
 
 
-def read_samples(part: Path) -> tuple[Tensor, ...]:
+def read_samples(part: Path) -> Stored:
     """Image, normals, mask, coordinates and lighting of a part, as `PairWriter.append` takes them."""
     with np.load(part, allow_pickle=False) as stored:
         image, normals, mask, coordinates, lighting = (
@@ -542,12 +547,13 @@ def _append(writer: PairWriter, rows: list[tuple[Used, int]], plan: Plan) -> Non
         writer.append(*_samples(rows[start : start + BATCH], plan))
 
 
-def _samples(rows: list[tuple[Used, int]], plan: Plan) -> tuple[Tensor, ...]:
+def _samples(rows: list[tuple[Used, int]], plan: Plan) -> Stored:
     """Samples of several photos, joined."""
     parts = [
         [value[i : i + 1] for value in read_samples(plan.part(item.digest))] for item, i in rows
     ]
-    return tuple(torch.cat(values) for values in zip(*parts, strict=True))
+    image, normals, mask, coordinates, lighting = map(torch.cat, zip(*parts, strict=True))
+    return image, normals, mask, coordinates, lighting
 
 
 def write_sheet(path: Path, rows: list[tuple[Used, int]], plan: Plan) -> None:
@@ -588,6 +594,7 @@ def tell_rejections(rejections: list[Rejection], path: Path) -> None:
 
 
 def main() -> None:
+    """Prepare what the command line names."""
     prepare(parse(Settings, program="biofacenet.prepare"))
 
 

@@ -20,7 +20,7 @@ from .photo import Photo
 from .physics.colour import luminance, srgb_to_linear
 from .skin_mask import face_region, skin_mask
 
-__all__ = ["Method", "Rejected", "Sample", "make_sample", "shape_of"]
+__all__ = ["Method", "Sample", "UnfitError", "faces_in", "make_sample", "shape_of"]
 
 Method = Literal["mean", "landmarks"]
 """Where normals come from: the mean face at the pose found, or a mesh of landmarks."""
@@ -44,7 +44,7 @@ GREYEST = 0.02
 """Least mean difference of the strongest and the weakest channel, sRGB-encoded."""
 
 
-class Rejected(PhotoError):
+class UnfitError(PhotoError):
     """A face that is not fit to train on."""
 
     def __init__(self, kind: str, reason: str) -> None:
@@ -103,19 +103,19 @@ def make_sample(photo: Photo, box: Box, *, size: int, method: Method, smallest: 
         smallest: least side of the box in pixels of the photo.
 
     Raises:
-        Rejected: the face is not fit to train on.
+        UnfitError: the face is not fit to train on.
     """
     _check_box(photo, box, smallest)
     seen = crop(photo.pixels, box, max(LOOKED_AT, size))
     shape = shape_of(seen, size, method)
     if shape.certainty < LEAST_CERTAIN[method]:
-        raise Rejected(
+        raise UnfitError(
             "not a face",
             f"what was found hardly looks like a face ({shape.certainty:.2f}; expected at least "
             f"{LEAST_CERTAIN[method]})",
         )
     if shape.turned > MOST_TURNED[method]:
-        raise Rejected(
+        raise UnfitError(
             "turned away",
             f"turned by {shape.turned:.0f} degrees; expected at most {MOST_TURNED[method]:.0f}",
         )
@@ -136,7 +136,7 @@ def make_sample(photo: Photo, box: Box, *, size: int, method: Method, smallest: 
 
 def _check_box(photo: Photo, box: Box, smallest: int) -> None:
     if box.size < smallest:
-        raise Rejected(
+        raise UnfitError(
             "small",
             f"the face's square has {box.size} pixels; expected at least {smallest} (--smallest)",
         )
@@ -144,7 +144,7 @@ def _check_box(photo: Photo, box: Box, smallest: int) -> None:
     down = min(photo.height, box.top + box.size) - max(0, box.top)
     inside = max(0, across) * max(0, down) / box.size**2
     if inside < LEAST_INSIDE:
-        raise Rejected(
+        raise UnfitError(
             "cut off",
             f"{100 * inside:.0f} % of the face's square lie on the photo; expected at least "
             f"{100 * LEAST_INSIDE:.0f} %",
@@ -154,14 +154,13 @@ def _check_box(photo: Photo, box: Box, smallest: int) -> None:
 def _mask(seen: Tensor, shape: FaceShape) -> Tensor:
     """Where there is skin and its surface is known: (1, S, S), 0 or 1."""
     side, size = seen.shape[-1], shape.covered.shape[-1]
-    # Its edge is uncertain by a pixel or two, and beyond it is another surface.
-    shrunk = cv2.erode(
-        shape.covered[0].numpy(),
-        cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3)),
-        iterations=max(1, round(size / 96)),
-        borderValue=0,
-    )
-    known = torch.from_numpy(shrunk)[None]
+    covered = shape.covered[0].numpy().astype(np.uint8)
+    # The outer edge is uncertain by a pixel or two, and beyond it is another surface.
+    outlines, _ = cv2.findContours(covered, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    whole = cv2.drawContours(np.zeros_like(covered), outlines, -1, 1, cv2.FILLED)
+    cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
+    shrunk = cv2.erode(whole, cross, iterations=max(1, round(size / 96)), borderValue=0)
+    known = torch.from_numpy((shrunk * covered).astype(np.float32))[None]
     region = face_region(side, side) * F.interpolate(known[None], size=(side, side))
     skin = skin_mask(srgb_to_linear(seen)[None], region=region)
     share = F.interpolate(skin, size=(size, size), mode="area")[0]
@@ -172,23 +171,23 @@ def _check_skin(image: Tensor, mask: Tensor, shape: FaceShape) -> None:
     inside = mask[0] > 0
     colours = image[:, shape.covered[0] > 0]
     if colours.numel() and float((colours.amax(0) - colours.amin(0)).mean()) < GREYEST:
-        raise Rejected("grey", "no colour; expected a photo in colour")
+        raise UnfitError("grey", "no colour; expected a photo in colour")
     share = float(mask.sum() / shape.covered.sum().clamp(min=1.0))
     if share < LEAST_SKIN or int(inside.sum()) < 16:
-        raise Rejected(
+        raise UnfitError(
             "little skin",
             f"{100 * share:.0f} % of the face have a colour of skin; expected at least "
             f"{100 * LEAST_SKIN:.0f} %",
         )
     burnt = float((image.amax(dim=0)[inside] >= BURNT).float().mean())
     if burnt > MOST_BURNT:
-        raise Rejected(
+        raise UnfitError(
             "overexposed",
             f"{100 * burnt:.0f} % of the skin at the end of the range; expected at most "
             f"{100 * MOST_BURNT:.0f} %",
         )
     light = float(np.median(luminance(srgb_to_linear(image)[None])[0, 0][inside].numpy()))
     if light < DARKEST:
-        raise Rejected(
+        raise UnfitError(
             "dark", f"median luminance of the skin {light:.4f}; expected at least {DARKEST}"
         )
