@@ -18,7 +18,7 @@ ROUNDS = 8
 """Of reweighting."""
 TUKEY = 3.0
 """Robust standard deviations at which a pixel has no say: highlights, brows, shadows, stubble."""
-SMOOTHNESS = (0.0, 1e-4, 1e-2)
+SMOOTHNESS = (0.0, 1e-4, 3e-3)
 """Squared coefficients of order 0, 1 and 2, against the mean squared error of a pixel of a face of
 mean 1: half a sphere of normals hardly tells the second order from the first."""
 DIRECTIONS = 200

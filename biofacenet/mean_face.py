@@ -55,9 +55,9 @@ REFINED = 3
 
 EYE_AXES = (0.135, 0.06)
 """Half width and height of what is left out around an eye."""
-HAIRLINE, JAW, GRAZING = 0.72, -1.04, 0.15
-"""Canonical heights between which skin is looked for, and the least component of its normal toward
-the viewer."""
+HAIRLINE, TEMPLES, JAW, GRAZING = 0.62, 0.35, -1.04, 0.15
+"""Canonical height of the hair over the middle of the face, how far it comes down at its sides, height of
+the jaw's edge; and the least component of a normal toward the viewer."""
 
 
 @dataclass(frozen=True)
@@ -233,7 +233,8 @@ def shape_of_mean_face(pose: Pose, size: int, *, certainty: float = 1.0) -> Face
     surface = find_surface(make_relief(mean_head()), turn, x, y)
     px, py, pz = surface.point
     eye = ((px.abs() - EYE_X) / EYE_AXES[0]).square() + ((py - EYE_Y) / EYE_AXES[1]).square() < 1.0
-    skin = surface.hit & ~surface.ear & ~eye & (pz > 0.0) & (py < HAIRLINE) & (py > JAW)
+    skin = surface.hit & ~surface.ear & ~eye & (pz > 0.0) & (py > JAW)
+    skin = skin & (py < HAIRLINE - TEMPLES * (px.abs() / 0.72) ** 3)
     skin = skin & (surface.normal[2] > GRAZING)
     share = F.avg_pool2d(skin.float()[None, None], SUPERSAMPLING)[0]
     covered = (share > 0.5).float()
