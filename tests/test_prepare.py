@@ -341,6 +341,7 @@ def test_a_second_run_does_nothing_and_a_new_photo_is_all_the_work(
     assert broken.read_bytes() == whole
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_and_ends_the_same(
     folder: Path,
     settings: Settings,
@@ -385,12 +386,18 @@ def test_a_run_that_was_stopped_says_how_to_go_on(
     assert "same command again" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_workers_do_not_change_the_samples(
-    folder: Path, settings: Settings, tmp_path: Path
+    folder: Path, settings: Settings, album: Path, tmp_path: Path
 ) -> None:
-    """Threads of this process neither."""
-    prepare(replace(settings, out=tmp_path / "two", workers=2))
-    assert_equal_sets(tmp_path / "two", folder)
+    """Parts are the same to the byte, and pairs are put together from these alone."""
+    some = (album / "portrait.jpg", album / "mirrored.png", album / "sub" / "synthetic0.png")
+    out = tmp_path / "two"
+    prepare(replace(settings, photos=some, out=out, workers=2))
+    parts = [path for path in out.rglob("*.npz") if path.is_file()]
+    assert len(parts) == len(some)
+    for part in parts:
+        assert part.read_bytes() == (folder / part.relative_to(out)).read_bytes()
 
 
 def test_a_network_trains_on_it(folder: Path, tmp_path: Path) -> None:
