@@ -34,7 +34,7 @@ from .synthetic_shape import (
     unit,
 )
 
-__all__ = ["SyntheticFaces", "generate"]
+__all__ = ["SyntheticFaces", "draw_heads", "generate"]
 
 SUPERSAMPLING = 2
 HALF_FRAME = 1.17
@@ -127,6 +127,14 @@ def generate(
         lighting=torch.cat([face.lighting for face in faces]),
         truth=Decomposition.join([face.truth for face in faces]),
     )
+
+
+def draw_heads(count: int, seed: int = 0) -> list[Head]:
+    """The shapes of the first faces of a seed, without their pictures."""
+    faces = [_Face(seed, index, 16) for index in range(count)]
+    for face in faces:
+        face.draw_identity()
+    return [face.head for face in faces]
 
 
 @contextmanager
