@@ -5,10 +5,8 @@ What is compared on which scale is said in `biofacenet.metrics`.
 
 from __future__ import annotations
 
-import csv
-import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,38 +14,35 @@ from typing import Any
 
 import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 from torch import Tensor
 
 from . import __version__
 from .baselines import IndependentComponents, Statistics, constant_maps
 from .cli import choose_device, console, parse, run
 from .data.evaluation import SEED, TRAINING_SEED, Faces, synthetic_faces
+from .data.iset import find_scenes, iset_faces
+from .data.polarised import PolarisedFaces, find_pairs, polarised_faces
 from .decomposition import Decomposition
 from .errors import BioFaceNetError
-from .files import whole_file
 from .fit import fit
-from .metrics import COLUMNS, OTHER_COLUMNS, RANKED, Errors
+from .metrics import COLUMNS, Errors
 from .network import BioFaceNet
 from .pictures import cases_sheet
-from .scores import PUBLISHED, Estimate, collect, summarise
+from .scoreboard import TITLES, show, write
+from .scores import PUBLISHED, Estimate, collect, summarise, summarise_polarised
 from .synthesize import FaceBatches
 from .synthesize import Settings as SynthesizeSettings
 
 __all__ = ["Settings", "evaluate", "evaluate_network", "fixed_faces", "main"]
 
 FORMAT = "biofacenet evaluation 1"
-METHODS = ("network", "untrained", "constant", "ica", "fit")
-TITLES = {
-    "network": "network",
-    "untrained": "untrained network",
-    "constant": "constant maps",
-    "ica": "independent components",
-    "fit": "fit",
-}
+SIZE = 64
+"""Side of all images, that of the training images."""
+METHODS = tuple(TITLES)
 COUNT = 500
 TRAINING_FACES = 200
 """Faces of a training set that baselines know the statistics of."""
+CASES_FILE = "cases.png"
 CASES = 2
 """Faces of each kind on the sheet."""
 
@@ -56,9 +51,9 @@ CASES = 2
 class Settings:
     """Measure how far maps, light and camera are from the truth, beside baselines.
 
-    On a fixed set of synthetic faces that no training set holds. Leaves in OUT the tables
-    (evaluation.json, evaluation.csv, skin_tones.csv, evaluation.md) and a sheet of the best, the
-    median and the worst faces (cases.png).
+    On a fixed set of synthetic faces that no training set holds, or on your multispectral faces or
+    polarised photo pairs. Leaves in OUT the tables (evaluation.json, evaluation.csv, skin_tones.csv,
+    evaluation.md) and a sheet of the best, the median and the worst faces (cases.png).
     """
 
     model: str = "small"
@@ -69,6 +64,12 @@ class Settings:
     (the best constant maps), ica (independent components of log RGB), fit."""
     count: int = COUNT
     """Faces of the synthetic set."""
+    iset: Path | None = None
+    """Instead: an ISET scene (.mat), or a folder of them. They are photographed under D65 by the mean
+    camera; the truth is what the skin model makes of their spectra."""
+    polarised: Path | None = None
+    """Instead: a folder of photo pairs, NAME_diffuse.* (crossed polarisers) and NAME_specular.*
+    (parallel less crossed, in linear light)."""
     out: Path = Path("evaluation")
     """Folder for tables and pictures."""
     cache: Path = Path("data/evaluation")
@@ -104,7 +105,7 @@ def fixed_faces(
     count: int = COUNT,
     seed: int = SEED,
     *,
-    size: int = 64,
+    size: int = SIZE,
     cache: str | Path | None = None,
     tick: Callable[[int], object] = lambda _: None,
 ) -> Faces:
@@ -151,7 +152,7 @@ def by_fit(device: torch.device) -> Estimate:
     return estimate
 
 
-def estimates(settings: Settings, names: Sequence[str], size: int) -> dict[str, Estimate]:
+def estimates(settings: Settings, names: Sequence[str]) -> dict[str, Estimate]:
     """The methods that the settings ask for, ready to be used.
 
     Raises:
@@ -171,7 +172,7 @@ def estimates(settings: Settings, names: Sequence[str], size: int) -> dict[str, 
     if "constant" in names or "ica" in names:
         with shown("faces of the training distribution", TRAINING_FACES) as tick:
             known = fixed_faces(
-                TRAINING_FACES, TRAINING_SEED, size=size, cache=settings.cache, tick=tick
+                TRAINING_FACES, TRAINING_SEED, size=SIZE, cache=settings.cache, tick=tick
             )
         usual = Statistics.of(known.truth, known.mask)
         if "constant" in names:
@@ -212,28 +213,50 @@ def evaluate(settings: Settings) -> dict[str, Any]:
     names = chosen_methods(settings.methods)
     if settings.count < 1:
         raise BioFaceNetError(f"count must be at least 1, got {settings.count}")
-    with shown("faces", settings.count) as tick:
-        faces = fixed_faces(settings.count, cache=settings.cache, tick=tick)
+    if settings.iset and settings.polarised:
+        raise BioFaceNetError("--iset and --polarised are two sets; evaluate one at a time")
+    faces = chosen_faces(settings)
     methods: dict[str, Any] = {}
-    sheets: dict[str, tuple[Errors, Decomposition]] = {}
-    for name, estimate in estimates(settings, names, faces.image.shape[-1]).items():
+    sheets: list[tuple[Errors, Decomposition]] = []
+    for name, estimate in estimates(settings, names).items():
         begin = time.perf_counter()
         with shown(TITLES[name], len(faces)) as tick:
-            errors, found = collect(estimate, faces, tick)
-        methods[name] = summarise(errors) | {"seconds": round(time.perf_counter() - begin, 1)}
-        sheets[name] = errors, found
+            if isinstance(faces, PolarisedFaces):
+                figures = summarise_polarised(estimate, faces, tick)
+            else:
+                sheets.append(collect(estimate, faces, tick))
+                figures = summarise(sheets[-1][0])
+        methods[name] = figures | {"seconds": round(time.perf_counter() - begin, 1)}
+    synthetic = settings.iset is None and settings.polarised is None
     results = {
         "format": FORMAT,
         "version": __version__,
-        "faces": {"name": faces.name, "count": len(faces), "seed": SEED},
+        "faces": {
+            "name": faces.name,
+            "count": len(faces),
+            "seed": SEED if synthetic else None,
+        },
         "model": settings.model if "network" in names else None,
         "methods": methods,
-        "published": PUBLISHED,
+        "published": None if isinstance(faces, PolarisedFaces) else PUBLISHED,
     }
     write(results, settings.out)
-    first = names[0]
-    sheet(faces, *sheets[first], settings.out / "cases.png", title=TITLES[first])
+    if not isinstance(faces, PolarisedFaces):
+        sheet(faces, *sheets[0], settings.out / CASES_FILE, title=TITLES[names[0]])
     return results
+
+
+def chosen_faces(settings: Settings) -> Faces | PolarisedFaces:
+    """The faces that the settings name."""
+    if settings.polarised is not None:
+        with shown("photo pairs", len(find_pairs(settings.polarised))) as tick:
+            return polarised_faces(settings.polarised, size=SIZE, tick=tick)
+    if settings.iset is not None:
+        scenes = find_scenes(settings.iset)
+        with shown("scenes", len(scenes)) as tick:
+            return iset_faces(scenes, size=SIZE, tick=tick)
+    with shown("faces", settings.count) as tick:
+        return fixed_faces(settings.count, size=SIZE, cache=settings.cache, tick=tick)
 
 
 def chosen_methods(text: str) -> list[str]:
@@ -250,124 +273,7 @@ def chosen_methods(text: str) -> list[str]:
     return names
 
 
-# Tables --------------------------------------------------------------------------------------
-
-
-def rows_of(results: Mapping[str, Any]) -> list[tuple[str, list[str], list[list[str]]]]:
-    """All tables: title, headings, and rows of text."""
-    methods: Mapping[str, Any] = results["methods"]
-
-    def table(
-        title: str, columns: Sequence[str], read: Callable[[Any], Sequence[float | None]]
-    ) -> tuple[str, list[str], list[list[str]]]:
-        return (
-            title,
-            ["", *columns],
-            [[TITLES[name], *map(number, read(of))] for name, of in methods.items()],
-        )
-
-    main_table = table("RMSE in the mask", COLUMNS, lambda of: [of["rmse"][c] for c in COLUMNS])
-    main_table[2].append(["paper, other data", *(number(results["published"][c]) for c in COLUMNS)])
-    tables = [
-        main_table,
-        table(
-            "RMSE without scales (diffuse, specular) and with one (albedo)",
-            OTHER_COLUMNS,
-            lambda of: [of["rmse"][c] for c in OTHER_COLUMNS],
-        ),
-        table("SSIM in the mask", COLUMNS, lambda of: [of["ssim"][c] for c in COLUMNS]),
-        table(
-            "Rank correlation",
-            [f"{c} {kind}" for kind in ("within", "between") for c in RANKED],
-            lambda of: [of[f"rank_{kind}"][c] for kind in ("within", "between") for c in RANKED],
-        ),
-        table(
-            "Light and camera",
-            ["light, degrees", "CCT, K", "CCT, mired", "b, RMSE", "curves, relative"],
-            lambda of: [*of["light"].values(), *of["camera"].values()],
-        ),
-    ]
-    for name, of in methods.items():
-        rows = [
-            [f"{tone} ({group['faces']})", *(number(group["rmse"][c]) for c in COLUMNS)]
-            for tone, group in of["by_skin_tone"].items()
-        ]
-        for label, key in (
-            ("dark / light", "dark_to_light"),
-            ("brown and dark / light", "brown_and_dark_to_light"),
-        ):
-            rows.append([label, *(number(of[key][c], 2) for c in COLUMNS)])
-        tables.append((f"RMSE by skin tone: {TITLES[name]}", ["(faces)", *COLUMNS], rows))
-    return tables
-
-
-def number(value: float | None, digits: int = 3) -> str:
-    """A figure as tables show it."""
-    if value is None:
-        return "–"
-    return f"{value:.0f}" if abs(value) >= 100.0 else f"{value:.{digits}f}"
-
-
-def write(results: Mapping[str, Any], folder: Path) -> None:
-    """Write evaluation.json, evaluation.md, evaluation.csv and skin_tones.csv."""
-    with whole_file(folder / "evaluation.json") as temporary:
-        temporary.write_text(json.dumps(results, indent=2) + "\n", "utf-8")
-    with whole_file(folder / "evaluation.md") as temporary:
-        temporary.write_text(markdown(results), "utf-8")
-    flat = {
-        name: {
-            f"{kind}_{column}": value
-            for kind, values in of.items()
-            if isinstance(values, dict) and kind != "by_skin_tone"
-            for column, value in values.items()
-        }
-        for name, of in results["methods"].items()
-    }
-    _write_csv(
-        folder / "evaluation.csv",
-        ["method", *next(iter(flat.values()))],
-        [[name, *values.values()] for name, values in flat.items()],
-    )
-    _write_csv(
-        folder / "skin_tones.csv",
-        ["method", "skin_tone", "faces", *COLUMNS],
-        [
-            [name, tone, group["faces"], *(group["rmse"][c] for c in COLUMNS)]
-            for name, of in results["methods"].items()
-            for tone, group in of["by_skin_tone"].items()
-        ],
-    )
-
-
-def _write_csv(path: Path, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    with (
-        whole_file(path) as temporary,
-        temporary.open("w", newline="", encoding="utf-8") as stream,
-    ):
-        writer = csv.writer(stream)
-        writer.writerow(header)
-        writer.writerows(rows)
-
-
-def markdown(results: Mapping[str, Any]) -> str:
-    """All tables as Markdown."""
-    parts = [results["faces"]["name"] + "."]
-    for title, headings, rows in rows_of(results):
-        lines = [headings, ["---", *["---:"] * (len(headings) - 1)], *rows]
-        parts.append(f"**{title}**\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines))
-    return "\n\n".join(parts) + "\n"
-
-
-def show(results: Mapping[str, Any]) -> None:
-    """All tables on the terminal."""
-    console.print(results["faces"]["name"], markup=False)
-    for title, headings, rows in rows_of(results):
-        table = Table(title=title, title_justify="left")
-        for heading in headings:
-            table.add_column(heading, justify="right" if heading else "left")
-        for row in rows:
-            table.add_row(*row)
-        console.print(table)
+# Pictures ------------------------------------------------------------------------------------
 
 
 def sheet(faces: Faces, errors: Errors, found: Decomposition, path: Path, *, title: str) -> None:
@@ -391,7 +297,7 @@ def sheet(faces: Faces, errors: Errors, found: Decomposition, path: Path, *, tit
         found.map(lambda x: x[indices]),
         path,
         labels=[kind for kind, _ in picked],
-        title=f"{title}: best, median and worst of {faces.name}",
+        title=f"{title} on {faces.name}",
     )
 
 
@@ -400,11 +306,9 @@ def main() -> None:
     settings = parse(Settings, program="biofacenet.evaluate")
     results = evaluate(settings)
     show(results)
-    console.print(
-        f"tables in {settings.out / 'evaluation.md'} and beside it, faces in "
-        f"{settings.out / 'cases.png'}",
-        markup=False,
-    )
+    console.print(f"tables: {settings.out / 'evaluation.md'} and beside it", markup=False)
+    if settings.polarised is None:
+        console.print(f"faces: {settings.out / CASES_FILE}", markup=False)
 
 
 if __name__ == "__main__":

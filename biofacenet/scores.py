@@ -10,10 +10,21 @@ import torch
 from torch import Tensor
 
 from .data.evaluation import Faces
+from .data.polarised import PolarisedFaces
 from .decomposition import Decomposition
-from .metrics import COLUMNS, RANKED, SKIN_TONES, Errors, measure, rank_correlation
+from .metrics import (
+    COLUMNS,
+    RANKED,
+    SKIN_TONES,
+    Errors,
+    mean_square,
+    measure,
+    rank_correlation,
+    rank_within,
+    similarity,
+)
 
-__all__ = ["PUBLISHED", "Estimate", "collect", "summarise", "tone_groups"]
+__all__ = ["PUBLISHED", "Estimate", "collect", "summarise", "summarise_polarised", "tone_groups"]
 
 PUBLISHED = {
     "diffuse": 0.1720,
@@ -74,6 +85,47 @@ def summarise(errors: Errors) -> dict[str, Any]:
         },
         "dark_to_light": _ratios(errors, groups["dark"], light),
         "brown_and_dark_to_light": _ratios(errors, groups["brown"] | groups["dark"], light),
+    }
+
+
+def summarise_polarised(
+    estimate: Estimate, faces: PolarisedFaces, tick: Callable[[int], object] = lambda _: None
+) -> dict[str, Any]:
+    """The figures of a method on photo pairs, ready for JSON.
+
+    What was found is compared as it is seen, in linear sRGB and without any scale: its body reflection
+    (rendered without highlights) with the crossed photo, the rest of its rendering with the surface
+    reflection, the whole with the photo.
+    """
+    square: dict[str, list[Tensor]] = {}
+    likeness: dict[str, list[Tensor]] = {}
+    order: list[Tensor] = []
+    for start in range(0, len(faces), BATCH):
+        part = faces[start : start + BATCH]
+        found = estimate(part.image, part.mask)
+        whole = found.render()
+        body = found.edit(specular_scale=0.0).render()
+        compared = {
+            "body reflection": (body, part.diffuse),
+            "surface reflection": (whole - body, part.specular),
+            "reconstruction": (whole, part.image),
+        }
+        for name, both in compared.items():
+            square.setdefault(name, []).append(mean_square(*both, part.mask))
+            likeness.setdefault(name, []).append(similarity(*both, part.mask))
+        # Grey after white balance: the three channels of the truth differ by noise only.
+        order.append(
+            rank_within(found.specular, part.specular.mean(dim=1, keepdim=True), part.mask)
+        )
+        tick(len(part))
+    return {
+        "faces": len(faces),
+        "rmse": {
+            name: _number(float(torch.cat(values).double().mean().sqrt()))
+            for name, values in square.items()
+        },
+        "ssim": {name: _mean(torch.cat(values)) for name, values in likeness.items()},
+        "rank_within": {"specular": _mean(torch.cat(order))},
     }
 
 
