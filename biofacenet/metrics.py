@@ -62,6 +62,7 @@ __all__ = [
     "rank_correlation",
     "rank_within",
     "similarity",
+    "similarity_map",
     "skin_tones",
 ]
 
@@ -119,12 +120,16 @@ def best_scale(found: Tensor, true: Tensor, mask: Tensor) -> Tensor:
 
 
 def similarity(found: Tensor, true: Tensor, mask: Tensor) -> Tensor:
-    """Structural similarity (SSIM) of each image inside its mask: (B,), 1 for equal ones.
+    """Mean structural similarity (SSIM) of each image inside its mask: (B,), 1 for equal ones."""
+    return masked_mean(similarity_map(found, true, mask), mask)
+
+
+def similarity_map(found: Tensor, true: Tensor, mask: Tensor) -> Tensor:
+    """Structural similarity (SSIM) around each pixel: (B, C, H, W), zero outside the mask.
 
     Gaussian windows of 11 x 11 pixels (sigma 1.5) with the published constants (0.01 and 0.03), where
-    the weights of pixels outside the mask are 0 and the others of the window sum to 1; the mean over
-    channels and pixels of the mask. The dynamic range is that of the true map in the mask, at least
-    0.05.
+    the weights of pixels outside the mask are 0 and the others of the window sum to 1. The dynamic range
+    is that of the true map in the mask, at least 0.05.
 
     Source: Wang, Bovik, Sheikh and Simoncelli, Image quality assessment: from error visibility to
     structural similarity, IEEE Transactions on Image Processing 2004.
@@ -145,7 +150,7 @@ def similarity(found: Tensor, true: Tensor, mask: Tensor) -> Tensor:
     xy = local(found * true) - x * y
     likeness = (2 * x * y + c1) * (2 * xy + c2)
     likeness = likeness / ((x.square() + y.square() + c1) * (xx + yy + c2))
-    return masked_mean(likeness.nan_to_num(0.0), weight)
+    return likeness.masked_fill(~inside, 0.0)
 
 
 def _blurred(values: Tensor) -> Tensor:

@@ -34,7 +34,6 @@ from ..errors import DataError
 from ..face import Box, find_face
 from ..physics.colour import XYZ_TO_SRGB, linear_to_srgb, luminance, raw_to_xyz
 from ..physics.illuminant import Illuminant, spectrum
-from ..physics.skin import look_up
 from ..physics.spectra import BANDS, WAVELENGTHS
 from ..physics.tables import Tables
 from ..skin_mask import face_region, skin_mask
@@ -50,9 +49,9 @@ BRIGHT_SKIN = 0.5
 """Luminance that the brightest twentieth of the face is exposed to."""
 
 # Inversion
-GRID = 64
+GRID = 32
 """Steps along each axis of the table that the search tries."""
-STEPS = 12
+STEPS = 30
 CHUNK = 2048
 """Pixels that are searched for at once."""
 LEAST_DIFFUSE, LEAST_SPECULAR = 1e-4, 1e-4
@@ -292,8 +291,8 @@ def invert(
 def _searched(spectra: Tensor, table: Tensor) -> Tensor:
     """The best entry of a grid for each spectrum (N, 33): melanin, haemoglobin, diffuse, specular."""
     line = torch.linspace(-1.0, 1.0, GRID, dtype=torch.float64)
-    melanin, haemoglobin = (x.flatten() for x in torch.meshgrid(line, line, indexing="xy"))
-    known = look_up(table, melanin[None, None, None], haemoglobin[None, None, None])[0, :, 0].T
+    pigments = torch.cartesian_prod(line, line)
+    known, _ = _read(table, pigments)
     mean, level = known.mean(dim=1), spectra.mean(dim=1, keepdim=True)
     shape = known - mean[:, None]
     # With a free constant, only what deviates from the mean matters; without, all of it.
@@ -313,14 +312,29 @@ def _searched(spectra: Tensor, table: Tensor) -> Tensor:
     positive = constant.gather(1, best) >= 0.0
     diffuse = torch.where(positive, free.gather(1, best), alone.gather(1, best))
     specular = constant.gather(1, best).clamp(min=0.0)
-    return torch.cat((melanin[best], haemoglobin[best], diffuse, specular), dim=1)
+    return torch.cat((pigments[best[:, 0]], diffuse, specular), dim=1)
+
+
+def _read(table: Tensor, unknowns: Tensor) -> tuple[Tensor, Tensor]:
+    """Skin (N, 33) of melanin and haemoglobin (N, 2 or more), and its derivatives (N, 33, 2).
+
+    The bilinear read of `skin.look_up`, where a table's cell has its own slopes.
+    """
+    last = len(table) - 1
+    place = (unknowns[:, :2] + 1.0) / 2.0 * last
+    low = place.floor().clamp(0, last - 1).long()
+    column, row = low.unbind(dim=1)
+    x, y = (place - low).unsqueeze(2).unbind(dim=1)
+    corners = [table[row + i, column + j] for i in (0, 1) for j in (0, 1)]
+    upper, lower = torch.lerp(corners[0], corners[1], x), torch.lerp(corners[2], corners[3], x)
+    along = torch.lerp(corners[1] - corners[0], corners[3] - corners[2], y)
+    slopes = torch.stack((along, lower - upper), dim=2) * (last / 2.0)
+    return torch.lerp(upper, lower, y), slopes
 
 
 def _model(unknowns: Tensor, table: Tensor) -> Tensor:
     """Spectra (N, 33) of melanin, haemoglobin, diffuse and specular (N, 4)."""
-    melanin, haemoglobin = (unknowns[:, i].reshape(1, 1, 1, -1) for i in (0, 1))
-    skin = look_up(table, melanin, haemoglobin)[0, :, 0].T
-    return unknowns[:, 2:3] * skin + unknowns[:, 3:]
+    return unknowns[:, 2:3] * _read(table, unknowns)[0] + unknowns[:, 3:]
 
 
 def _refined(unknowns: Tensor, spectra: Tensor, table: Tensor) -> Tensor:
@@ -328,34 +342,23 @@ def _refined(unknowns: Tensor, spectra: Tensor, table: Tensor) -> Tensor:
     low = torch.tensor([-1.0, -1.0, LEAST_DIFFUSE, 0.0], dtype=torch.float64)
     high = torch.tensor([1.0, 1.0, torch.inf, torch.inf], dtype=torch.float64)
     unknowns = torch.minimum(torch.maximum(unknowns, low), high)
-    step = 1.0 / 255.0  # half the distance of two entries of the table
-    damping = torch.full((len(unknowns),), 1e-3, dtype=torch.float64)
-    error = (_model(unknowns, table) - spectra).square().sum(dim=1)
+    damping = torch.full((len(unknowns), 1), 1e-3, dtype=torch.float64)
     for _ in range(STEPS):
-        columns = []
-        for i in (0, 1):
-            ends = []
-            for sign in (-1.0, 1.0):
-                moved = unknowns.clone()
-                moved[:, i] = (moved[:, i] + sign * step).clamp(-1.0, 1.0)
-                ends.append((_model(moved, table), moved[:, i : i + 1]))
-            columns.append((ends[1][0] - ends[0][0]) / (ends[1][1] - ends[0][1]))
-        skin = (_model(unknowns, table) - unknowns[:, 3:]) / unknowns[:, 2:3]
-        jacobian = torch.stack((*columns, skin, torch.ones_like(skin)), dim=2)
-        # A direction that would leave the range is no direction.
-        residual = spectra - _model(unknowns, table)
+        skin, slopes = _read(table, unknowns)
+        residual = spectra - unknowns[:, 2:3] * skin - unknowns[:, 3:]
+        columns = (unknowns[:, 2, None, None] * slopes, skin[:, :, None])
+        jacobian = torch.cat((*columns, torch.ones_like(columns[1])), dim=2)
         slope = torch.einsum("nlk,nl->nk", jacobian, residual)
+        # A direction that would leave the range is no direction.
         stuck = ((unknowns <= low) & (slope < 0.0)) | ((unknowns >= high) & (slope > 0.0))
-        jacobian = jacobian * ~stuck[:, None]
+        jacobian = jacobian.masked_fill(stuck[:, None], 0.0)
         normal = jacobian.mT @ jacobian
-        diagonal = normal.diagonal(dim1=1, dim2=2)
-        normal = normal + torch.diag_embed(damping[:, None] * diagonal + 1e-12)
-        move = torch.linalg.solve(normal, (slope * ~stuck).unsqueeze(2)).squeeze(2)
+        normal = normal + torch.diag_embed(damping * normal.diagonal(dim1=1, dim2=2) + 1e-12)
+        move = torch.linalg.solve(normal, slope.masked_fill(stuck, 0.0))
         tried = torch.minimum(torch.maximum(unknowns + move, low), high)
-        its_error = (_model(tried, table) - spectra).square().sum(dim=1)
-        better = its_error < error
-        unknowns = torch.where(better[:, None], tried, unknowns)
-        error = torch.where(better, its_error, error)
+        error = (_model(tried, table) - spectra).square().sum(dim=1)
+        better = (error < residual.square().sum(dim=1)).unsqueeze(1)
+        unknowns = torch.where(better, tried, unknowns)
         damping = torch.where(better, damping / 4.0, damping * 8.0).clamp(1e-9, 1e6)
     return unknowns
 
