@@ -152,17 +152,16 @@ def by_fit(device: torch.device) -> Estimate:
     return estimate
 
 
-def estimates(settings: Settings, names: Sequence[str]) -> dict[str, Estimate]:
-    """The methods that the settings ask for, ready to be used.
+def estimates(
+    names: Sequence[str], network: BioFaceNet | None, device: torch.device, cache: Path
+) -> dict[str, Estimate]:
+    """Methods by name, ready to be used.
 
     Raises:
-        BioFaceNetError: the network is not to be had, or a package is missing.
+        BioFaceNetError: a package is missing.
     """
-    device = choose_device(settings.device)
     found: dict[str, Estimate] = {}
-    network = None
-    if "network" in names:
-        network = BioFaceNet.from_pretrained(settings.model).to(device)
+    if network is not None:
         found["network"] = by_network(network)
     if "untrained" in names:
         with torch.random.fork_rng():
@@ -171,9 +170,7 @@ def estimates(settings: Settings, names: Sequence[str]) -> dict[str, Estimate]:
         found["untrained"] = by_network(untrained)
     if "constant" in names or "ica" in names:
         with shown("faces of the training distribution", TRAINING_FACES) as tick:
-            known = fixed_faces(
-                TRAINING_FACES, TRAINING_SEED, size=SIZE, cache=settings.cache, tick=tick
-            )
+            known = fixed_faces(TRAINING_FACES, TRAINING_SEED, size=SIZE, cache=cache, tick=tick)
         usual = Statistics.of(known.truth, known.mask)
         if "constant" in names:
             found["constant"] = lambda image, mask: constant_maps(image, mask, usual)
@@ -215,10 +212,14 @@ def evaluate(settings: Settings) -> dict[str, Any]:
         raise BioFaceNetError(f"count must be at least 1, got {settings.count}")
     if settings.iset and settings.polarised:
         raise BioFaceNetError("--iset and --polarised are two sets; evaluate one at a time")
+    device = choose_device(settings.device)
+    network = None
+    if "network" in names:  # before anything that takes time
+        network = BioFaceNet.from_pretrained(settings.model).to(device)
     faces = chosen_faces(settings)
     methods: dict[str, Any] = {}
     sheets: list[tuple[Errors, Decomposition]] = []
-    for name, estimate in estimates(settings, names).items():
+    for name, estimate in estimates(names, network, device, settings.cache).items():
         begin = time.perf_counter()
         with shown(TITLES[name], len(faces)) as tick:
             if isinstance(faces, PolarisedFaces):
