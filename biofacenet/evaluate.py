@@ -40,8 +40,6 @@ SIZE = 64
 """Side of all images, that of the training images."""
 METHODS = tuple(TITLES)
 COUNT = 500
-TRAINING_FACES = 200
-"""Faces of a training set that baselines know the statistics of."""
 CASES_FILE = "cases.png"
 CASES = 2
 """Faces of each kind on the sheet."""
@@ -70,6 +68,8 @@ class Settings:
     polarised: Path | None = None
     """Instead: a folder of photo pairs, NAME_diffuse.* (crossed polarisers) and NAME_specular.*
     (parallel less crossed, in linear light)."""
+    training_faces: int = 200
+    """Faces of the training distribution that constant and ica know the statistics of."""
     out: Path = Path("evaluation")
     """Folder for tables and pictures."""
     cache: Path = Path("data/evaluation")
@@ -153,7 +153,7 @@ def by_fit(device: torch.device) -> Estimate:
 
 
 def estimates(
-    names: Sequence[str], network: BioFaceNet | None, device: torch.device, cache: Path
+    settings: Settings, names: Sequence[str], network: BioFaceNet | None, device: torch.device
 ) -> dict[str, Estimate]:
     """Methods by name, ready to be used.
 
@@ -169,8 +169,9 @@ def estimates(
             untrained = BioFaceNet(network.size if network else "small").to(device).eval()
         found["untrained"] = by_network(untrained)
     if "constant" in names or "ica" in names:
-        with shown("faces of the training distribution", TRAINING_FACES) as tick:
-            known = fixed_faces(TRAINING_FACES, TRAINING_SEED, size=SIZE, cache=cache, tick=tick)
+        count = settings.training_faces
+        with shown("faces of the training distribution", count) as tick:
+            known = fixed_faces(count, TRAINING_SEED, cache=settings.cache, tick=tick)
         usual = Statistics.of(known.truth, known.mask)
         if "constant" in names:
             found["constant"] = lambda image, mask: constant_maps(image, mask, usual)
@@ -210,6 +211,8 @@ def evaluate(settings: Settings) -> dict[str, Any]:
     names = chosen_methods(settings.methods)
     if settings.count < 1:
         raise BioFaceNetError(f"count must be at least 1, got {settings.count}")
+    if settings.training_faces < 1:
+        raise BioFaceNetError(f"training_faces must be at least 1, got {settings.training_faces}")
     if settings.iset and settings.polarised:
         raise BioFaceNetError("--iset and --polarised are two sets; evaluate one at a time")
     device = choose_device(settings.device)
@@ -219,7 +222,7 @@ def evaluate(settings: Settings) -> dict[str, Any]:
     faces = chosen_faces(settings)
     methods: dict[str, Any] = {}
     sheets: list[tuple[Errors, Decomposition]] = []
-    for name, estimate in estimates(names, network, device, settings.cache).items():
+    for name, estimate in estimates(settings, names, network, device).items():
         begin = time.perf_counter()
         with shown(TITLES[name], len(faces)) as tick:
             if isinstance(faces, PolarisedFaces):

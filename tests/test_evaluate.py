@@ -113,8 +113,9 @@ def test_kept_faces_are_the_same_and_of_this_generator(tmp_path: Path) -> None:
 def write_pair(folder: Path, made: SyntheticFaces, index: int) -> None:
     """The crossed photo of a face, and the surface reflection at twice its exposure."""
     face = made.truth[index]
-    body = face.edit(specular_scale=0.0).render()
-    surface = 2.0 * (face.render() - body)
+    surface = (face.render() - face.edit(specular_scale=0.0).render()) * made.mask[index]
+    body = (srgb_to_linear(made.image[index : index + 1]) - surface).clamp(min=0.0)
+    surface = 2.0 * surface
     for name, picture in (("diffuse", body), ("specular", surface)):
         pixels = (255 * linear_to_srgb(picture[0])).round().byte().permute(1, 2, 0).numpy()
         large = Image.fromarray(pixels).resize((128, 128), Image.Resampling.NEAREST)
@@ -122,7 +123,7 @@ def write_pair(folder: Path, made: SyntheticFaces, index: int) -> None:
 
 
 def test_photo_pairs_add_up(tmp_path: Path, made: SyntheticFaces) -> None:
-    for index in (1, 2):
+    for index in (1, 3):
         write_pair(tmp_path, made, index)
     faces = polarised_faces(tmp_path, size=64)
     assert len(faces) == 2
@@ -160,7 +161,7 @@ def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("evaluated")
     torch.manual_seed(1)
     BioFaceNet("small").save_pretrained(folder / "model")
-    arguments = ["--count", "8", "--model", "model", "--device", "cpu"]
+    arguments = ["--count", "8", "--training-faces", "16", "--model", "model", "--device", "cpu"]
     done = subprocess.run(
         [sys.executable, "-m", "biofacenet.evaluate", *arguments],
         cwd=folder,
@@ -220,6 +221,7 @@ def test_photo_pairs_are_evaluated(evaluated: Path, tmp_path: Path, made: Synthe
     settings = Settings(
         polarised=tmp_path / "pairs",
         methods="constant,fit",
+        training_faces=16,
         cache=evaluated / "data" / "evaluation",
         out=tmp_path / "out",
         device="cpu",
@@ -238,8 +240,9 @@ def test_photo_pairs_are_evaluated(evaluated: Path, tmp_path: Path, made: Synthe
         (("--methods", "network,magic"), "unknown method 'magic'"),
         (("--methods", ","), "no method"),
         (("--count", "0"), "at least 1"),
-        (("--iset", "nowhere.mat"), "no such file"),
-        (("--polarised", "nowhere"), "no such folder"),
+        (("--iset", "nowhere.mat", "--methods", "fit"), "no such file"),
+        (("--polarised", "nowhere", "--methods", "fit"), "no such folder"),
+        (("--training-faces", "0"), "at least 1"),
         (("--iset", "a", "--polarised", "b"), "one at a time"),
         (("--count", "1", "--model", "no/where/at/all"), "no such folder"),
     ],

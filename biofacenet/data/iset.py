@@ -45,6 +45,8 @@ LAYOUT = "an ISET scene with mcCOEF, basis (basis, wave) and illuminant (wave, p
 REACH = 20
 """Nanometres that a spectrum may lack at either end."""
 LEAST_SIDE = 16
+LEAST_SKIN = 0.02
+"""Share of the square that must be skin."""
 BRIGHT_SKIN = 0.5
 """Luminance that the brightest twentieth of the face is exposed to."""
 
@@ -412,7 +414,7 @@ def _one_face(scene: Scene, size: int) -> Faces:
     square = _cut(scene.coefficients, box or Box.central(*whole.shape[1:]), size)
     image = _photograph(scene, square)[None].float()
     mask = skin_mask(image, region=region)
-    if mask.sum() < 1:
+    if mask.mean() < LEAST_SKIN:
         raise DataError(f"{scene.path}: no skin found in this scene; expected a face")
     exposure = BRIGHT_SKIN / float(torch.quantile(luminance(image)[mask > 0], 0.95))
     found = invert(scene.reflectance(square))

@@ -31,6 +31,8 @@ __all__ = ["PolarisedFaces", "find_pairs", "polarised_faces"]
 
 LAYOUT = "NAME_diffuse.png beside NAME_specular.png, or of another photo format"
 ENDS = ("_diffuse", "_specular")
+LEAST_SKIN = 0.02
+"""Share of the square that must be skin."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,7 @@ def polarised_faces(
         image = (body + surface).clamp(0.0, 1.0)
         region = None if box is None else face_region(size, size)
         mask = skin_mask(image, region=region)
-        if mask.sum() < 1:
+        if mask.mean() < LEAST_SKIN:
             raise DataError(f"{paths[0]}: no skin found in this photo; expected a face")
         parts.append((image, body, surface, mask))
         tick(1)
