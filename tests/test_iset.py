@@ -215,7 +215,7 @@ def test_inversion_stays_in_range_on_what_is_no_skin() -> None:
 
 def test_simulated_multispectral_face(tmp_path: Path) -> None:
     """A face of the model, stored as a scene, is photographed and inverted as it is."""
-    maps = generate([5], size=64).truth
+    maps = generate([5]).truth
     reflectance = spectra(maps).flatten(1)
     basis, values, coefficients = torch.linalg.svd(reflectance, full_matrices=False)
     kept = (values[:12, None] * coefficients[:12]).reshape(12, 64, 64).permute(1, 2, 0)
@@ -233,9 +233,11 @@ def test_simulated_multispectral_face(tmp_path: Path) -> None:
     )
     assert isinstance(read_scene(path), Scene)
     ticks: list[int] = []
-    faces = iset_faces([path], size=64, tick=ticks.append)
+    faces = iset_faces([path], size=48, tick=ticks.append)
     assert len(faces) == len(ticks) == 1
     rendered = faces.truth.render().clamp(0, 1)
     error = ((rendered - faces.image) * faces.mask).abs()
-    assert error.max() < 5e-3
+    # Where a brow ends, a pixel's mean of two skins is not quite a skin.
+    assert error.max() < 0.03
+    assert error.flatten().quantile(0.98) < 2e-3
     assert faces.mask.mean() > 0.2
