@@ -1,4 +1,4 @@
-"""The four terms of the objective against hand-computed cases, and what earlier versions got wrong."""
+"""The terms of the objective against hand-computed cases, and what earlier versions got wrong."""
 
 import math
 
@@ -14,6 +14,7 @@ from biofacenet.losses import (
     objective,
     shading_loss,
     specular_loss,
+    truth_loss,
 )
 from biofacenet.physics.illuminant import Illuminant
 
@@ -120,13 +121,51 @@ def test_total_is_the_published_weighted_sum() -> None:
     assert terms.values()["camera"] == pytest.approx(float(camera_loss(decomposition.camera)))
 
 
-@pytest.mark.parametrize("term", ["appearance", "camera", "specular", "shading"])
+def test_truth_counts_pigments_as_they_are_and_shading_relative_to_its_mean() -> None:
+    truth, mask = a_decomposition(), half_mask()
+    found = truth.map(torch.clone)
+    bright = truth.diffuse[:, :, :, :2].mean(dim=(1, 2, 3))
+    found.melanin[0, 0, 1, 1] += 0.3
+    found.haemoglobin[1, 0, 2, 0] -= 0.2
+    found.diffuse[0, 0, 3, 0] += 0.5
+    found.specular[1, 0, 0, 1] += 0.7
+    found.melanin[:, :, :, 3] += 5.0  # outside the mask
+    expected = 0.3**2 + 0.2**2 + (0.5 / bright[0]) ** 2 + (0.7 / bright[1]) ** 2
+    assert float(truth_loss(found, truth, mask)) == pytest.approx(float(expected) / 16)
+    found = truth.map(torch.clone)
+    found.camera[1] += torch.tensor([0.6, -0.8], dtype=torch.float64)
+    assert float(truth_loss(found, truth, mask)) == pytest.approx(0.05 * 1.0 / 2)
+    found = truth.map(torch.clone)
+    found.illuminant.weights[0] = torch.eye(14, dtype=torch.float64)[0]
+    off = 33.0 * (found.spectrum() - truth.spectrum())[0]
+    assert float(truth_loss(found, truth, mask)) == pytest.approx(
+        0.05 * float(off.square().mean()) / 2
+    )
+
+
+def test_truth_of_the_parts_of_a_batch_adds_up() -> None:
+    truth, mask = a_decomposition(), half_mask()
+    mask[1, :, :2] = 0.0
+    found = truth.map(lambda values: values + 0.1)
+    parts = [
+        truth_loss(found[i], truth[i], mask[i : i + 1], pixels=mask.sum(), images=2) for i in (0, 1)
+    ]
+    assert float(sum(parts)) == pytest.approx(float(truth_loss(found, truth, mask)))
+
+
+@pytest.mark.parametrize("term", ["appearance", "camera", "specular", "shading", "truth"])
 def test_each_term_can_be_weighted_alone(term: str) -> None:
     decomposition, mask = a_decomposition(), half_mask()
     image, proxy = at_random(2, 3, 4, 4, seed=7), at_random(2, 1, 4, 4, seed=8)
     alone = {"appearance": 0.0, "camera": 0.0, "specular": 0.0, "shading": 0.0, term: 2.0}
     terms = objective(
-        decomposition, decomposition.render(), image, mask, proxy, LossWeights(**alone)
+        decomposition,
+        decomposition.render(),
+        image,
+        mask,
+        proxy,
+        LossWeights(**alone),
+        truth=decomposition.map(lambda values: values + 0.1),
     )
     assert float(terms.total) == pytest.approx(2.0 * terms.values()[term], rel=1e-12)
     assert terms.values()[term] > 0
