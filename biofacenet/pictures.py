@@ -39,6 +39,7 @@ __all__ = [
     "albedo_image",
     "camera_csv",
     "camera_plot",
+    "cases_sheet",
     "contact_sheet",
     "decomposition_figure",
     "display",
@@ -507,20 +508,27 @@ def _grey(values: np.ndarray, inside: np.ndarray) -> np.ndarray:
 
 
 def _rows_under_headings(
-    rows: Sequence[Sequence[np.ndarray]], headings: Sequence[str], path: str | Path, title: str
+    rows: Sequence[Sequence[np.ndarray]],
+    headings: Sequence[str],
+    path: str | Path,
+    title: str,
+    labels: Sequence[str] = (),
 ) -> None:
-    """8-bit pictures (H, W, 3) of one size, a heading above each column."""
+    """8-bit pictures (H, W, 3) of one size, a heading above each column, labels beside the rows."""
     tile, gap, margin = 140, 6, 20
     height, width = rows[0][0].shape[:2]
-    mosaic = _mosaic(rows, (tile, round(tile * height / width)), gap)
-    top = margin + (58 if title else 24)
-    sheet = _Sheet(mosaic.shape[1] + 2 * margin, mosaic.shape[0] + top + margin)
+    tall = round(tile * height / width)
+    mosaic = _mosaic(rows, (tile, tall), gap)
+    left, top = margin + (60 if labels else 0), margin + (58 if title else 24)
+    sheet = _Sheet(mosaic.shape[1] + left + margin, mosaic.shape[0] + top + margin)
     if title:
         sheet.text(margin, margin + 16, title, size=14, bold=True)
     for column, heading in enumerate(headings):
-        centre = margin + column * (tile + gap) + tile / 2
+        centre = left + column * (tile + gap) + tile / 2
         sheet.text(centre, top - 9, heading, size=10.5, colour=QUIET, align="center")
-    axes = sheet.axes(margin, top, mosaic.shape[1], mosaic.shape[0])
+    for row, label in enumerate(labels):
+        sheet.text(margin, top + row * (tall + gap) + tall / 2, label, size=10.5, colour=QUIET)
+    axes = sheet.axes(left, top, mosaic.shape[1], mosaic.shape[0])
     axes.imshow(mosaic, interpolation="nearest", aspect="auto")
     axes.set_axis_off()
     sheet.save(path)
@@ -554,6 +562,46 @@ def _training_row(
         map_image(decomposition, "haemoglobin"),
     )
     return pictures + [np.where(inside[..., None], result, np.uint8(OUTSIDE)) for result in results]
+
+
+def cases_sheet(
+    image: Tensor,  # [B, 3, H, W], linear
+    mask: Tensor,  # [B, 1, H, W]
+    truth: Decomposition,
+    found: Decomposition,
+    path: str | Path,
+    *,
+    labels: Sequence[str],
+    title: str,
+) -> None:
+    """A row of pictures for each face: photo and reconstruction, true maps beside found ones.
+
+    Shadings have one scale of grey for both; the found diffuse shading is scaled to the true one by
+    least squares within the mask. Outside the mask, maps are blank.
+    """
+    headings = ["photo", "rendered", "albedo: true", "found"]
+    headings += [word for name in MAP_NAMES for word in (f"{name}: true", "found")]
+    rendered = found.render()
+    rows = []
+    for i in range(len(image)):
+        inside = (mask[i, 0] > 0.5).cpu().numpy()
+        pictures = [display(image[i]), display(rendered[i])]
+        blanked = [albedo_image(truth[i]), albedo_image(found[i])]
+        for name in MAP_NAMES:
+            pair = [_plane(truth[i], name), _plane(found[i], name)]
+            if name == "diffuse":
+                square = float((pair[1][inside] ** 2).sum())
+                pair[1] = pair[1] * float((pair[0] * pair[1])[inside].sum()) / max(square, 1e-12)
+            scale = _scale(name, pair[0][inside])
+            if name == "specular":
+                brightest = max(_brightest(pair[0][inside]), 0.05)
+                scale = ScalarMappable(Normalize(0.0, brightest), colormaps["gray"])
+            blanked += [_coloured(values, scale) for values in pair]
+        rows.append(
+            pictures
+            + [np.where(inside[..., None], picture, np.uint8(OUTSIDE)) for picture in blanked]
+        )
+    _rows_under_headings(rows, headings, path, title, labels)
 
 
 def loss_plot(
