@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rich.box import SIMPLE
 from rich.table import Table as RichTable
 
 from .cli import console
@@ -123,9 +124,10 @@ def show(results: Mapping[str, Any]) -> None:
     """All tables on the terminal."""
     console.print(results["faces"]["name"], markup=False)
     for table in tables(results):
-        drawn = RichTable(title=table.title, title_justify="left")
+        # Narrow enough for 80 columns, in which a longer word would be cut.
+        drawn = RichTable(title=table.title, title_justify="left", box=SIMPLE, pad_edge=False)
         for heading in table.headings:
-            drawn.add_column(heading, justify="right" if heading else "left")
+            drawn.add_column(heading, justify="right" if heading else "left", overflow="fold")
         for row in table.rows:
             drawn.add_row(*row)
         console.print(drawn)
