@@ -96,8 +96,8 @@ def _of_tones(method: str, of: Mapping[str, Any]) -> Table:
         for tone, group in of["by_skin_tone"].items()
     ]
     for label, key in (
-        ("dark / light and very light", "dark_to_light"),
-        ("brown and dark / light and very light", "brown_and_dark_to_light"),
+        ("dark / light", "dark_to_light"),
+        ("brown, dark / light", "brown_and_dark_to_light"),
     ):
         rows.append([label, *(figure(of[key][name], 2) for name in COLUMNS)])
     return Table(f"RMSE by skin tone (faces): {method}", ["", *COLUMNS], rows)
@@ -125,7 +125,7 @@ def show(results: Mapping[str, Any]) -> None:
     console.print(results["faces"]["name"], markup=False)
     for table in tables(results):
         # Narrow enough for 80 columns, in which a longer word would be cut.
-        drawn = RichTable(title=table.title, title_justify="left", box=SIMPLE, pad_edge=False)
+        drawn = RichTable(title=table.title, title_justify="left", box=SIMPLE, padding=(0, 1, 0, 0))
         for heading in table.headings:
             drawn.add_column(heading, justify="right" if heading else "left", overflow="fold")
         for row in table.rows:
