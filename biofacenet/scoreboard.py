@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rich.box import SIMPLE
 from rich.table import Table as RichTable
 
 from .cli import console
@@ -95,8 +96,8 @@ def _of_tones(method: str, of: Mapping[str, Any]) -> Table:
         for tone, group in of["by_skin_tone"].items()
     ]
     for label, key in (
-        ("dark / light and very light", "dark_to_light"),
-        ("brown and dark / light and very light", "brown_and_dark_to_light"),
+        ("dark / light", "dark_to_light"),
+        ("brown, dark / light", "brown_and_dark_to_light"),
     ):
         rows.append([label, *(figure(of[key][name], 2) for name in COLUMNS)])
     return Table(f"RMSE by skin tone (faces): {method}", ["", *COLUMNS], rows)
@@ -123,9 +124,10 @@ def show(results: Mapping[str, Any]) -> None:
     """All tables on the terminal."""
     console.print(results["faces"]["name"], markup=False)
     for table in tables(results):
-        drawn = RichTable(title=table.title, title_justify="left")
+        # Narrow enough for 80 columns, in which a longer word would be cut.
+        drawn = RichTable(title=table.title, title_justify="left", box=SIMPLE, padding=(0, 1, 0, 0))
         for heading in table.headings:
-            drawn.add_column(heading, justify="right" if heading else "left")
+            drawn.add_column(heading, justify="right" if heading else "left", overflow="fold")
         for row in table.rows:
             drawn.add_row(*row)
         console.print(drawn)
