@@ -20,11 +20,23 @@ from torch import Tensor
 from .cli import choose_device, parse, run
 from .decomposition import Decomposition
 from .errors import BioFaceNetError
+from .exports import Format, check_formats
+from .inputs import expand
 from .photo import Photo
 from .physics.camera import COORDINATE_RANGE
 from .physics.illuminant import CCT_RANGE, ILLUMINANT_NAMES, Illuminant
 from .renderer import render
-from .results import Result, cut_out, parse_crop, process
+from .results import (
+    Part,
+    Result,
+    choose_box,
+    choose_parts,
+    cut,
+    parse_crop,
+    parse_face,
+    process,
+    region,
+)
 from .skin_mask import face_region, skin_mask
 
 __all__ = ["Fit", "Priors", "Settings", "Start", "analyse", "fit", "main", "seen_skin"]
@@ -393,16 +405,22 @@ class Settings:
     """
 
     photos: Annotated[tuple[Path, ...], tyro.conf.Positional]
-    """One or more photos: JPEG, PNG, WebP, TIFF, BMP, GIF or AVIF."""
+    """Photos (JPEG, PNG, WebP, TIFF, BMP, GIF or AVIF), folders of them, or patterns in quotes."""
     out: Path = Path("fits")
-    """Folder for results, one folder in it for each photo."""
+    """Folder for results, one folder in it for each face."""
     crop: str = "face"
     """What to look at: 'face' finds it, and takes the central square where there is none; 'whole'
     is the central square; LEFT,TOP,SIZE is a square in pixels."""
+    face: str = "all"
+    """Which face of several: all, largest, or a number, 1 being the largest."""
+    whole_image: bool = False
+    """Look at all of the photo, not at faces or squares."""
     size: int = 256
-    """Side of the square that is fitted, in pixels."""
+    """Longer side of what is fitted, in pixels."""
     steps: int = 80
     """Steps of each size, from coarse to fine; more are slower and closer."""
+    format: tuple[Format, ...] = ()
+    """Other formats for the maps: png16 (16 bits), exr (OpenEXR, float)."""
     device: str = "auto"
     """Where to compute: auto, cpu or cuda."""
 
@@ -414,29 +432,33 @@ def analyse(
     size: int = 256,
     steps: int = 80,
     device: torch.device | str = "cpu",
+    part: Part | None = None,
 ) -> Result:
     """What the face of a photo is made of, without a network.
 
     Args:
         photo: from `read_photo`.
-        crop: ``face``, ``whole`` or ``LEFT,TOP,SIZE`` in pixels.
-        size: side of the square that is fitted, 16 to 2048.
+        crop: ``face`` (the largest), ``whole``, ``image`` or ``LEFT,TOP,SIZE`` in pixels.
+        size: longer side of what is fitted, 16 to 2048.
         steps: of each size.
         device: where to compute.
+        part: what to look at instead, from `results.choose_parts`.
 
     Raises:
         BioFaceNetError: ``crop``, ``size`` or ``steps`` cannot be used.
         PhotoError: a named square misses the photo.
     """
     check(size, steps)
-    box, framing, image = cut_out(photo, crop, size)
-    mask = seen_skin(image, framing)
+    part = part or Part(*choose_box(photo, crop))
+    image = cut(photo, part.box, size)
+    framing = part.framing
+    mask = seen_skin(image, framing, region(photo, part, *image.shape[2:]))
     if mask.all():
         framing += ", no skin found, everything fitted"
     found = fit(image.to(device), mask.to(device), steps=steps)
     return Result(
         photo=photo,
-        box=box,
+        box=part.box,
         framing=framing,
         image=image,
         decomposition=found.decomposition.to("cpu"),
@@ -445,11 +467,17 @@ def analyse(
     )
 
 
-def seen_skin(image: Tensor, framing: str) -> Tensor:
-    """Where skin is in a square that `results.cut_out` made; everywhere if next to none is seen."""
-    height, width = image.shape[2:]
-    region = face_region(height, width) if framing == "face found" else None
-    mask = skin_mask(image, region=region)
+def seen_skin(image: Tensor, framing: str, where: Tensor | None = None) -> Tensor:
+    """Where skin is in a part that `results.cut` made; everywhere if next to none is seen.
+
+    Args:
+        image: (1, 3, H, W), linear sRGB.
+        framing: how the part was found.
+        where: (1, 1, H, W), where faces are, if it is known better than by the framing.
+    """
+    if where is None and framing.startswith("face"):
+        where = face_region(*image.shape[2:])
+    mask = skin_mask(image, region=where)
     return mask if mask.mean() >= 0.02 else torch.ones_like(mask)
 
 
@@ -465,15 +493,25 @@ def main() -> None:
     """Fit the photos that the command line names."""
     settings = parse(Settings, program="biofacenet.fit")
     check(settings.size, settings.steps)
-    parse_crop(settings.crop)
+    crop = "image" if settings.whole_image else settings.crop
+    parse_crop(crop)
+    parse_face(settings.face)
+    check_formats(settings.format)
     device = choose_device(settings.device)
 
-    def one(photo: Photo) -> Result:
-        return analyse(
-            photo, crop=settings.crop, size=settings.size, steps=settings.steps, device=device
-        )
+    def faces(photo: Photo) -> list[Result]:
+        return [
+            analyse(photo, part=part, size=settings.size, steps=settings.steps, device=device)
+            for part in choose_parts(photo, crop, settings.face)
+        ]
 
-    process(settings.photos, settings.out, one, method=f"fitted without a network, on {device}")
+    process(
+        expand(settings.photos, without=settings.out),
+        settings.out,
+        faces,
+        method=f"fitted without a network, on {device}",
+        formats=settings.format,
+    )
 
 
 if __name__ == "__main__":
