@@ -21,8 +21,8 @@ LEAST_DIFFUSE, LEAST_SPECULAR = 1e-3, 1e-4
 class Changes:
     """How far each map usually differs, where an image differs: the shares in which it is explained."""
 
-    melanin: float = 0.1
-    haemoglobin: float = 0.1
+    melanin: float = 0.05
+    haemoglobin: float = 0.05
     diffuse: float = 0.3
     """Of the logarithm of diffuse shading."""
     specular: float = 0.03

@@ -37,7 +37,7 @@ from .results import (
     process,
     region,
 )
-from .skin_mask import face_region, skin_mask
+from .skin_mask import eyes_and_teeth, face_region, skin_mask
 
 __all__ = ["Fit", "Priors", "Settings", "Start", "analyse", "fit", "main", "seen_skin"]
 
@@ -478,6 +478,8 @@ def seen_skin(image: Tensor, framing: str, where: Tensor | None = None) -> Tenso
     if where is None and framing.startswith("face"):
         where = face_region(*image.shape[2:])
     mask = skin_mask(image, region=where)
+    if framing.startswith("face"):
+        mask = mask * (1.0 - eyes_and_teeth(image, mask))
     return mask if mask.mean() >= 0.02 else torch.ones_like(mask)
 
 
