@@ -292,6 +292,7 @@ def film(
         BioFaceNetError: PyAV is not installed.
     """
     with frames(path) as (clip, stream), ExitStack() as closing:
+        closing.enter_context(_without_empty(folder))
         files = {
             name: closing.enter_context(whole_file(folder / f"{name}.mp4"))
             for name in ("figure", *MAP_NAMES)
@@ -341,6 +342,16 @@ def film(
         f"{path} -> {folder / 'figure.mp4'} and more beside it  ({len(errors)} frames, "
         f"RMSE {said['rmse_linear_rgb']:.3f}{seen})"
     )
+
+
+@contextmanager
+def _without_empty(folder: Path) -> Iterator[None]:
+    """No folder stays that was made for results that did not come."""
+    try:
+        yield
+    finally:
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
 
 
 HEADER = (
