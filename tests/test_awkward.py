@@ -28,7 +28,7 @@ def plain(colour: tuple[int, int, int], width: int = 64, height: int = 64) -> Im
     return Image.new("RGB", (width, height), colour)
 
 
-def made(**options: object) -> np.ndarray:
+def made() -> np.ndarray:
     """A synthetic face, as 8-bit RGB."""
     image = synthetic.generate([3], seed=2, size=SIDE).image[0]
     return (255 * image).round().byte().permute(1, 2, 0).numpy()
@@ -114,7 +114,8 @@ def cut_short(path: Path) -> None:
 def bomb(path: Path) -> None:
     chunk = b"IHDR" + struct.pack(">IIBBBBB", 50_000, 50_000, 8, 2, 0, 0, 0)
     checked = chunk + struct.pack(">I", zlib.crc32(chunk))
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + checked)
+    empty = struct.pack(">I", 0) + b"IDAT" + struct.pack(">I", zlib.crc32(b"IDAT"))
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + checked + empty)
 
 
 def bad_profile(path: Path) -> None:

@@ -230,8 +230,8 @@ def test_shadows_are_filled_in_and_what_is_paler_is_not() -> None:
     image = torch.tensor((0.1, 0.3, 0.8)).reshape(1, 3, 1, 1).repeat(1, 1, 128, 128)
     image[..., 30:110, 30:100] = torch.tensor((0.5, 0.3, 0.2)).reshape(1, 3, 1, 1)
     shadow, white = (slice(90, 96), slice(50, 70)), (slice(50, 56), slice(50, 70))
-    image[:, :, *shadow] = torch.tensor((0.2, 0.09, 0.045)).reshape(1, 3, 1, 1)
-    image[:, :, *white] = torch.tensor((0.4, 0.38, 0.37)).reshape(1, 3, 1, 1)
+    image[:, :, shadow[0], shadow[1]] = torch.tensor((0.2, 0.09, 0.045)).reshape(1, 3, 1, 1)
+    image[:, :, white[0], white[1]] = torch.tensor((0.4, 0.38, 0.37)).reshape(1, 3, 1, 1)
     found = skin_mask(image, region=face_region(128, 128))[0, 0]
     assert found[shadow].mean() == 1
     assert found[52:54, 54:66].mean() == 0
