@@ -30,7 +30,15 @@ from .physics.colour import linear_to_srgb, srgb_to_linear
 from .physics.illuminant import Illuminant
 from .pictures import display, edit_sheet, eight_bit, write_image
 from .predict import decompose
-from .results import Result, choose_parts, parse_crop, parse_face, result_folders
+from .results import (
+    Part,
+    Result,
+    choose_parts,
+    parse_crop,
+    parse_face,
+    region,
+    result_folders,
+)
 
 __all__ = ["Settings", "apply", "main", "paste"]
 
@@ -162,8 +170,7 @@ def edit_photo(photo: Photo, results: Sequence[Result], settings: Settings, fold
     for number, result in enumerate(results, start=1):
         before, mask = result.decomposition, None
         if not settings.everywhere:
-            found = result.mask
-            mask = soft(seen_skin(result.image, result.framing) if found is None else found)
+            mask = soft(_skin(photo, result) if result.mask is None else result.mask)
         image = apply(result.image, before, settings.change(before), mask)
         pixels = paste(edited, result.box, (image - result.image)[0])
         edited = dataclasses.replace(edited, pixels=pixels)
@@ -177,6 +184,13 @@ def edit_photo(photo: Photo, results: Sequence[Result], settings: Settings, fold
         )
         settings.change(before, mask).save(folder / f"maps{ending}.npz")
     write_photo(edited, folder / "edited.png")
+
+
+def _skin(photo: Photo, result: Result) -> Tensor:
+    """Where skin is in the part of a photo that a network looked at."""
+    part = Part(result.box, result.framing)
+    where = region(photo, part, *result.image.shape[2:])
+    return seen_skin(result.image, result.framing, where)
 
 
 def write_photo(photo: Photo, path: Path) -> None:

@@ -56,12 +56,14 @@ class Priors:
 
     noise: float = 0.01
     """Error of linear RGB that counts as one; larger ones count by their size, not their square."""
-    pigments: float = 10.0
+    pigments: float = 4.0
     """Steps of melanin and haemoglobin from pixel to pixel: pigments are smooth but for edges."""
-    shading: float = 40.0
+    shading: float = 10.0
     """Squared second differences of log diffuse shading: it bends smoothly."""
-    specular: float = 4.0
+    specular: float = 8.0
     """Specular shading: highlights are rare."""
+    highlights: float = 2.0
+    """Squared second differences of log specular shading: highlights have soft edges, noise has not."""
     haemoglobin: float = 2.0
     """Squared distance of haemoglobin from its usual value."""
     usual_haemoglobin: float = -0.33
@@ -216,8 +218,12 @@ def _objective(
         for step, count in _steps(pigment, weight):
             size = torch.sqrt(step.square() + edge**2) - edge
             total = total + priors.pigments * fine * _mean(size, count)
-    for bend, count in _bends(unknowns.diffuse, weight):
-        total = total + priors.shading * fine**2 * _mean(bend.square(), count)
+    for log_shading, stiff in (
+        (unknowns.diffuse, priors.shading),
+        (unknowns.specular, priors.highlights),
+    ):
+        for bend, count in _bends(log_shading, weight):
+            total = total + stiff * fine**2 * _mean(bend.square(), count)
     total = total + priors.specular * _mean(found.specular, weight)
     usual = (found.haemoglobin - priors.usual_haemoglobin).square()
     total = total + priors.haemoglobin * _mean(usual, weight)
