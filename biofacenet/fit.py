@@ -56,14 +56,15 @@ class Priors:
 
     noise: float = 0.01
     """Error of linear RGB that counts as one; larger ones count by their size, not their square."""
-    pigments: float = 4.0
+    pigments: float = 10.0
     """Steps of melanin and haemoglobin from pixel to pixel: pigments are smooth but for edges."""
-    shading: float = 10.0
+    shading: float = 40.0
     """Squared second differences of log diffuse shading: it bends smoothly."""
-    specular: float = 8.0
+    specular: float = 4.0
     """Specular shading: highlights are rare."""
-    highlights: float = 2.0
-    """Squared second differences of log specular shading: highlights have soft edges, noise has not."""
+    highlights: float = 0.0
+    """Squared second differences of log specular shading. 0 for photos, whose highlights it flattens;
+    synthetic faces, whose highlights are soft, come out better with 2."""
     haemoglobin: float = 2.0
     """Squared distance of haemoglobin from its usual value."""
     usual_haemoglobin: float = -0.33
