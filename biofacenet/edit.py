@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -11,20 +13,32 @@ import cv2
 import numpy as np
 import torch
 import tyro
+from PIL import Image, ImageCms
+from rich.progress import track
 from torch import Tensor
 
 from .cli import choose_device, console, parse, run
 from .decomposition import Decomposition
 from .errors import BioFaceNetError, PhotoError
-from .face import Box
+from .face import Box, into_photo
+from .files import whole_file
 from .fit import analyse, seen_skin
+from .inputs import PHOTO_ENDINGS, expand
 from .network import BioFaceNet
 from .photo import Photo, read_photo
 from .physics.colour import linear_to_srgb, srgb_to_linear
 from .physics.illuminant import Illuminant
 from .pictures import display, edit_sheet, eight_bit, write_image
 from .predict import decompose
-from .results import Result, parse_crop, result_folders
+from .results import (
+    Part,
+    Result,
+    choose_parts,
+    parse_crop,
+    parse_face,
+    region,
+    result_folders,
+)
 
 __all__ = ["Settings", "apply", "main", "paste"]
 
@@ -37,11 +51,13 @@ class Settings:
 
     The photo is decomposed by fitting, or by a network with --model; what the maps do not explain is
     added back, so that a photo of which nothing is changed stays as it is. For each source a folder
-    in OUT gets edited.png, the whole photo; figure.png, before and after; and maps.npz.
+    in OUT gets edited.png, the whole photo; and for each face in it figure.png, before and after, and
+    maps.npz.
     """
 
     sources: Annotated[tuple[Path, ...], tyro.conf.Positional]
-    """Photos, or decompositions that predict, fit or edit wrote (maps.npz)."""
+    """Photos, decompositions that predict, fit or edit wrote (maps.npz), folders of photos, or patterns
+    in quotes."""
     melanin: float = 0.0
     """Added to the melanin map, which lies in -1..1."""
     haemoglobin: float = 0.0
@@ -68,8 +84,12 @@ class Settings:
     """Folder of a trained network to decompose with; fitting when not given."""
     crop: str = "face"
     """What to look at: face, whole or LEFT,TOP,SIZE, as for predict."""
+    face: str = "all"
+    """Which face of several: all, largest, or a number, 1 being the largest."""
+    whole_image: bool = False
+    """Look at all of the photo, not at faces or squares."""
     size: int = 256
-    """Side of the square that is decomposed, in pixels."""
+    """Longer side of what is decomposed, in pixels."""
     device: str = "auto"
     """Where to compute: auto, cpu or cuda."""
 
@@ -136,42 +156,54 @@ def soft(mask: Tensor) -> Tensor:
 
 
 def paste(photo: Photo, box: Box, difference: Tensor) -> Tensor:
-    """The whole photo, (3, H, W), sRGB-encoded, with a difference (3, S, S) of linear light in a box."""
-    enlarged = cv2.resize(
-        np.ascontiguousarray(difference.permute(1, 2, 0).cpu().numpy()),
-        (box.size, box.size),
-        interpolation=cv2.INTER_LINEAR if difference.shape[-1] < box.size else cv2.INTER_AREA,
-    )
-    top, left = max(0, box.top), max(0, box.left)
-    bottom = min(photo.height, box.top + box.size)
-    right = min(photo.width, box.left + box.size)
-    part = torch.from_numpy(enlarged).permute(2, 0, 1)[
-        :, top - box.top : bottom - box.top, left - box.left : right - box.left
-    ]
+    """The whole photo, (3, H, W), sRGB-encoded, with a difference (3, h, w) of linear light in a box."""
+    part, rows, columns = into_photo(difference, box, photo.height, photo.width)
     pixels = photo.pixels.clone()
-    linear = srgb_to_linear(pixels[:, top:bottom, left:right])
-    pixels[:, top:bottom, left:right] = linear_to_srgb((linear + part).clamp(0.0, 1.0))
+    linear = srgb_to_linear(pixels[:, rows, columns])
+    pixels[:, rows, columns] = linear_to_srgb((linear + part).clamp(0.0, 1.0))
     return pixels
 
 
-def edit_photo(photo: Photo, result: Result, settings: Settings, folder: Path) -> None:
-    """Write the photo with its face changed."""
-    before, mask = result.decomposition, None
-    if not settings.everywhere:
-        found = result.mask
-        mask = soft(seen_skin(result.image, result.framing) if found is None else found)
-    after = settings.change(before)
-    image = apply(result.image, before, after, mask)
-    pixels = paste(photo, result.box, (image - result.image)[0])
-    picture = eight_bit(pixels)
+def edit_photo(photo: Photo, results: Sequence[Result], settings: Settings, folder: Path) -> None:
+    """Write the photo with its faces changed."""
+    edited = photo
+    for number, result in enumerate(results, start=1):
+        before, mask = result.decomposition, None
+        if not settings.everywhere:
+            mask = soft(_skin(photo, result) if result.mask is None else result.mask)
+        image = apply(result.image, before, settings.change(before), mask)
+        pixels = paste(edited, result.box, (image - result.image)[0])
+        edited = dataclasses.replace(edited, pixels=pixels)
+        ending = "" if number == 1 else f"-{number}"
+        edit_sheet(
+            result.image,
+            image,
+            folder / f"figure{ending}.png",
+            title=photo.path.name,
+            note=settings.words(),
+        )
+        settings.change(before, mask).save(folder / f"maps{ending}.npz")
+    write_photo(edited, folder / "edited.png")
+
+
+def _skin(photo: Photo, result: Result) -> Tensor:
+    """Where skin is in the part of a photo that a network looked at."""
+    part = Part(result.box, result.framing)
+    where = region(photo, part, *result.image.shape[2:])
+    return seen_skin(result.image, result.framing, where)
+
+
+def write_photo(photo: Photo, path: Path) -> None:
+    """Write a photo as PNG: upright, in sRGB and saying so, with its EXIF data and opacity."""
+    picture = eight_bit(photo.pixels)
     if photo.alpha is not None:
         opacity = (255.0 * photo.alpha).round().byte().permute(1, 2, 0).numpy()
         picture = np.concatenate((picture, opacity), axis=2)
-    write_image(picture, folder / "edited.png")
-    edit_sheet(
-        result.image, image, folder / "figure.png", title=photo.path.name, note=settings.words()
-    )
-    settings.change(before, mask).save(folder / "maps.npz")
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    with whole_file(path) as temporary:
+        Image.fromarray(picture).save(
+            temporary, format="PNG", icc_profile=profile, exif=photo.exif or None
+        )
 
 
 def edit_maps(path: Path, settings: Settings, folder: Path) -> None:
@@ -191,7 +223,10 @@ def main() -> None:
     settings = parse(Settings, program="biofacenet.edit")
     if not settings.sources:
         raise BioFaceNetError("nothing named to edit; name a photo, or the maps.npz of one")
-    parse_crop(settings.crop)
+    crop = "image" if settings.whole_image else settings.crop
+    parse_crop(crop)
+    parse_face(settings.face)
+    sources = expand(settings.sources, endings=PHOTO_ENDINGS, without=settings.out)
     example = torch.zeros(1, 1, 1, 1)
     light = torch.full((1, 14), 1.0 / 14)
     # Settings out of range are told before anything is computed.
@@ -205,26 +240,33 @@ def main() -> None:
     if settings.model is not None:
         model = BioFaceNet.from_pretrained(settings.model).to(device)
     failed = 0
-    folders = result_folders(settings.out, settings.sources)
-    for path, folder in zip(settings.sources, folders, strict=True):
+    folders = result_folders(settings.out, sources)
+    for path, folder in track(
+        list(zip(sources, folders, strict=True)),
+        description="editing",
+        console=console,
+        transient=True,
+        disable=len(sources) == 1 or not console.is_terminal,
+    ):
         try:
             if path.suffix.lower() == MAPS:
                 edit_maps(path, settings, folder)
             else:
                 photo = read_photo(path)
-                options = {"crop": settings.crop, "size": settings.size}
-                if model is None:
-                    result = analyse(photo, device=device, **options)  # type: ignore[arg-type]
-                else:
-                    result = decompose(model, photo, **options)  # type: ignore[arg-type]
-                edit_photo(photo, result, settings, folder)
+                results = [
+                    analyse(photo, part=part, size=settings.size, device=device)
+                    if model is None
+                    else decompose(model, photo, part=part, size=settings.size)
+                    for part in choose_parts(photo, crop, settings.face)
+                ]
+                edit_photo(photo, results, settings, folder)
         except PhotoError as error:
             sys.stderr.write(f"error: {error}\n")
             failed += 1
         else:
             console.print(f"{path} -> {folder / 'edited.png'}  ({settings.words()})", markup=False)
     if failed:
-        console.print(f"{failed} of {len(settings.sources)} photos could not be used")
+        console.print(f"{failed} of {len(sources)} photos could not be used")
         raise SystemExit(2)
 
 

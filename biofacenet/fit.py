@@ -20,13 +20,25 @@ from torch import Tensor
 from .cli import choose_device, parse, run
 from .decomposition import Decomposition
 from .errors import BioFaceNetError
+from .exports import Format, check_formats
+from .inputs import expand
 from .photo import Photo
 from .physics.camera import COORDINATE_RANGE
 from .physics.illuminant import CCT_RANGE, ILLUMINANT_NAMES, Illuminant
 from .physics.skin import SkinName, skin_name
 from .renderer import render
-from .results import Result, cut_out, parse_crop, process
-from .skin_mask import face_region, skin_mask
+from .results import (
+    Part,
+    Result,
+    choose_box,
+    choose_parts,
+    cut,
+    parse_crop,
+    parse_face,
+    process,
+    region,
+)
+from .skin_mask import eyes_and_teeth, face_region, skin_mask
 
 __all__ = ["Fit", "Priors", "Settings", "Start", "analyse", "fit", "main", "seen_skin"]
 
@@ -53,6 +65,9 @@ class Priors:
     """Squared second differences of log diffuse shading: it bends smoothly."""
     specular: float = 4.0
     """Specular shading: highlights are rare."""
+    highlights: float = 0.0
+    """Squared second differences of log specular shading. 0 for photos, whose highlights it flattens;
+    synthetic faces, whose highlights are soft, come out better with 2."""
     haemoglobin: float = 2.0
     """Squared distance of haemoglobin from its usual value."""
     usual_haemoglobin: float = -0.33
@@ -223,8 +238,12 @@ def _objective(
         for step, count in _steps(pigment, weight):
             size = torch.sqrt(step.square() + edge**2) - edge
             total = total + priors.pigments * fine * _mean(size, count)
-    for bend, count in _bends(unknowns.diffuse, weight):
-        total = total + priors.shading * fine**2 * _mean(bend.square(), count)
+    for log_shading, stiff in (
+        (unknowns.diffuse, priors.shading),
+        (unknowns.specular, priors.highlights),
+    ):
+        for bend, count in _bends(log_shading, weight):
+            total = total + stiff * fine**2 * _mean(bend.square(), count)
     total = total + priors.specular * _mean(found.specular, weight)
     usual = (found.haemoglobin - priors.usual_haemoglobin).square()
     total = total + priors.haemoglobin * _mean(usual, weight)
@@ -424,19 +443,25 @@ class Settings:
     """
 
     photos: Annotated[tuple[Path, ...], tyro.conf.Positional]
-    """One or more photos: JPEG, PNG, WebP, TIFF, BMP, GIF or AVIF."""
+    """Photos (JPEG, PNG, WebP, TIFF, BMP, GIF or AVIF), folders of them, or patterns in quotes."""
     out: Path = Path("fits")
-    """Folder for results, one folder in it for each photo."""
+    """Folder for results, one folder in it for each face."""
     crop: str = "face"
     """What to look at: 'face' finds it, and takes the central square where there is none; 'whole'
     is the central square; LEFT,TOP,SIZE is a square in pixels."""
+    face: str = "all"
+    """Which face of several: all, largest, or a number, 1 being the largest."""
+    whole_image: bool = False
+    """Look at all of the photo, not at faces or squares."""
     size: int = 256
-    """Side of the square that is fitted, in pixels."""
+    """Longer side of what is fitted, in pixels."""
     steps: int = 80
     """Steps of each size, from coarse to fine; more are slower and closer."""
     skin: SkinName = "published"
     """Constants of the skin model: published, those of the paper's authors, or measured, tuned on
     measured spectra."""
+    format: tuple[Format, ...] = ()
+    """Other formats for the maps: png16 (16 bits), exr (OpenEXR, float)."""
     device: str = "auto"
     """Where to compute: auto, cpu or cuda."""
 
@@ -449,30 +474,34 @@ def analyse(
     steps: int = 80,
     skin: SkinName = "published",
     device: torch.device | str = "cpu",
+    part: Part | None = None,
 ) -> Result:
     """What the face of a photo is made of, without a network.
 
     Args:
         photo: from `read_photo`.
-        crop: ``face``, ``whole`` or ``LEFT,TOP,SIZE`` in pixels.
-        size: side of the square that is fitted, 16 to 2048.
+        crop: ``face`` (the largest), ``whole``, ``image`` or ``LEFT,TOP,SIZE`` in pixels.
+        size: longer side of what is fitted, 16 to 2048.
         steps: of each size.
         skin: which constants of the skin model to fit, ``published`` or ``measured``.
         device: where to compute.
+        part: what to look at instead, from `results.choose_parts`.
 
     Raises:
         BioFaceNetError: ``crop``, ``size`` or ``steps`` cannot be used.
         PhotoError: a named square misses the photo.
     """
     check(size, steps)
-    box, framing, image = cut_out(photo, crop, size)
-    mask = seen_skin(image, framing, skin)
+    part = part or Part(*choose_box(photo, crop))
+    image = cut(photo, part.box, size)
+    framing = part.framing
+    mask = seen_skin(image, framing, region(photo, part, *image.shape[2:]), skin)
     if mask.all():
         framing += ", no skin found, everything fitted"
     found = fit(image.to(device), mask.to(device), steps=steps, skin=skin)
     return Result(
         photo=photo,
-        box=box,
+        box=part.box,
         framing=framing,
         image=image,
         decomposition=found.decomposition.to("cpu"),
@@ -481,11 +510,22 @@ def analyse(
     )
 
 
-def seen_skin(image: Tensor, framing: str, skin: SkinName = "published") -> Tensor:
-    """Where skin is in a square that `results.cut_out` made; everywhere if next to none is seen."""
-    height, width = image.shape[2:]
-    region = face_region(height, width) if framing == "face found" else None
-    mask = skin_mask(image, region=region, skin=skin)
+def seen_skin(
+    image: Tensor, framing: str, where: Tensor | None = None, skin: SkinName = "published"
+) -> Tensor:
+    """Where skin is in a part that `results.cut` made; everywhere if next to none is seen.
+
+    Args:
+        image: (1, 3, H, W), linear sRGB.
+        framing: how the part was found.
+        where: (1, 1, H, W), where faces are, if it is known better than by the framing.
+        skin: which constants of the skin model decide what has a colour of skin.
+    """
+    if where is None and framing.startswith("face"):
+        where = face_region(*image.shape[2:])
+    mask = skin_mask(image, region=where, skin=skin)
+    if framing.startswith("face"):
+        mask = mask * (1.0 - eyes_and_teeth(image, mask))
     return mask if mask.mean() >= 0.02 else torch.ones_like(mask)
 
 
@@ -501,20 +541,32 @@ def main() -> None:
     """Fit the photos that the command line names."""
     settings = parse(Settings, program="biofacenet.fit")
     check(settings.size, settings.steps)
-    parse_crop(settings.crop)
+    crop = "image" if settings.whole_image else settings.crop
+    parse_crop(crop)
+    parse_face(settings.face)
+    check_formats(settings.format)
     device = choose_device(settings.device)
 
-    def one(photo: Photo) -> Result:
-        return analyse(
-            photo,
-            crop=settings.crop,
-            size=settings.size,
-            steps=settings.steps,
-            skin=settings.skin,
-            device=device,
-        )
+    def faces(photo: Photo) -> list[Result]:
+        return [
+            analyse(
+                photo,
+                part=part,
+                size=settings.size,
+                steps=settings.steps,
+                skin=settings.skin,
+                device=device,
+            )
+            for part in choose_parts(photo, crop, settings.face)
+        ]
 
-    process(settings.photos, settings.out, one, method=f"fitted without a network, on {device}")
+    process(
+        expand(settings.photos, without=settings.out),
+        settings.out,
+        faces,
+        method=f"fitted without a network, on {device}",
+        formats=settings.format,
+    )
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import io
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -38,6 +38,16 @@ HEIC = {".heic", ".heif"}
 DEEP_PNG = ("RGB;16B", "RGBA;16B", "LA;16B")
 """What Pillow calls PNG pixels that it would reduce to 8 bits."""
 
+POINTERS = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo, ExifTags.IFD.Interop)
+OF_THE_FILE = (
+    ExifTags.Base.ColorSpace,
+    ExifTags.Base.ExifImageWidth,
+    ExifTags.Base.ExifImageHeight,
+    ExifTags.Base.ExifInteroperabilityOffset,
+    ExifTags.Base.MakerNote,
+)
+"""EXIF tags that speak of the stored file, or that only its maker can read."""
+
 # Tags of a TIFF directory and two of their values (TIFF 6.0).
 WIDTH, HEIGHT, BITS, PHOTOMETRIC = 256, 257, 258, 262
 SAMPLES, EXTRA_SAMPLES, SAMPLE_FORMAT, ICC_PROFILE = 277, 338, 339, 34675
@@ -60,6 +70,9 @@ class Photo:
     """
     notes: tuple[str, ...] = ()
     """What was converted on reading."""
+    exif: bytes = b""
+    """What the camera wrote down, as an EXIF block, without orientation, thumbnail and colour space,
+    which spoke of the file."""
 
     @property
     def height(self) -> int:
@@ -102,7 +115,9 @@ def read_photo(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Photo:
         if path.stat().st_size == 0:
             raise _problem(path, f"an empty file; {EXPECTED}, copy it again")
         with path.open("rb") as stream, _quiet():
-            return _read(path, stream, max_pixels)
+            photo = _read(path, stream, max_pixels)
+            stream.seek(0)
+            return replace(photo, exif=_exif(stream))
     except OSError as error:
         raise _problem(path, f"cannot be read ({error.strerror or error}); {EXPECTED}") from error
 
@@ -351,6 +366,30 @@ def _orientation(image: Image.Image) -> int:
     except Exception:  # damaged EXIF spoils no photo
         return 1
     return orientation if orientation in range(1, 9) else 1
+
+
+def _exif(stream: BinaryIO) -> bytes:
+    """The EXIF block of a file, for a picture that is upright, in sRGB and without a thumbnail."""
+    try:
+        with Image.open(stream, formats=FORMATS) as image:
+            if image.format == "TIFF" or "exif" not in image.info:
+                return b""
+            exif = image.getexif()
+            kept = Image.Exif()
+            for tag, value in exif.items():
+                if tag not in (ExifTags.Base.Orientation, *POINTERS):
+                    kept[tag] = value
+            for pointer in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
+                inner = {
+                    tag: value
+                    for tag, value in exif.get_ifd(pointer).items()
+                    if tag not in OF_THE_FILE
+                }
+                if inner:
+                    kept[pointer] = inner
+            return kept.tobytes() if len(kept) else b""
+    except Exception:  # damaged EXIF spoils no photo
+        return b""
 
 
 def _upright(values: np.ndarray, orientation: int, notes: list[str]) -> np.ndarray:

@@ -47,6 +47,7 @@ __all__ = [
     "light_csv",
     "light_plot",
     "loss_plot",
+    "map_figure",
     "map_image",
     "sample_sheet",
     "training_grid",
@@ -317,6 +318,19 @@ def decomposition_figure(
     right = margin + wide + gap
     _heading(sheet, right, third, wide, "Camera", _camera_note(decomposition))
     _draw_camera(sheet.axes(right + inset, third, wide - inset, 250), decomposition)
+    sheet.save(path)
+
+
+def map_figure(decomposition: Decomposition, name: str, path: str | Path) -> None:
+    """A map of the first image with its colour bar, in physical units where it has some: a PNG."""
+    values = _plane(decomposition, name)
+    scale = _scale(name, values)
+    margin, side = 24, 512.0
+    tall = side * min(max(values.shape[0] / values.shape[1], 0.25), 2.5)
+    sheet = _Sheet(2 * margin + side, tall + 100)
+    _heading(sheet, margin, 44, side, *PANEL_TITLES[name])
+    _picture(sheet.axes(margin, 44, side, tall), _coloured(values, scale))
+    _colour_bar(sheet, sheet.axes(margin, 44 + tall + 10, side, 12), scale, name)
     sheet.save(path)
 
 

@@ -22,6 +22,7 @@ from biofacenet import BioFaceNet, Decomposition, Tables
 from biofacenet.data.pairs import FaceBatch, FacePairs, decode, find_pairs, read_truth
 from biofacenet.data.synthetic import generate
 from biofacenet.edit import apply, soft
+from biofacenet.face import crop
 from biofacenet.fit import analyse, fit
 from biofacenet.photo import read_photo
 from biofacenet.pictures import contact_sheet, decomposition_figure, edit_sheet
@@ -71,22 +72,16 @@ def portrait(name: str, found: Result, sheet: Path) -> None:
     decomposition_figure(
         found.image, found.decomposition, sheet, title="NASA astronaut Eileen Collins"
     )
-    scale = found.image.shape[-1] / found.box.size
-    haemoglobin = found.decomposition.haemoglobin[0, 0]
+    haemoglobin = found.decomposition.haemoglobin
+    side = found.image.shape[-1]
 
     def mean(places: list[tuple[int, int, int, int]]) -> float:
-        patches = []
+        marked = torch.zeros(3, found.photo.height, found.photo.width)
         for left, top, right, bottom in places:
-            rows = slice(
-                round((top - found.box.top) * scale), round((bottom - found.box.top) * scale)
-            )
-            columns = slice(
-                round((left - found.box.left) * scale), round((right - found.box.left) * scale)
-            )
-            patches.append(haemoglobin[rows, columns].flatten())
-        return float(torch.cat(patches).mean())
+            marked[:, top:bottom, left:right] = 1.0
+        inside = crop(marked, found.box, side)[0] > 0.5
+        return float(haemoglobin[0, 0][inside].mean())
 
-    side = found.image.shape[-1]
     inside = slice(side // 4, 3 * side // 4)
     error = (found.reconstruction - found.image)[..., inside, inside].square().mean().sqrt()
     print(f"{name}: portrait: RMSE {float(error):.4f} in the middle of the crop (linear RGB)")

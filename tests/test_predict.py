@@ -52,6 +52,7 @@ RESULTS = {
     "camera.png",
     "camera.csv",
     "summary.json",
+    *(f"{name}-scale.png" for name in MAP_NAMES),
 }
 
 
@@ -316,7 +317,9 @@ def test_predict_writes_everything(workplace):
     assert {path.name for path in folder.iterdir()} == RESULTS
 
     maps = Decomposition.load(folder / "maps.npz")
-    assert maps.melanin.shape == (1, 1, 64, 64)
+    # As large as the face is in the photo.
+    side = json.loads((folder / "summary.json").read_text("utf-8"))["crop"]["size"]
+    assert maps.melanin.shape == (1, 1, side, side)
     stored = opened(folder / "reconstruction.png").astype(int)
     assert np.abs(display(maps.render()[0]) - stored).max() <= 1
     for name in MAP_NAMES:
