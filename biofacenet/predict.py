@@ -69,7 +69,7 @@ class Settings:
     largest, or that number of its first frame that shows it."""
     whole_image: bool = False
     """Look at all of the photo, not at faces or squares."""
-    size: int = 128
+    size: int = 96
     """Longer side of what the network sees, in pixels; a multiple of 16. Networks know faces best at
     the size they were trained on."""
     resolution: int = 1024
@@ -179,7 +179,7 @@ def decompose(
     photo: Photo,
     *,
     crop: str = "face",
-    size: int = 128,
+    size: int = 96,
     refine: int = 0,
     resolution: int | None = None,
     part: Part | None = None,

@@ -41,12 +41,13 @@ from . import landmarks
 from .cli import console, parse, run, save_settings
 from .data.pairs import PairWriter, write_pairs
 from .errors import BioFaceNetError, PhotoError
+from .face import find_faces
 from .files import sha256, whole_file
 from .photo import read_photo
 from .physics.colour import linear_to_srgb
 from .physics.lighting import sh_shading
 from .pictures import contact_sheet
-from .samples import Method, Sample, UnfitError, faces_in, make_sample
+from .samples import Method, Sample, UnfitError, make_sample
 
 __all__ = ["Settings", "find_photos", "main", "prepare"]
 
@@ -285,7 +286,7 @@ def look_at(photo: Path, plan: Plan) -> Outcome:
     rejected: list[dict[str, str]] = []
     try:
         opened = read_photo(photo)
-        boxes = faces_in(opened.pixels)
+        boxes = find_faces(opened.pixels)
         if not boxes:
             raise UnfitError("no face", "no face found; expected one that looks at the camera")
         for number, box in enumerate(boxes, start=1):

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .errors import PhotoError
-from .face import Box, crop, find_face
+from .face import Box, crop
 from .landmarks import find_landmarks, shape_of_landmarks
 from .lighting_fit import fit_lighting
 from .mean_face import FaceShape, find_pose, shape_of_mean_face
@@ -20,7 +20,7 @@ from .photo import Photo
 from .physics.colour import luminance, srgb_to_linear
 from .skin_mask import face_region, skin_mask
 
-__all__ = ["Method", "Sample", "UnfitError", "faces_in", "make_sample", "shape_of"]
+__all__ = ["Method", "Sample", "UnfitError", "make_sample", "shape_of"]
 
 Method = Literal["mean", "landmarks"]
 """Where normals come from: the mean face at the pose found, or a mesh of landmarks."""
@@ -72,14 +72,8 @@ class Sample:
     """0..1, how much the picture looks like a face."""
 
 
-def faces_in(pixels: Tensor) -> list[Box]:
-    """The faces of a photo that samples are made of: the largest."""
-    face = find_face(pixels)
-    return [] if face is None else [face]
-
-
 def shape_of(image: Tensor, size: int, method: Method) -> FaceShape:
-    """The surface of the face in a square picture that `biofacenet.face.find_face` framed.
+    """The surface of the face in a square picture that `biofacenet.face.find_faces` framed.
 
     Args:
         image: (3, S, S), sRGB-encoded.

@@ -264,7 +264,7 @@ def film(
     *,
     crop: str = "face",
     face: str = "all",
-    size: int = 128,
+    size: int = 96,
     smoothing: float = 1.0,
     method: str = "",
 ) -> str:

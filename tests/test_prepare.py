@@ -380,7 +380,7 @@ def test_a_run_that_was_stopped_says_how_to_go_on(
     def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(module, "faces_in", stop)
+    monkeypatch.setattr(module, "find_faces", stop)
     with pytest.raises(KeyboardInterrupt):
         prepare(replace(settings, out=tmp_path / "set"))
     assert "same command again" in capsys.readouterr().err
