@@ -29,6 +29,7 @@ from .decomposition import Decomposition
 from .physics.camera import COORDINATE_RANGE
 from .physics.illuminant import CCT_RANGE, ILLUMINANT_NAMES, Illuminant
 from .physics.skin import blood_fraction, melanosome_fraction
+from .renderer import render
 
 __all__ = ["LocalSlopes", "Spread", "Uncertainty", "estimate", "interval", "slopes"]
 
@@ -93,6 +94,10 @@ class Uncertainty:
     face_haemoglobin: float
     face_diffuse: float
     face_specular: float
+    cct: float
+    """Of the temperature of daylight, kelvin."""
+    camera: tuple[float, float]
+    """Of b1 and b2."""
 
     def melanosomes(self, melanin: Tensor) -> Tensor:
         """Half the width of the 68 % interval of the melanosome fraction, for a melanin map."""
@@ -147,8 +152,11 @@ def slopes(found: Decomposition) -> LocalSlopes:
 
 
 def _pixel_slopes(found: Decomposition) -> Tensor:
-    maps = [getattr(found, name).clone().requires_grad_() for name in UNKNOWNS]
-    image = Decomposition(*maps, found.illuminant, found.camera).render(bands=16)
+    melanin, haemoglobin, diffuse, specular = (
+        getattr(found, name).clone().requires_grad_() for name in UNKNOWNS
+    )
+    maps = (melanin, haemoglobin, diffuse, specular)
+    image = render(*maps, found.illuminant, found.camera, bands=16)
     # A pixel's colour depends on its own maps alone, so a sum over pixels keeps them apart.
     rows = [
         torch.autograd.grad(image[:, channel].sum(), maps, retain_graph=channel < 2)
@@ -166,8 +174,8 @@ def _image_slopes(found: Decomposition) -> Tensor:
     share, kelvin, step = 1e-3, 10.0, 1e-3
 
     def colours(weights: Tensor, cct: Tensor, camera: Tensor) -> Tensor:
-        maps = (getattr(found, name) for name in UNKNOWNS)
-        image = Decomposition(*maps, Illuminant(weights, cct), camera).render(bands=16)
+        maps = (found.melanin, found.haemoglobin, found.diffuse, found.specular)
+        image = render(*maps, Illuminant(weights, cct), camera, bands=16)
         return image[0].flatten(1).T
 
     # At the ends of a range, differences are one-sided.
@@ -244,4 +252,5 @@ def estimate(
     average = within[skin].mean(dim=0).diagonal() * max(1.0 / spread.patches, 1.0 / len(seen))
     face = ((mean @ shared @ mean.T).diagonal() + average).sqrt()
     planes = [column.reshape(1, 1, height, width).float() for column in deviation.T]
-    return Uncertainty(*planes, *face.tolist())
+    light = shared.diagonal()[-3:].sqrt().tolist()
+    return Uncertainty(*planes, *face.tolist(), cct=light[0], camera=(light[1], light[2]))
