@@ -29,12 +29,24 @@ from .face import crop
 from .fit import seen_skin
 from .photo import Photo
 from .physics.colour import linear_to_srgb, srgb_to_linear
+from .physics.illuminant import ILLUMINANT_NAMES
 from .physics.skin import from_axis, to_axis
 from .pictures import PIGMENT_TICKS, albedo_image, display, eight_bit, map_image, pigment_colours
 from .results import Result
 from .uncertainty import Uncertainty, estimate, interval
 
-__all__ = ["LIGHTS", "Edit", "Session", "Sessions", "Tile", "data_uri", "tiles"]
+__all__ = [
+    "LIGHTS",
+    "Edit",
+    "Session",
+    "Sessions",
+    "Tile",
+    "change",
+    "data_uri",
+    "facts",
+    "jpeg",
+    "tiles",
+]
 
 STAGE = 512
 """Side of the picture that follows the sliders, in pixels."""
@@ -151,6 +163,11 @@ class Session:
         """Side of the square that was decomposed, in pixels."""
         return self.found.melanin.shape[-1]
 
+    def photo(self) -> Photo:
+        """The photo, in 8 bits a channel."""
+        pixels = torch.from_numpy(self._pixels).permute(2, 0, 1).float() / 255.0
+        return replace(self._photo, pixels=pixels)
+
     def picture(self, edit: Edit) -> Tensor:
         """The square of the photo under an edit: (1, 3, 512, 512), linear sRGB.
 
@@ -174,8 +191,7 @@ class Session:
     def edited_photo(self) -> bytes:
         """The whole photo with its face as the sliders have it, as PNG; unchanged where they rest."""
         difference = (self.picture(self.edit) - self.image)[0]
-        pixels = torch.from_numpy(self._pixels).permute(2, 0, 1).float() / 255.0
-        photo = replace(self._photo, pixels=pixels)
+        photo = self.photo()
         picture = eight_bit(paste(photo, self.box, difference))
         if photo.alpha is not None:
             opacity = (255.0 * photo.alpha).round().byte().permute(1, 2, 0).numpy()
@@ -318,7 +334,10 @@ def data_uri(stored: bytes, kind: str = "jpeg") -> str:
 
 # Maps ----------------------------------------------------------------------------------------
 
-FRACTIONS = {"melanin": ("melanosomes", "of the epidermis"), "haemoglobin": ("blood", "of the dermis")}
+FRACTIONS = {
+    "melanin": ("melanosomes", "of the epidermis"),
+    "haemoglobin": ("blood", "of the dermis"),
+}
 """What a pigment's map says in percent, and of what."""
 
 
@@ -380,7 +399,7 @@ def _pigment(session: Session, name: str) -> Tile:
 
 
 def _css(colours: np.ndarray) -> tuple[str, ...]:
-    return tuple("#%02x%02x%02x" % tuple(round(255 * c) for c in one[:3]) for one in colours)
+    return tuple("#" + bytes(round(255 * c) for c in one[:3]).hex() for one in colours)
 
 
 def _shading(session: Session, name: str, unit: str) -> Tile:
@@ -434,7 +453,28 @@ def tiles(session: Session) -> list[Tile]:
         _shading(session, "specular", "surface reflection"),
         Tile("Albedo", "skin without shading or highlights", albedo_image(session.found)),
         Tile("Reconstruction", "rendered from the maps", shown, error),
-        Tile("Skin", "what light and camera are found from", masked, f"{100 * skin:.0f} % of the square"),
+        Tile(
+            "Skin",
+            "what light and camera are found from",
+            masked,
+            f"{100 * skin:.0f} % of the square",
+        ),
         _deviation(session, "melanin"),
         _deviation(session, "haemoglobin"),
+    ]
+
+
+def facts(session: Session) -> list[tuple[str, str]]:
+    """What is known of the face, the light and the camera, each with its 68 % interval, in words."""
+    light, trust = session.found.illuminant, session.trust
+    weights = zip(ILLUMINANT_NAMES, light.weights[0].tolist(), strict=True)
+    largest = sorted(weights, key=lambda one: -one[1])[:3]
+    mixture = ", ".join(f"{100 * share:.0f} % {name}" for name, share in largest if share >= 0.05)
+    b1, b2 = session.found.camera[0].tolist()
+    return [
+        ("Melanosomes", f"{level(session, 'melanin')} of the epidermis (median of the skin)"),
+        ("Blood", f"{level(session, 'haemoglobin')} of the dermis (median of the skin)"),
+        ("Light", mixture),
+        ("Daylight", f"{float(light.cct[0]):.0f} ± {trust.cct:.0f} K"),
+        ("Camera", f"b1 {b1:.2f} ± {trust.camera[0]:.2f}, b2 {b2:.2f} ± {trust.camera[1]:.2f}"),
     ]

@@ -96,7 +96,7 @@ def lightness(picture: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", ["melanin", "haemoglobin"])
-def testpigment_colours_darken_evenly_over_a_fixed_range(name):
+def test_pigment_colours_darken_evenly_over_a_fixed_range(name):
     maps = decomposition(height=65, width=65)
     if name == "haemoglobin":
         maps.haemoglobin = maps.haemoglobin.mT.contiguous()
