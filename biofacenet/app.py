@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -137,6 +139,8 @@ def main() -> None:
         if not loopback(settings.host):
             console.print("others who can reach this computer can use it too", markup=False)
         console.file.flush()
+        # uvicorn hands the signal on when it has shut down; the folder must go before the program does.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
         config = uvicorn.Config(server, log_level="warning", timeout_graceful_shutdown=1)
         uvicorn.Server(config).run(sockets=[door])
 

@@ -138,7 +138,7 @@ FILES: dict[str, tuple[str, str, Callable[[Session], bytes]]] = {
 def downloads(name: str) -> str:
     """Links to the files of a session."""
     links = "".join(
-        f"<a href='download/{name}/{file}' download='{file}'>{label} <small>{file}</small></a>"
+        f"<a href='download/{name}/{file}' download='{file}'>{label}</a>"
         for file, (label, _, _) in FILES.items()
     )
     return f"<div class='downloads'>{links}</div>"

@@ -148,7 +148,7 @@ class Session:
         self._pixels = eight_bit(result.photo.pixels)
         self.image = srgb_to_linear(crop(result.photo.pixels, self.box, STAGE))[None]
         self._maps = self.found.map(_to_stage)
-        self._soft = soft(F.interpolate(mask, size=(STAGE, STAGE), mode="nearest"))
+        self._soft = soft(_to_stage(mask))
         rendered = self._maps.render()
         self._rest = self.image - self._soft * rendered
         self._whole_rest = self.image - rendered
@@ -440,25 +440,19 @@ def _deviation(session: Session, name: str) -> Tile:
 
 def tiles(session: Session) -> list[Tile]:
     """Everything that is known of a photo, as pictures with their units."""
-    skin = float(session.mask.mean())
     shown = display(session.reconstruction[0])
-    outside = session.mask[0, 0].numpy() < 0.5
-    masked = shown.copy()
-    masked[outside] = (0.25 * shown[outside] + 0.75 * 128).astype(np.uint8)
+    edges, _ = cv2.findContours(
+        session.mask[0, 0].byte().numpy(), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE
+    )
+    shown = cv2.drawContours(shown.copy(), edges, -1, (120, 200, 255), 1)
     error = "" if session.rmse is None else f"error {session.rmse:.3f} in linear RGB"
     return [
         _pigment(session, "melanin"),
         _pigment(session, "haemoglobin"),
-        _shading(session, "diffuse", "body reflection, 2.9 is white in full light"),
+        _shading(session, "diffuse", "body reflection"),
         _shading(session, "specular", "surface reflection"),
         Tile("Albedo", "skin without shading or highlights", albedo_image(session.found)),
-        Tile("Reconstruction", "rendered from the maps", shown, error),
-        Tile(
-            "Skin",
-            "what light and camera are found from",
-            masked,
-            f"{100 * skin:.0f} % of the square",
-        ),
+        Tile("Reconstruction", "from the maps; skin outlined", shown, error),
         _deviation(session, "melanin"),
         _deviation(session, "haemoglobin"),
     ]

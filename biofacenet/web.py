@@ -5,6 +5,7 @@ Import this only inside `biofacenet.app.private_folder`: gradio reads its enviro
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,8 @@ from .physics.illuminant import CCT_RANGE
 from .session import LIGHTS, Edit, Session
 
 __all__ = ["build", "loopback", "serve"]
+
+LOG = logging.getLogger(__name__)
 
 LIGHT_NAMES = {
     "as found": "as found in the photo",
@@ -75,6 +78,11 @@ element.addEventListener('click', event => {
 """
 
 
+def _html(value: str = "", **options: Any) -> gr.HTML:
+    """A piece of the page, in its own looks."""
+    return gr.HTML(value, apply_default_css=False, **options)
+
+
 def _sent(payload: Any) -> str | None:
     """Path of an uploaded file."""
     return None if payload is None else payload.path
@@ -85,7 +93,7 @@ def build(app: Studio) -> gr.Blocks:
     low, high = COORDINATE_RANGE
     with gr.Blocks(title="BioFaceNet", analytics_enabled=False, delete_cache=(60, 600)) as page:
         name = gr.State("", time_to_live=3600, delete_callback=app.sessions.drop)
-        gr.HTML(
+        _html(
             "<h1>BioFaceNet</h1><p>What a face's colour is made of. Everything stays on this computer.</p>",
             elem_id="title",
         )
@@ -98,12 +106,13 @@ def build(app: Studio) -> gr.Blocks:
                     height=230,
                     elem_id="upload",
                     buttons=[],
+                    placeholder="Drop a photo of a face\n- or -\nclick to choose one",
                 )
                 # As it was sent: `read_photo` knows profiles, depths and damage better.
                 upload.preprocess = _sent
             with gr.Column(scale=3, min_width=280):
-                gr.HTML("<b>Examples</b>", padding=False)
-                chosen = gr.HTML(example_buttons(), js_on_load=ON_EXAMPLE, elem_id="examples")
+                _html("<b>Examples</b>")
+                chosen = _html(example_buttons(), js_on_load=ON_EXAMPLE, elem_id="examples")
                 method = gr.Radio(
                     app.methods,
                     value=app.methods[0],
@@ -111,15 +120,15 @@ def build(app: Studio) -> gr.Blocks:
                     visible=len(app.methods) > 1,
                     elem_id="method",
                 )
-        status = gr.HTML(NOTHING, elem_id="status")
+        status = _html(NOTHING, elem_id="status")
         with gr.Column(visible=False, elem_id="results") as results:
             with gr.Row(elem_id="work"):
                 with gr.Column(scale=5, min_width=280, elem_id="picture"):
                     with gr.Group(elem_id="stage"):
-                        before = gr.HTML(elem_id="before")
-                        after = gr.HTML(elem_id="after")
-                        gr.HTML(SPLIT, js_on_load=ON_SPLIT, elem_id="split")
-                    said = gr.HTML(elem_id="now")
+                        before = _html(elem_id="before")
+                        after = _html(elem_id="after")
+                        _html(SPLIT, js_on_load=ON_SPLIT, elem_id="split")
+                    said = _html(elem_id="now")
                 with gr.Column(scale=4, min_width=280, elem_id="sliders"):
 
                     def slider(
@@ -127,14 +136,14 @@ def build(app: Studio) -> gr.Blocks:
                     ) -> Any:
                         return gr.Slider(low, high, value=value, step=step, label=label)
 
-                    with gr.Tab("Skin and shading"):
+                    with gr.Tab("Skin"):
                         melanin_scale = slider(0, 4, 1, 0.02, "Melanosomes ×")
                         melanin = slider(-1, 1, 0, 0.01, "Melanin map +")
                         haemoglobin_scale = slider(0, 4, 1, 0.02, "Blood ×")
                         haemoglobin = slider(-1, 1, 0, 0.01, "Haemoglobin map +")
                         diffuse_scale = slider(0, 2, 1, 0.02, "Diffuse shading ×")
                         specular_scale = slider(0, 4, 1, 0.02, "Highlights ×")
-                    with gr.Tab("Light and camera"):
+                    with gr.Tab("Light, camera"):
                         light = gr.Dropdown(
                             [(LIGHT_NAMES.get(one, f"{one}: fluorescent"), one) for one in LIGHTS],
                             value=LIGHTS[0],
@@ -147,10 +156,10 @@ def build(app: Studio) -> gr.Blocks:
                     with gr.Row():
                         everywhere = gr.Checkbox(label="Change more than skin", container=False)
                         reset = gr.Button("Reset", size="sm")
-                    links = gr.HTML(elem_id="downloads")
+                    links = _html(elem_id="downloads")
             with gr.Accordion("The estimate, with 68 % intervals", open=True):
-                known = gr.HTML(elem_id="facts")
-            maps = gr.HTML(elem_id="maps")
+                known = _html(elem_id="facts")
+            maps = _html(elem_id="maps")
 
         knobs = [melanin, melanin_scale, haemoglobin, haemoglobin_scale, diffuse_scale]
         knobs += [specular_scale, light, cct, b1, b2, everywhere]
@@ -197,10 +206,14 @@ def build(app: Studio) -> gr.Blocks:
             app.sessions.drop(old)
             try:
                 name = app.open(read(), method)
-            except (BioFaceNetError, OSError) as error:
+            except Exception as error:
+                told = str(error)
+                if not isinstance(error, BioFaceNetError):
+                    LOG.exception("a photo could not be decomposed")
+                    told = f"this photo failed ({type(error).__name__}); try another one"
                 hidden = gr.update(visible=False)
                 nothing = [gr.skip()] * (6 + len(knobs))
-                return ["", line(str(error), "bad"), hidden, *nothing]
+                return ["", line(told, "bad"), hidden, *nothing]
             session = app.sessions.get(name)
             remarks = "; ".join((session.framing, *session.notes))
             return [
