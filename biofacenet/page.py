@@ -97,6 +97,11 @@ def now(session: Session, edit: Edit) -> str:
     )
 
 
+def follow(session: Session, edit: Edit) -> tuple[str, str]:
+    """What changes when a slider is moved: the picture and the line below it."""
+    return picture(session.show(edit), "after"), now(session, edit)
+
+
 def table(session: Session) -> str:
     """What is known of the face, the light and the camera, with error bars."""
     rows = "".join(

@@ -22,9 +22,9 @@ from .page import (
     downloads,
     example_buttons,
     examples,
+    follow,
     gallery,
     line,
-    now,
     picture,
     table,
 )
@@ -112,7 +112,7 @@ def build(app: Studio) -> gr.Blocks:
                 upload.preprocess = _sent
             with gr.Column(scale=3, min_width=280):
                 _html("<b>Examples</b>")
-                chosen = _html(example_buttons(), js_on_load=ON_EXAMPLE, elem_id="examples")
+                chosen = _html(js_on_load=ON_EXAMPLE, elem_id="examples")
                 method = gr.Radio(
                     app.methods,
                     value=app.methods[0],
@@ -186,7 +186,7 @@ def build(app: Studio) -> gr.Blocks:
             try:
                 session = app.sessions.get(name)
                 edit = edit_of(session, values)
-                return picture(session.show(edit), "after"), now(session, edit)
+                return follow(session, edit)
             except BioFaceNetError as error:
                 raise gr.Error(str(error), print_exception=False) from None
 
@@ -196,11 +196,7 @@ def build(app: Studio) -> gr.Blocks:
 
         def rest(name: str) -> list[Any]:
             session = app.sessions.get(name)
-            return [
-                picture(session.show(Edit()), "after"),
-                now(session, Edit()),
-                *at_rest(session),
-            ]
+            return [*follow(session, Edit()), *at_rest(session)]
 
         def opened(read: Callable[[], Photo], method: str, old: str) -> list[Any]:
             app.sessions.drop(old)
@@ -261,6 +257,8 @@ def build(app: Studio) -> gr.Blocks:
         gr.on([knob.input for knob in others], show, [name, *knobs], [after, said], **instant)
         cct.input(show_daylight, [name, *knobs], [after, said, light], **instant)
         reset.click(rest, name, [after, said, *knobs], **instant)
+        # They take some seconds to make, for which the page need not wait.
+        page.load(example_buttons, None, chosen, queue=False, show_progress="hidden")
     return page
 
 
