@@ -116,6 +116,7 @@ def main() -> None:
     check(settings)
     if find_spec("gradio") is None:
         raise BioFaceNetError("the page needs gradio; pip install 'biofacenet[app]'")
+    model = load(settings.model)
     with private_folder(), listen(settings.host, settings.port) as door:
         import uvicorn
 
@@ -124,7 +125,7 @@ def main() -> None:
         port = door.getsockname()[1]
         server = serve(
             Studio(
-                model=load(settings.model),
+                model=model,
                 size=settings.size,
                 network_size=settings.network_size,
                 refine=settings.refine,

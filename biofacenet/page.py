@@ -160,7 +160,7 @@ def examples() -> tuple[Photo, ...]:
     if find_spec("skimage") is not None:
         from skimage import data
 
-        portrait = torch.from_numpy(np.ascontiguousarray(data.astronaut().transpose(2, 0, 1)))
+        portrait = torch.from_numpy(np.array(data.astronaut()).transpose(2, 0, 1).copy())
         photos.insert(0, Photo(Path("astronaut.png"), portrait.float() / 255.0))
     return tuple(photos)
 

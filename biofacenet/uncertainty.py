@@ -253,4 +253,15 @@ def estimate(
     face = ((mean @ shared @ mean.T).diagonal() + average).sqrt()
     planes = [column.reshape(1, 1, height, width).float() for column in deviation.T]
     light = shared.diagonal()[-3:].sqrt().tolist()
-    return Uncertainty(*planes, *face.tolist(), cct=light[0], camera=(light[1], light[2]))
+    return Uncertainty(
+        melanin=planes[0],
+        haemoglobin=planes[1],
+        diffuse=planes[2],
+        specular=planes[3],
+        face_melanin=float(face[0]),
+        face_haemoglobin=float(face[1]),
+        face_diffuse=float(face[2]),
+        face_specular=float(face[3]),
+        cct=light[0],
+        camera=(light[1], light[2]),
+    )

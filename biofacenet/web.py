@@ -148,6 +148,7 @@ def build(app: Studio) -> gr.Blocks:
                             [(LIGHT_NAMES.get(one, f"{one}: fluorescent"), one) for one in LIGHTS],
                             value=LIGHTS[0],
                             label="Light",
+                            elem_id="light",
                             info="Cameras balance white: another light changes skin beside white.",
                         )
                         cct = slider(*CCT_RANGE, 6500, 50, "Daylight temperature, kelvin")
@@ -155,7 +156,7 @@ def build(app: Studio) -> gr.Blocks:
                         b2 = slider(low, high, 0, 0.02, "Camera b2")
                     with gr.Row():
                         everywhere = gr.Checkbox(label="Change more than skin", container=False)
-                        reset = gr.Button("Reset", size="sm")
+                        reset = gr.Button("Reset", size="sm", elem_id="reset")
                     links = _html(elem_id="downloads")
             with gr.Accordion("The estimate, with 68 % intervals", open=True):
                 known = _html(elem_id="facts")
@@ -180,7 +181,19 @@ def build(app: Studio) -> gr.Blocks:
             """The edit that knobs stand for; a camera slider that was not moved changes nothing."""
             resting = at_rest(session)
             b1, b2 = (None if values[i] == resting[i] else float(values[i]) for i in (8, 9))
-            return Edit(*values[:8], b1, b2, values[10])
+            return Edit(
+                melanin=values[0],
+                melanin_scale=values[1],
+                haemoglobin=values[2],
+                haemoglobin_scale=values[3],
+                diffuse_scale=values[4],
+                specular_scale=values[5],
+                light=values[6],
+                cct=values[7],
+                b1=b1,
+                b2=b2,
+                everywhere=values[10],
+            )
 
         def show(name: str, *values: Any) -> tuple[str, str]:
             try:
@@ -291,7 +304,6 @@ def serve(app: Studio, host: str, port: int) -> fastapi.FastAPI:
     """The server of the page: gradio's, files to download, and who may load what."""
     server = fastapi.FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
 
-    @server.get("/download/{name}/{file}")
     def download(name: str, file: str) -> fastapi.Response:
         try:
             _, kind, make = FILES[file]
@@ -304,6 +316,7 @@ def serve(app: Studio, host: str, port: int) -> fastapi.FastAPI:
         }
         return fastapi.Response(make(session), media_type=kind, headers=headers)
 
+    server.add_api_route("/download/{name}/{file}", download)
     server.add_middleware(Guard)
     if loopback(host):
         # A name that an attacker's page resolves to this computer does not open this one.
