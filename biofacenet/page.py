@@ -160,7 +160,8 @@ def examples() -> tuple[Photo, ...]:
     if find_spec("skimage") is not None:
         from skimage import data
 
-        portrait = torch.from_numpy(np.array(data.astronaut()).transpose(2, 0, 1).copy())
+        stored = np.array(data.astronaut())  # type: ignore[no-untyped-call,unused-ignore]
+        portrait = torch.from_numpy(stored.transpose(2, 0, 1).copy())
         photos.insert(0, Photo(Path("astronaut.png"), portrait.float() / 255.0))
     return tuple(photos)
 

@@ -56,6 +56,18 @@ CONTENT_POLICY = (
 )
 """The page may load from this server and from nowhere else."""
 
+AROUND = """<style>
+:root { --body-text-color-subdued: #5d6670 !important; --block-info-text-color: #5d6670 !important; }
+.dark { --body-text-color-subdued: #a7b0bb !important; --block-info-text-color: #a7b0bb !important; }
+gradio-app .gradio-container .main { max-width: 1240px !important; }
+@media (max-width: 767px) {
+  gradio-app .gradio-container, gradio-app .gradio-container .main { padding: 6px !important; }
+  /* Hidden, it would take the place that the picture sticks to. */
+  gradio-app .gradio-container { overflow: clip !important; }
+}
+</style>"""
+"""Looks of what gradio puts around the page; page.css, which it confines to the page, cannot reach it."""
+
 
 # The page ------------------------------------------------------------------------------------
 
@@ -339,5 +351,6 @@ def serve(app: Studio, host: str, port: int) -> fastapi.FastAPI:
         enable_monitoring=False,
         mcp_server=False,
         theme=theme,
+        head=AROUND,
         css=(Path(__file__).parent / "page.css").read_text("utf-8"),
     )
