@@ -335,8 +335,8 @@ def data_uri(stored: bytes, kind: str = "jpeg") -> str:
 # Maps ----------------------------------------------------------------------------------------
 
 FRACTIONS = {
-    "melanin": ("melanosomes", "of the epidermis"),
-    "haemoglobin": ("blood", "of the dermis"),
+    "melanin": ("melanosomes", "of epidermis"),
+    "haemoglobin": ("blood", "of dermis"),
 }
 """What a pigment's map says in percent, and of what."""
 
@@ -430,7 +430,7 @@ def _deviation(session: Session, name: str) -> Tile:
     larger = cv2.resize(coloured, (TILE, TILE), interpolation=cv2.INTER_LINEAR)
     return Tile(
         title=f"{name.capitalize()} ±",
-        unit=f"{what}, % points, 68 %",
+        unit=f"{what}, % points",
         picture=larger,
         value=f"± {100 * float(inside.median()):.2g} for a single pixel",
         colours=_css(colormaps["cividis"](np.linspace(0, 1, 9))),
@@ -451,8 +451,8 @@ def tiles(session: Session) -> list[Tile]:
         _pigment(session, "haemoglobin"),
         _shading(session, "diffuse", "body reflection"),
         _shading(session, "specular", "surface reflection"),
-        Tile("Albedo", "skin without shading or highlights", albedo_image(session.found)),
-        Tile("Reconstruction", "from the maps; skin outlined", shown, error),
+        Tile("Albedo", "skin without shading", albedo_image(session.found)),
+        Tile("Reconstruction", "skin outlined", shown, error),
         _deviation(session, "melanin"),
         _deviation(session, "haemoglobin"),
     ]

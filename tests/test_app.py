@@ -154,7 +154,7 @@ def test_maps_have_titles_units_scales_and_values(session: Session) -> None:
         *("Melanin", "Haemoglobin", "Diffuse shading", "Specular shading", "Albedo"),
         "Reconstruction",
     ]
-    assert shown["Melanin"].unit == "melanosomes, % of the epidermis"
+    assert shown["Melanin"].unit == "melanosomes, % of epidermis"
     assert "±" in shown["Melanin"].value
     assert [text for _, text in shown["Haemoglobin"].ticks][-1] == "7"
     for one in shown.values():
