@@ -137,6 +137,8 @@ def main() -> None:
         )
         where = f"http://{settings.host}:{port}"
         console.print(f"{where}  (Ctrl-C stops it)", markup=False)
+        if model is None:
+            console.print("no network comes with this installation: photos are fitted")
         if not loopback(settings.host):
             console.print("others who can reach this computer can use it too", markup=False)
         console.file.flush()

@@ -14,14 +14,14 @@ import pytest
 import torch
 from PIL import Image
 
-from biofacenet import Decomposition, app
+from biofacenet import BioFaceNet, Decomposition, app
 from biofacenet import edit as edit_command
 from biofacenet.cli import load_settings, run
 from biofacenet.data.synthetic import generate
 from biofacenet.edit import apply
 from biofacenet.errors import BioFaceNetError, PhotoError
 from biofacenet.fit import analyse
-from biofacenet.page import FILES, FITTING, Studio, downloads, follow, gallery, line, table
+from biofacenet.page import FILES, FITTING, NETWORK, Studio, downloads, follow, gallery, line, table
 from biofacenet.photo import Photo
 from biofacenet.pictures import display, eight_bit
 from biofacenet.session import LIGHTS, STAGE, Edit, Session, Sessions, change, percent, tiles
@@ -206,6 +206,17 @@ def test_uploads_are_limited_and_their_folder_is_not_told(tmp_path: Path) -> Non
             studio.read(path)
         assert str(tmp_path) not in str(caught.value)
         assert str(caught.value).startswith(path.name)
+
+
+def test_a_network_comes_first_where_there_is_one(photo: Photo) -> None:
+    studio = Studio(model=BioFaceNet("small").eval(), network_size=64, refine=2, size=32)
+    assert studio.methods == [NETWORK, FITTING]
+    assert Studio().methods == [FITTING]
+    for method, size in ((NETWORK, 64), (FITTING, 32)):
+        opened = studio.sessions.get(studio.open(photo, method))
+        assert opened.method == method
+        assert opened.size == size
+    assert studio.sessions.get(studio.open(opened.photo(), FITTING)).box == opened.box
 
 
 def test_status_is_one_line_and_no_markup() -> None:
