@@ -49,6 +49,7 @@ __all__ = [
     "loss_plot",
     "map_figure",
     "map_image",
+    "pigment_colours",
     "sample_sheet",
     "training_grid",
     "write_image",
@@ -102,8 +103,11 @@ def write_image(picture: np.ndarray, path: str | Path) -> None:
 
 
 @cache
-def _pigment_colours(name: str) -> Colormap:
-    """256 colours at even steps of CIELAB lightness, so that equal steps look equal."""
+def pigment_colours(name: str) -> Colormap:
+    """Of ``melanin`` or ``haemoglobin``: 256 colours at even steps of CIELAB lightness.
+
+    So that equal steps look equal.
+    """
     stations = np.array(PIGMENT_LAB[name], dtype=float)
     lightness = np.linspace(stations[0, 0], stations[-1, 0], 256)
     a, b = (np.interp(-lightness, -stations[:, 0], stations[:, i]) for i in (1, 2))
@@ -128,7 +132,7 @@ def _brightest(values: np.ndarray) -> float:
 def _scale(name: str, values: np.ndarray) -> ScalarMappable:
     """Colours and range of a map: fixed for pigments, from 0 to the brightest for shadings."""
     if name in PIGMENT_LAB:
-        return ScalarMappable(Normalize(-1.0, 1.0), _pigment_colours(name))
+        return ScalarMappable(Normalize(-1.0, 1.0), pigment_colours(name))
     return ScalarMappable(Normalize(0.0, _brightest(values)), colormaps["gray"])
 
 

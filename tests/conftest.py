@@ -1,7 +1,10 @@
 """Shared fixtures: where the paper authors' tables are, and random inputs of the renderer."""
 
 import os
-from collections.abc import Callable
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -54,3 +57,33 @@ def random_decomposition() -> Callable[..., Decomposition]:
         )
 
     return make
+
+
+@pytest.fixture(scope="session")
+def web_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of the web page, served by a process of its own, whose folder must be gone in the end."""
+    folder = tmp_path_factory.mktemp("page")
+    log = folder / "log.txt"
+    command = [sys.executable, "-u", "-m", "biofacenet.app", "--port", "0", "--size", "64"]
+    with log.open("w") as stream:
+        process = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=stream,
+            text=True,
+            cwd=folder,
+            env={**os.environ, "TMPDIR": str(folder)},
+        )
+        assert process.stdout is not None
+        try:
+            first = process.stdout.readline()
+            found = re.match(r"(http://127\.0\.0\.1:\d+) ", first)
+            assert found, first + log.read_text()
+            assert list(folder.glob("biofacenet-*"))
+            yield found[1]
+        finally:
+            process.terminate()
+            process.wait(timeout=30)
+            process.stdout.close()
+    assert not list(folder.glob("biofacenet-*"))
+    assert "Traceback" not in log.read_text()

@@ -1,0 +1,215 @@
+"""The web page in a real browser: upload, sliders, downloads, a phone, and nothing from elsewhere."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from biofacenet import Decomposition
+from biofacenet.data.synthetic import generate
+from biofacenet.pictures import eight_bit
+
+pytestmark = pytest.mark.slow
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+QUIET = [
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+    # Whatever asks for another host fails, and shows.
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+]
+PATIENCE = 180_000
+"""Milliseconds: a busy machine fits slowly."""
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A Chromium with a profile of its own."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    if CHROMIUM is None:
+        if os.environ.get("BIOFACENET_REQUIRE_BROWSER") == "1":
+            pytest.fail("no chromium in PATH, and BIOFACENET_REQUIRE_BROWSER is 1")
+        pytest.skip("no chromium in PATH")
+    with playwright.sync_playwright() as driver:
+        context = driver.chromium.launch_persistent_context(
+            str(tmp_path_factory.mktemp("profile")),
+            executable_path=CHROMIUM,
+            args=QUIET,
+            viewport={"width": 1320, "height": 900},
+        )
+        context.set_default_timeout(PATIENCE)
+        yield context
+        context.close()
+
+
+@pytest.fixture(scope="module")
+def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A synthetic face on a larger canvas."""
+    path = tmp_path_factory.mktemp("photo") / "portrait.png"
+    canvas = np.full((160, 200, 3), 90, np.uint8)
+    canvas[16:144, 40:168] = eight_bit(generate([500_003], size=128).image[0])
+    Image.fromarray(canvas).save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def page(browser: Any, web_page: str) -> Any:
+    """The page; what it asked for and what went wrong are kept on it."""
+    page = browser.new_page()
+    page.asked, page.wrong = [], []
+    page.on("request", lambda request: page.asked.append(request.url))
+    page.on("pageerror", lambda error: page.wrong.append(str(error)))
+    page.goto(web_page, timeout=PATIENCE)
+    page.wait_for_selector("#examples button")
+    return page
+
+
+def source(page: Any) -> str:
+    return page.get_attribute("#after img", "src")
+
+
+def colour(page: Any, place: str) -> list[float]:
+    """Mean R, G, B in the middle of a picture of the stage."""
+    return page.evaluate(
+        """place => {
+            const image = document.querySelector(place + ' img');
+            const canvas = document.createElement('canvas');
+            canvas.width = canvas.height = 512;
+            const context = canvas.getContext('2d');
+            context.drawImage(image, 0, 0, 512, 512);
+            const data = context.getImageData(200, 230, 112, 112).data;
+            const sum = [0, 0, 0];
+            for (let i = 0; i < data.length; i++) if (i % 4 < 3) sum[i % 4] += data[i];
+            return sum.map(value => value / (112 * 112));
+        }""",
+        place,
+    )
+
+
+def move(page: Any, index: int, value: str) -> None:
+    """Move a slider and wait for the picture to follow."""
+    before = source(page)
+    page.locator("#sliders input[type=range]").nth(index).fill(value)
+    page.wait_for_function(
+        "before => document.querySelector('#after img').src !== before", arg=before
+    )
+
+
+def upload(page: Any, path: Path) -> None:
+    page.set_input_files("#upload input[type=file]", str(path))
+
+
+def download(page: Any, name: str, folder: Path) -> Path:
+    with page.expect_download() as started:
+        page.click(f"#downloads a[download='{name}']")
+    path = folder / name
+    started.value.save_as(path)
+    return path
+
+
+def test_a_photo_is_uploaded_edited_and_downloaded(page: Any, photo: Path, tmp_path: Path) -> None:
+    upload(page, photo)
+    page.wait_for_selector("#after img")
+    page.wait_for_selector(".line.good")
+    assert "portrait" in page.inner_text("#status")
+    # At rest, before and after are the same.
+    np.testing.assert_allclose(colour(page, "#before"), colour(page, "#after"), atol=1.0)
+    assert page.locator("#maps .tile").count() == 8
+    assert "±" in page.inner_text("#facts")
+
+    rest = download(page, "edited.png", tmp_path)
+    np.testing.assert_array_equal(np.asarray(Image.open(rest)), np.asarray(Image.open(photo)))
+
+    light = colour(page, "#after")
+    move(page, 0, "4")  # melanosomes
+    dark = colour(page, "#after")
+    assert max(dark) < max(light)
+    assert "→" in page.inner_text("#now")
+    np.testing.assert_allclose(colour(page, "#before"), light, atol=1.0)
+    move(page, 2, "3")  # blood
+    red = colour(page, "#after")
+    assert red[1] / red[0] < dark[1] / dark[0]
+
+    edited = np.asarray(Image.open(download(page, "edited.png", tmp_path)))
+    assert edited.shape == (160, 200, 3)
+    assert np.abs(edited.astype(int) - np.asarray(Image.open(photo))).max() > 20
+    settings = json.loads(download(page, "settings.json", tmp_path).read_text())
+    assert settings["melanin_scale"] == 4
+    assert settings["haemoglobin_scale"] == 3
+    assert settings["light"] is None
+    assert Decomposition.load(download(page, "maps.npz", tmp_path)).melanin.shape == (1, 1, 64, 64)
+
+    before = source(page)
+    page.click("#reset")
+    page.wait_for_function(
+        "before => document.querySelector('#after img').src !== before", arg=before
+    )
+    np.testing.assert_allclose(colour(page, "#after"), light, atol=1.0)
+    assert page.locator("#sliders input[type=range]").first.input_value() == "1"
+
+
+def test_light_and_camera_change_the_picture(page: Any) -> None:
+    page.get_by_role("tab", name="Light, camera").click()
+    sliders = page.locator("#sliders input[type=range]:visible")
+    before = source(page)
+    sliders.first.fill("12000")
+    page.wait_for_function(
+        "before => document.querySelector('#after img').src !== before", arg=before
+    )
+    page.wait_for_function(
+        "() => document.querySelector('#light input').value.startsWith('D: daylight')"
+    )
+    before = source(page)
+    sliders.nth(1).fill("2.5")
+    page.wait_for_function(
+        "before => document.querySelector('#after img').src !== before", arg=before
+    )
+    page.get_by_role("tab", name="Skin").click()
+
+
+def test_before_and_after_share_the_stage(page: Any) -> None:
+    page.locator("#split input").fill("50")
+    assert page.evaluate("getComputedStyle(document.querySelector('#after')).clipPath").endswith(
+        "50%)"
+    )
+    boxes = [page.locator(f"{place} img").bounding_box() for place in ("#before", "#after")]
+    assert boxes[0] == boxes[1]
+    assert boxes[0]["width"] == pytest.approx(boxes[0]["height"], abs=1)
+
+
+def test_a_phone_needs_no_sideways_scrolling(page: Any) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.wait_for_timeout(500)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    # The picture stays in sight while the last slider is moved.
+    page.locator("#sliders input[type=range]:visible").last.scroll_into_view_if_needed()
+    box = page.locator("#after img").bounding_box()
+    assert 0 <= box["y"] < 600
+    page.set_viewport_size({"width": 1320, "height": 900})
+
+
+def test_what_is_no_photo_is_told_in_one_line(page: Any, tmp_path: Path) -> None:
+    path = tmp_path / "notes.png"
+    path.write_text("no photo")
+    page.reload()
+    page.wait_for_selector("#examples button")
+    upload(page, path)
+    page.wait_for_selector(".line.bad")
+    told = page.inner_text("#status")
+    assert told.startswith("notes.png: not a photo")
+    assert "\n" not in told
+
+
+def test_nothing_was_asked_of_any_other_host(page: Any, web_page: str) -> None:
+    hosts = {
+        urlsplit(url).netloc for url in page.asked if urlsplit(url).scheme in ("http", "https")
+    }
+    assert hosts == {urlsplit(web_page).netloc}
+    assert page.wrong == []
