@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from .cli import console, parse, run
-from .errors import BioFaceNetError, ModelError
+from .errors import BioFaceNetError
 from .network import BioFaceNet
 from .page import Studio
 from .predict import check_refine, check_size
@@ -36,11 +36,10 @@ class Settings:
     port: int = 7860
     """Port to listen on; 0 takes any that is free."""
     model: str = "small"
-    """Network to decompose with: a shipped one by name, or a folder that training wrote. Where there
-    is none of that name, photos are fitted."""
+    """Network to decompose with: a shipped one by name, or a folder that training wrote."""
     size: int = 256
-    """Side of the square that is fitted, in pixels; a multiple of 16."""
-    network_size: int = 128
+    """Side of the maps, in pixels; a multiple of 16."""
+    network_size: int = 96
     """Side of the square that the network sees; a multiple of 16."""
     refine: int = 60
     """Steps of fitting from the network's answer."""
@@ -96,27 +95,13 @@ def check(settings: Settings) -> None:
             raise BioFaceNetError(f"{name} must be at least 1, got {getattr(settings, name)}")
 
 
-def load(name: str) -> BioFaceNet | None:
-    """A network; None where the usual one does not come with this installation.
-
-    Raises:
-        ModelError: another one is missing or damaged.
-    """
-    try:
-        return BioFaceNet.from_pretrained(name)
-    except ModelError:
-        if name == Settings().model:
-            return None
-        raise
-
-
 def main() -> None:
     """Serve the page until it is stopped."""
     settings = parse(Settings, program="biofacenet.app")
     check(settings)
     if find_spec("gradio") is None:
         raise BioFaceNetError("the page needs gradio; pip install 'biofacenet[app]'")
-    model = load(settings.model)
+    model = BioFaceNet.from_pretrained(settings.model)
     with private_folder(), listen(settings.host, settings.port) as door:
         import uvicorn
 
@@ -137,8 +122,6 @@ def main() -> None:
         )
         where = f"http://{settings.host}:{port}"
         console.print(f"{where}  (Ctrl-C stops it)", markup=False)
-        if model is None:
-            console.print("no network comes with this installation: photos are fitted")
         if not loopback(settings.host):
             console.print("others who can reach this computer can use it too", markup=False)
         console.file.flush()

@@ -36,7 +36,7 @@ class Studio:
     """Network to decompose with; photos are fitted without."""
     size: int = 256
     """Side of the square that is fitted, in pixels."""
-    network_size: int = 128
+    network_size: int = 96
     """Side of the square that the network sees."""
     refine: int = 60
     """Steps of fitting from the network's answer."""
@@ -71,7 +71,13 @@ class Studio:
     def open(self, photo: Photo, method: str) -> str:
         """Decompose a photo; the name of its session."""
         if method == NETWORK and self.model is not None:
-            result = decompose(self.model, photo, size=self.network_size, refine=self.refine)
+            result = decompose(
+                self.model,
+                photo,
+                size=self.network_size,
+                resolution=self.size,
+                refine=self.refine,
+            )
         else:
             method = FITTING
             result = analyse(photo, size=self.size)
