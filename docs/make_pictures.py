@@ -1,8 +1,9 @@
-"""The pictures and figures of the README, from a finished training run.
+"""The pictures of the README, and the figures about the portrait and the tables.
 
-    python docs/make_pictures.py runs/001
+    python docs/make_pictures.py [RUN]
 
-Needs the `test` extra: scikit-image carries the NASA portrait of astronaut Eileen Collins.
+With the folder of a training run, also its last picture. Needs the `test` extra: scikit-image carries the
+NASA portrait of astronaut Eileen Collins.
 """
 
 from __future__ import annotations
@@ -18,12 +19,11 @@ import torch
 from PIL import Image
 from skimage import data
 
-from biofacenet import BioFaceNet, Decomposition, Tables
-from biofacenet.data.pairs import FaceBatch, FacePairs, decode, find_pairs, read_truth
+from biofacenet import BioFaceNet, Tables
 from biofacenet.data.synthetic import generate
 from biofacenet.edit import apply, soft
 from biofacenet.face import crop
-from biofacenet.fit import analyse, fit
+from biofacenet.fit import analyse
 from biofacenet.photo import read_photo
 from biofacenet.pictures import contact_sheet, decomposition_figure, edit_sheet
 from biofacenet.predict import decompose
@@ -37,32 +37,27 @@ LIPS = [(214, 140, 236, 142), (214, 150, 233, 154)]
 CHEEKS = [(190, 123, 198, 131), (249, 121, 259, 131)]
 
 
-def main(run: Path) -> None:
+def main(run: Path | None) -> None:
     """Write the pictures and print the figures."""
-    network = BioFaceNet.from_pretrained(run / "model")
+    network = BioFaceNet.from_pretrained("small")
     IMAGES.mkdir(exist_ok=True)
     contact_sheet(generate(range(24)).image, IMAGES / "synthetic.png", columns=8)
-    grid = sorted((run / "grids").glob("*.png"))[-1]
-    shutil.copyfile(grid, IMAGES / "training.png")
+    if run is not None:
+        grid = sorted((run / "grids").glob("*.png"))[-1]
+        shutil.copyfile(grid, IMAGES / "training.png")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "astronaut.png"
         Image.fromarray(data.astronaut()).save(path)
         photo = read_photo(path)
-    portrait("network", decompose(network, photo), IMAGES / "astronaut.png")
-    begin = time.perf_counter()
-    fitted = analyse(photo)
-    print(f"fit: the portrait took {time.perf_counter() - begin:.1f} s")
-    portrait("fit", fitted, IMAGES / "fit.png")
-    edited(fitted)
-    (file,) = [file for file in find_pairs(SYNTHETIC) if file.number == "20"]
-    batch = decode(FacePairs([file]).read(range(file.count)))
-    truth = read_truth(file, range(file.count))
-    with torch.no_grad():
-        held_out("network", network(batch.image), batch, truth)
-    begin = time.perf_counter()
-    found = fit(batch.image, batch.mask).decomposition
-    print(f"fit: {file.count} faces took {time.perf_counter() - begin:.1f} s")
-    held_out("fit", found, batch, truth)
+    for name, analysed, sheet in (
+        ("network", lambda: decompose(network, photo, resolution=1024), "astronaut.png"),
+        ("fit", lambda: analyse(photo, size=256), "fit.png"),
+    ):
+        begin = time.perf_counter()
+        found = analysed()
+        print(f"{name}: the portrait took {time.perf_counter() - begin:.1f} s")
+        portrait(name, found, IMAGES / sheet)
+    edited(found)
     if authors := os.environ.get("BIOFACENET_AUTHORS_DIR"):
         tables(Path(authors))
 
@@ -85,6 +80,8 @@ def portrait(name: str, found: Result, sheet: Path) -> None:
     inside = slice(side // 4, 3 * side // 4)
     error = (found.reconstruction - found.image)[..., inside, inside].square().mean().sqrt()
     print(f"{name}: portrait: RMSE {float(error):.4f} in the middle of the crop (linear RGB)")
+    if found.skin_rmse is not None:
+        print(f"{name}: portrait: RMSE {found.skin_rmse:.4f} over the skin")
     print(f"{name}: portrait: haemoglobin {mean(LIPS):+.3f} lips, {mean(CHEEKS):+.3f} cheeks")
 
 
@@ -101,27 +98,6 @@ def edited(fitted: Result) -> None:
         title="NASA astronaut Eileen Collins",
         note="melanin + 0.6, half the haemoglobin, no highlights",
     )
-
-
-def held_out(name: str, found: Decomposition, batch: FaceBatch, truth: Decomposition) -> None:
-    """Errors and correlations on the synthetic faces that were not trained on."""
-    inside = batch.mask > 0
-    error = ((found.render() - batch.image) ** 2 * batch.mask).sum() / (3 * batch.mask.sum())
-    print(f"{name}: held out: RMSE {float(error.sqrt()):.4f} in the mask (linear RGB)")
-    for quantity in ("melanin", "haemoglobin", "diffuse", "specular"):
-        ours, true = getattr(found, quantity), getattr(truth, quantity)
-
-        def correlation(a: torch.Tensor, b: torch.Tensor) -> float:
-            return float(torch.corrcoef(torch.stack((a, b)))[0, 1])
-
-        each = [
-            correlation(ours[i][inside[i]], true[i][inside[i]]) for i in range(len(batch.image))
-        ]
-        print(
-            f"{name}: held out: {quantity:<11} correlation "
-            f"{correlation(ours[inside], true[inside]):.2f} over all pixels, "
-            f"{float(torch.tensor(each).nanmean()):.2f} within a face"
-        )
 
 
 def tables(authors: Path) -> None:
@@ -150,6 +126,6 @@ def tables(authors: Path) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit("usage: python docs/make_pictures.py RUN, such as runs/001")
-    main(Path(sys.argv[1]))
+    if len(sys.argv) > 2:
+        sys.exit("usage: python docs/make_pictures.py [RUN], such as runs/001")
+    main(Path(sys.argv[1]) if len(sys.argv) == 2 else None)
