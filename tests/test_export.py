@@ -24,28 +24,15 @@ from biofacenet.physics.colour import linear_to_srgb, srgb_to_linear
 FORMATS = {".onnx": load_onnx, ".pt2": load_program}
 
 
-@pytest.fixture(scope="module")
-def network() -> BioFaceNet:
-    """Of the usual size; its weights are large enough for maps that vary."""
-    torch.manual_seed(0)
-    made = BioFaceNet("small").eval()
-    with torch.no_grad():
-        for weight in (*made.decoders.parameters(), *made.vector.parameters()):
-            weight *= 1.3
-    return made
+@pytest.fixture(scope="session")
+def network(exported: Path) -> BioFaceNet:
+    """What is in the exported files."""
+    return BioFaceNet.from_pretrained(exported / "model")
 
 
 @pytest.fixture(scope="module")
-def files(network: BioFaceNet, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("exported")
-    differences = export(network, folder / "face.onnx", folder / "face.pt2")
-    assert max(differences) <= 1.0
-    return folder
-
-
-@pytest.fixture(scope="module")
-def runs(files: Path) -> dict[str, export_module.Run]:
-    return {ending: load(files / f"face{ending}") for ending, load in FORMATS.items()}
+def runs(exported: Path) -> dict[str, export_module.Run]:
+    return {ending: load(exported / f"face{ending}") for ending, load in FORMATS.items()}
 
 
 @pytest.mark.slow
@@ -76,9 +63,9 @@ def test_exported_files_agree_with_the_fused_renderer(
 
 
 @pytest.mark.slow
-def test_onnx_needs_no_other_operators_and_says_what_it_takes(files: Path) -> None:
+def test_onnx_needs_no_other_operators_and_says_what_it_takes(exported: Path) -> None:
     onnx = pytest.importorskip("onnx")
-    model = onnx.load(files / "face.onnx")
+    model = onnx.load(exported / "face.onnx")
     onnx.checker.check_model(model, full_check=True)
     assert [part.domain for part in model.opset_import] == [""]
     facts = {item.key: item.value for item in model.metadata_props}
@@ -88,11 +75,11 @@ def test_onnx_needs_no_other_operators_and_says_what_it_takes(files: Path) -> No
 
 
 @pytest.mark.slow
-def test_the_program_needs_torch_alone(files: Path) -> None:
+def test_the_program_needs_torch_alone(exported: Path) -> None:
     code = (
         "import sys, json, torch\n"
         "facts = {'biofacenet.json': ''}\n"
-        f"program = torch.export.load({str(files / 'face.pt2')!r}, extra_files=facts)\n"
+        f"program = torch.export.load({str(exported / 'face.pt2')!r}, extra_files=facts)\n"
         "found = program.module()(torch.rand(1, 3, 32, 48))\n"
         "assert 'biofacenet' not in sys.modules\n"
         "print(json.dumps([list(found['reconstruction'].shape), json.loads(facts['biofacenet.json'])]))"
@@ -128,9 +115,9 @@ def test_plain_operations_do_what_the_fused_renderer_does(
     torch.testing.assert_close(ours, expected, atol=1e-5, rtol=1e-5)
 
 
-def test_other_endings_are_refused(network: BioFaceNet, tmp_path: Path) -> None:
+def test_other_endings_are_refused(tmp_path: Path) -> None:
     with pytest.raises(BioFaceNetError, match=r"face\.pth: expected a name that ends in"):
-        export(network, tmp_path / "face.pth")
+        export(BioFaceNet("small"), tmp_path / "face.pth")
 
 
 def test_a_missing_package_is_named(
