@@ -6,12 +6,14 @@ commands are held against the real parsers; what they then do is tested elsewher
 
 import importlib
 import inspect
+import json
 import os
 import re
 import shlex
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
@@ -165,19 +167,45 @@ def test_documentation_builds_without_warnings(tmp_path: Path) -> None:
     assert not (site / "hooks.py").exists()
 
 
-def test_command_pages_know_every_command_line() -> None:
-    pytest.importorskip("latex2mathml")
-    sys.path.insert(0, str(ROOT / "docs"))
-    try:
-        hooks = importlib.import_module("hooks")
-    finally:
-        sys.path.remove(str(ROOT / "docs"))
+@pytest.fixture
+def hooks(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    return importlib.import_module("hooks")
+
+
+def test_command_pages_know_every_command_line(hooks: ModuleType) -> None:
     modules = {
         path.stem
         for path in (ROOT / "biofacenet").glob("*.py")
         if re.search(r"^if __name__ == .__main__.", path.read_text("utf-8"), re.M)
-        or path.stem == "train"
     }
     assert set(hooks.command_modules()) == modules
     with pytest.raises(KeyError):
         hooks.on_page_markdown("<!-- no such part -->")
+
+
+def test_results_come_from_where_they_are_stored(
+    hooks: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The model card and the evaluation hold no numbers of their own."""
+    monkeypatch.setattr(hooks, "RESULTS", tmp_path)
+    assert "No results" in hooks.skin_tones()
+    assert "No results" in hooks.evaluation()
+    groups = {
+        "light": {"faces": 3, "rmse": {"melanin": 0.1234, "albedo": None}},
+        "dark": {"faces": 2, "rmse": {"melanin": 0.25, "albedo": 0.5}},
+    }
+    stored = {"methods": {"fit": {"by_skin_tone": groups}}}
+    (tmp_path / "evaluation.json").write_text(json.dumps(stored))
+    (tmp_path / "evaluation.md").write_text("a table")
+    made = hooks.on_page_markdown("<!-- skin tones -->\n\n<!-- evaluation -->")
+    assert "| light | 3 | 0.123 | – |" in made
+    assert "| dark | 2 | 0.250 | 0.500 |" in made
+    assert made.endswith("a table")
+
+
+def test_equations_become_mathml(hooks: ModuleType) -> None:
+    made = hooks.on_page_content(r'<p><span class="arithmatex">\(a &lt; b\)</span> and</p>')
+    assert made.startswith("<p><math")
+    assert "arithmatex" not in made
+    assert made.endswith("</math> and</p>")

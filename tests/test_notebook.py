@@ -22,7 +22,7 @@ from nbclient import NotebookClient
 notebook = nbformat.read(sys.argv[1], 4)
 where = {"metadata": {"path": sys.argv[2]}}
 try:
-    NotebookClient(notebook, timeout=600, kernel_name="python3", resources=where).execute()
+    NotebookClient(notebook, timeout=300, kernel_name="python3", resources=where).execute()
 finally:
     nbformat.write(notebook, sys.argv[2] + "/executed.ipynb")
 """
@@ -53,6 +53,7 @@ def test_runs_from_top_to_bottom(tmp_path: Path) -> None:
         env=os.environ | SMALL | {"MPLBACKEND": ""},
         capture_output=True,
         text=True,
+        timeout=1200,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     outputs = [cell["outputs"] for cell in code_cells(tmp_path / "executed.ipynb")]
