@@ -102,7 +102,9 @@ def skin_tones() -> str:
         return "*No results are stored in this checkout.*"
     parts = []
     for method, found in json.loads(path.read_text("utf-8"))["methods"].items():
-        groups = found["by_skin_tone"]
+        groups = found.get("by_skin_tone")
+        if not groups:
+            continue
         columns = list(next(iter(groups.values()))["rmse"])
         lines = [["skin", "faces", *columns], ["---", *["---:"] * (1 + len(columns))]]
         for tone, group in groups.items():

@@ -195,7 +195,7 @@ def test_results_come_from_where_they_are_stored(
         "light": {"faces": 3, "rmse": {"melanin": 0.1234, "albedo": None}},
         "dark": {"faces": 2, "rmse": {"melanin": 0.25, "albedo": 0.5}},
     }
-    stored = {"methods": {"fit": {"by_skin_tone": groups}}}
+    stored = {"methods": {"fit": {"by_skin_tone": groups}, "other": {}}}
     (tmp_path / "evaluation.json").write_text(json.dumps(stored))
     (tmp_path / "evaluation.md").write_text("a table")
     made = hooks.on_page_markdown("<!-- skin tones -->\n\n<!-- evaluation -->")
