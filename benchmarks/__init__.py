@@ -1,1 +1,1 @@
-"""Benchmarks; run with ``python -m pytest benchmarks --benchmark-enable``."""
+"""Benchmarks; run with ``python -m pytest benchmarks --benchmark-enable -n 0``."""

@@ -1,6 +1,6 @@
 """Time of the renderers, forward and with gradients, at the sizes of training and of photographs.
 
-python -m pytest benchmarks --benchmark-enable
+python -m pytest benchmarks --benchmark-enable -n 0
 """
 
 import pytest

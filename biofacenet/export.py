@@ -31,7 +31,6 @@ from .folding import fold
 from .network import BioFaceNet
 from .physics.colour import linear_to_srgb, srgb_to_linear
 from .physics.illuminant import spectrum
-from .predict import newest_model
 from .renderer import Renderer
 
 __all__ = ["OUTPUTS", "TOLERANCE", "Deployed", "Settings", "export", "main"]
@@ -67,9 +66,9 @@ class Settings:
     What was written is run and compared with the network before it takes its place.
     """
 
-    model: Annotated[str | None, tyro.conf.Positional] = None
-    """Folder of a network that training wrote, or owner/name of one on the Hugging Face hub; the
-    newest of runs/*/model when not given."""
+    model: Annotated[str, tyro.conf.Positional] = "small"
+    """Folder of a network that training wrote, or owner/name of one on the Hugging Face hub; small:
+    the weights that come with the package."""
     out: tuple[Path, ...] = (Path("biofacenet.onnx"),)
     """One file or more, ending in .onnx (needs the export extra) or .pt2."""
     encoding: Literal["srgb", "linear"] = "srgb"
@@ -107,7 +106,7 @@ class Deployed(nn.Module):
     Args:
         network: a trained one.
         encoding: ``srgb`` or ``linear``, of the image and of the reconstruction.
-        renderer: whose tables and bands to take; the published ones by default.
+        bands: 16, 32 or 33, that spectra are reduced to.
 
     Example:
         >>> deployed = Deployed(BioFaceNet("small"))
@@ -120,7 +119,7 @@ class Deployed(nn.Module):
         network: BioFaceNet,
         *,
         encoding: Literal["srgb", "linear"] = "srgb",
-        renderer: Renderer | None = None,
+        bands: int = 32,
     ) -> None:
         super().__init__()
         self.network = copy.deepcopy(network).cpu().float().eval().requires_grad_(False)
@@ -130,7 +129,8 @@ class Deployed(nn.Module):
                     setattr(module, name, AnySizePool(int(child.output_size)))  # type: ignore[arg-type]
         self.encoding = encoding
         cpu = torch.device("cpu")
-        tables, self.skin, self.folding = (renderer or Renderer()).prepared(cpu, torch.float32)
+        renderer = Renderer(getattr(network, "skin", None), bands=bands)
+        tables, self.skin, self.folding = renderer.prepared(cpu, torch.float32)
         self.lights = (tables.fixed_illuminants, tables.daylights)
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
@@ -175,7 +175,7 @@ def export(
     network: BioFaceNet,
     *paths: str | Path,
     encoding: Literal["srgb", "linear"] = "srgb",
-    renderer: Renderer | None = None,
+    bands: int = 32,
 ) -> list[float]:
     """Write network and renderer to files that end in .onnx or .pt2, and check them.
 
@@ -183,7 +183,7 @@ def export(
         network: a trained one.
         paths: each file is whole and checked in the end, or as it was before.
         encoding: of the image and of the reconstruction.
-        renderer: whose tables and bands to take; the published ones by default.
+        bands: 16, 32 or 33, that spectra are reduced to.
 
     Returns:
         For each file the largest difference from the network and the fused renderer, as a share of
@@ -193,19 +193,18 @@ def export(
         BioFaceNetError: another ending, a missing package, or results that differ.
     """
     formats = [file_format(Path(path)) for path in paths]
-    renderer = renderer or Renderer()
     facts = {
         "biofacenet_version": __version__,
         "image": f"(B, 3, H, W), {'sRGB-encoded' if encoding == 'srgb' else 'linear sRGB'}, 0..1",
-        "bands": str(renderer.bands),
+        "bands": str(bands),
         "network": network.size,
     }
-    program = trace(Deployed(network, encoding=encoding, renderer=renderer))
+    program = trace(Deployed(network, encoding=encoding, bands=bands))
     differences = []
     for path, (write, load) in zip(paths, formats, strict=True):
         with whole_file(path) as temporary:
             write(program, temporary, facts)
-            difference = compare(load(temporary), network, renderer, encoding)
+            difference = compare(load(temporary), network, encoding, bands)
             if difference > 1.0:
                 raise BioFaceNetError(
                     f"{path}: what was exported differs from the network by {difference:.3g} times the "
@@ -297,7 +296,7 @@ def load_onnx(path: Path) -> Run:
     return results
 
 
-def compare(run_file: Run, network: BioFaceNet, renderer: Renderer, encoding: str) -> float:
+def compare(run_file: Run, network: BioFaceNet, encoding: str, bands: int) -> float:
     """Largest difference of a file's results from the network's, as a share of `TOLERANCE`."""
     network = copy.deepcopy(network).cpu().float().eval()
     worst = 0.0
@@ -306,7 +305,7 @@ def compare(run_file: Run, network: BioFaceNet, renderer: Renderer, encoding: st
         results = run_file(image)
         with torch.no_grad():
             found = network(srgb_to_linear(image) if encoding == "srgb" else image)
-            rendered = renderer(*found.arguments())
+            rendered = found.render(bands=bands)
         expected = {
             **{name: getattr(found, name) for name in OUTPUTS[:4]},
             "illuminant_weights": found.illuminant.weights,
@@ -346,18 +345,14 @@ def main() -> None:
     settings = parse(Settings, program="biofacenet.export")
     for path in settings.out:
         file_format(path)
-    name = settings.model or str(newest_model())
-    network = BioFaceNet.from_pretrained(name)
-    with console.status(f"exporting {name}, and comparing"):
+    network = BioFaceNet.from_pretrained(settings.model)
+    with console.status(f"exporting {settings.model}, and comparing"):
         differences = export(
-            network,
-            *settings.out,
-            encoding=settings.encoding,
-            renderer=Renderer(bands=settings.bands),
+            network, *settings.out, encoding=settings.encoding, bands=settings.bands
         )
     for path, difference in zip(settings.out, differences, strict=True):
         console.print(
-            f"{name} -> {path}  ({path.stat().st_size / 1e6:.1f} MB, within "
+            f"{settings.model} -> {path}  ({path.stat().st_size / 1e6:.1f} MB, within "
             f"{difference * TOLERANCE:.0e} of the network)",
             markup=False,
         )

@@ -1,19 +1,20 @@
-"""The training objective: four terms, each of its own function.
+"""The training objective: four terms that need images alone, and one for where the truth is known.
 
 All pixel terms are sums over the pixels of the mask divided by the number of those pixels, in
 linear colour space.
 
-Source: BioFaceNet, section 4.1.
+Source: BioFaceNet, section 4.1; the term of the truth is ours.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from .decomposition import Decomposition
+from .physics.colour import WHITE_ROW_SUMS, luminance
 
 __all__ = [
     "TERMS",
@@ -24,9 +25,10 @@ __all__ = [
     "objective",
     "shading_loss",
     "specular_loss",
+    "truth_loss",
 ]
 
-TERMS = ("total", "appearance", "camera", "specular", "shading")
+TERMS = ("total", "appearance", "camera", "specular", "shading", "truth")
 """Names of what `Losses` holds."""
 
 COLOUR_SCALE = 255.0
@@ -41,17 +43,21 @@ class LossWeights:
     camera: float = 1e-4
     specular: float = 1e-5
     shading: float = 1e-5
+    truth: float = 0.0
+    """Of the true maps, which only synthetic faces have."""
 
 
 @dataclass
 class Losses:
-    """The four terms before weighting, and their weighted sum; each a scalar tensor."""
+    """The five terms before weighting, and their weighted sum; each a scalar tensor."""
 
     total: Tensor
     appearance: Tensor
     camera: Tensor
     specular: Tensor
     shading: Tensor
+    truth: Tensor
+    """0 where no truth was given."""
 
     def values(self) -> dict[str, float]:
         """The terms as plain numbers, by name."""
@@ -97,6 +103,46 @@ def shading_loss(
     return _masked_mean((scale * diffuse - proxy) ** 2, mask, pixels)
 
 
+def truth_loss(
+    decomposition: Decomposition,
+    truth: Decomposition,
+    mask: Tensor,
+    pixels: Tensor | None = None,
+    images: int | None = None,
+) -> Tensor:
+    """Squared errors of maps, camera and light to what is true of them.
+
+    Melanin and haemoglobin (B, 1, H, W) count as they are; diffuse shading relative to its true mean
+    in the mask; what highlights add to the picture and what it is without them, each relative to the
+    mean luminance of the face, so that dark skin counts as much as light skin; camera coordinates and
+    the spectrum of the light, relative to its mean, by a twentieth: one face hardly determines them.
+    """
+
+    def mean(values: Tensor) -> Tensor:
+        inside = (values * mask).sum((1, 2, 3), keepdim=True)
+        return (inside / mask.sum((1, 2, 3), keepdim=True).clamp(min=1.0)).clamp(min=1e-3)
+
+    bright = mean(luminance(truth.render()))
+    white = float(WHITE_ROW_SUMS[1])
+    errors = (
+        decomposition.melanin - truth.melanin,
+        decomposition.haemoglobin - truth.haemoglobin,
+        (decomposition.diffuse - truth.diffuse) / mean(truth.diffuse),
+        white * (decomposition.specular - truth.specular) / bright,
+        (_without_highlights(decomposition) - _without_highlights(truth)) / bright,
+    )
+    maps = _masked_mean(torch.cat(errors, dim=1).square(), mask, pixels)
+    count = max(1, len(mask) if images is None else images)
+    camera = (decomposition.camera - truth.camera).square().sum() / count
+    ours, true = decomposition.spectrum(), truth.spectrum()
+    light = ((ours - true) * ours.shape[1]).square().mean(dim=1).sum() / count
+    return maps + 0.05 * (camera + light)
+
+
+def _without_highlights(decomposition: Decomposition) -> Tensor:
+    return replace(decomposition, specular=torch.zeros_like(decomposition.specular)).render()
+
+
 def objective(
     decomposition: Decomposition,
     rendered: Tensor,  # [B, 3, H, W], linear
@@ -105,10 +151,11 @@ def objective(
     proxy_shading: Tensor,  # [B, 1, H, W]
     weights: LossWeights | None = None,
     *,
+    truth: Decomposition | None = None,
     pixels: Tensor | None = None,
     images: int | None = None,
 ) -> Losses:
-    """All four terms and their weighted sum.
+    """All terms and their weighted sum.
 
     Args:
         decomposition: what the network found.
@@ -117,6 +164,7 @@ def objective(
         mask: where the face is.
         proxy_shading: rough shading of the face.
         weights: of the terms; the published ones when not given.
+        truth: what is true of the faces, where it is known.
         pixels: scalar, masked pixels of the batch that these faces are a part of; their own when not
             given. The losses of all parts then add up to that of the batch.
         images: faces of that batch.
@@ -126,10 +174,14 @@ def objective(
     camera = camera_loss(decomposition.camera, images)
     specular = specular_loss(decomposition.specular, mask, pixels)
     shading = shading_loss(decomposition.diffuse, proxy_shading, mask, pixels)
+    true = torch.zeros_like(camera)
+    if truth is not None:
+        true = truth_loss(decomposition, truth, mask, pixels, images)
     total = (
         weights.appearance * appearance
         + weights.camera * camera
         + weights.specular * specular
         + weights.shading * shading
+        + weights.truth * true
     )
-    return Losses(total, appearance, camera, specular, shading)
+    return Losses(total, appearance, camera, specular, shading, true)

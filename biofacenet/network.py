@@ -27,7 +27,7 @@ from .files import sha256, whole_directory
 from .physics.camera import COORDINATE_RANGE
 from .physics.illuminant import CCT_RANGE, ILLUMINANT_NAMES, Illuminant
 
-__all__ = ["PUBLISHED_IMAGE_MEAN", "SIZES", "BioFaceNet", "NetworkSize"]
+__all__ = ["PUBLISHED_IMAGE_MEAN", "SHIPPED", "SIZES", "BioFaceNet", "NetworkSize"]
 
 PUBLISHED_IMAGE_MEAN = (0.3506, 0.2167, 0.1679)
 """Mean linear R, G and B of the published Neural Face Editing set."""
@@ -36,8 +36,14 @@ MAP_NAMES = ("melanin", "haemoglobin", "diffuse", "specular")
 VECTOR_LENGTH = len(ILLUMINANT_NAMES) + 1 + 2
 """14 illuminant weights, the colour temperature, two camera coordinates."""
 
+DARKEST = 0.01
+"""Added to linear light before its logarithm is taken: below it is noise."""
+
 POOLED = 4
 """Side of the bottom feature map that the vector branch sees, that of a 64 x 64 image."""
+
+SHIPPED = {"small": Path(__file__).parent / "weights" / "small"}
+"""Weights that come with the package, by name; how they were made: the model card in docs."""
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
@@ -59,11 +65,14 @@ class NetworkSize:
     normalised: bool
     """Batch norm after each convolution. In training it ties the colour of a face to the others of
     its batch, which costs accuracy where batches are small."""
+    logarithms: bool
+    """The encoder also sees the logarithm of the image, in which pigments and shading add up: ratios
+    of colours are then as plain in dark skin as in light skin."""
 
 
 SIZES = {
-    "small": NetworkSize((16, 32, 64, 96, 128), 2, 2, 256, False),
-    "paper": NetworkSize((32, 64, 128, 256, 512), 3, 3, 512, True),
+    "small": NetworkSize((16, 32, 64, 96, 128), 2, 2, 256, normalised=False, logarithms=True),
+    "paper": NetworkSize((32, 64, 128, 256, 512), 3, 3, 512, normalised=True, logarithms=False),
 }
 """Network sizes by name: ``paper`` is the published one, ``small`` has under 4 M parameters."""
 
@@ -86,7 +95,7 @@ class Encoder(nn.Module):
 
     def __init__(self, size: NetworkSize) -> None:
         super().__init__()
-        inputs = (3, *size.widths[:-1])
+        inputs = (6 if size.logarithms else 3, *size.widths[:-1])
         self.levels = nn.ModuleList(
             _convolutions(
                 [before] + [width] * size.encoder_convolutions, normalised=size.normalised
@@ -212,7 +221,11 @@ class BioFaceNet(nn.Module):
                 f"image must have shape (B, 3, H, W) with H and W divisible by 16, got "
                 f"{tuple(image.shape)}"
             )
-        features = self.encoder(image - self.image_mean)
+        seen = image - self.image_mean
+        if SIZES[self.size].logarithms:
+            logs = (image.clamp(min=0.0) + DARKEST).log() - (self.image_mean + DARKEST).log()
+            seen = torch.cat((seen, logs), dim=1)
+        features = self.encoder(seen)
         raw = {name: self.decoders[name](features).float() for name in MAP_NAMES}
         vector = self.vector(features[-1]).float()
         weights, cct, camera = vector.split((len(ILLUMINANT_NAMES), 1, 2), dim=1)
@@ -229,14 +242,23 @@ class BioFaceNet(nn.Module):
             camera=2.0 * COORDINATE_RANGE[1] * torch.sigmoid(camera) - COORDINATE_RANGE[1],
         )
 
-    def save_pretrained(self, path: str | Path) -> None:
-        """Write ``config.json`` and ``model.safetensors`` to a folder, whole or not at all."""
-        with whole_directory(path) as folder:
-            self.write(folder)
+    def save_pretrained(self, path: str | Path, *, half: bool = False) -> None:
+        """Write ``config.json`` and ``model.safetensors`` to a folder, whole or not at all.
 
-    def write(self, folder: Path) -> None:
+        Args:
+            path: the folder; an older one is replaced.
+            half: store numbers of 16 bits, half the size, rounded by up to 5e-4 of themselves.
+        """
+        with whole_directory(path) as folder:
+            self.write(folder, half=half)
+
+    def write(self, folder: Path, *, half: bool = False) -> None:
         """Write the two files of `save_pretrained` into an existing folder."""
-        weights = {name: tensor.contiguous() for name, tensor in self.state_dict().items()}
+        kind = torch.float16 if half else torch.float32
+        weights = {
+            name: tensor.to(kind if tensor.is_floating_point() else tensor.dtype).contiguous()
+            for name, tensor in self.state_dict().items()
+        }
         save_file(weights, folder / WEIGHTS_FILE, metadata={"format": "pt"})
         config = {"format": FORMAT, "size": self.size, "sha256": sha256(folder / WEIGHTS_FILE)}
         (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n", "utf-8")
@@ -246,13 +268,13 @@ class BioFaceNet(nn.Module):
         """A network from a folder that `save_pretrained` or training wrote, in evaluation mode.
 
         Args:
-            path: the folder, or ``owner/name`` of a model on the Hugging Face hub (needs the
-                ``hub`` extra).
+            path: the folder; ``small`` for the weights that come with the package; or
+                ``owner/name`` of a model on the Hugging Face hub (needs the ``hub`` extra).
 
         Raises:
             ModelError: nothing is there, or what is there is damaged or of another kind.
         """
-        folder = Path(path)
+        folder = SHIPPED.get(str(path), Path(path))
         if not folder.exists() and len(folder.parts) == 2 and not folder.is_absolute():
             folder = _download(str(path))
         return cls._read(folder)

@@ -10,13 +10,13 @@ import torch
 import tyro
 
 from .cli import choose_device, parse, run
-from .errors import BioFaceNetError, ModelError
+from .errors import BioFaceNetError
 from .fit import fit, seen_skin
 from .network import BioFaceNet
 from .photo import Photo
 from .results import Result, cut_out, parse_crop, process
 
-__all__ = ["Settings", "decompose", "main", "newest_model"]
+__all__ = ["Settings", "decompose", "main"]
 
 SIZES = range(16, 2049, 16)
 """Sides of the square that the network is given."""
@@ -33,9 +33,9 @@ class Settings:
 
     photos: Annotated[tuple[Path, ...], tyro.conf.Positional]
     """One or more photos: JPEG, PNG, WebP, TIFF, BMP, GIF or AVIF."""
-    model: str | None = None
-    """Folder of a network that training wrote, or owner/name of one on the Hugging Face hub; the
-    newest of runs/*/model when not given."""
+    model: str = "small"
+    """Folder of a network that training wrote, or owner/name of one on the Hugging Face hub; small:
+    the weights that come with the package."""
     out: Path = Path("predictions")
     """Folder for results, one folder in it for each photo."""
     crop: str = "face"
@@ -57,15 +57,14 @@ def main() -> None:
     check_refine(settings.refine)
     parse_crop(settings.crop)
     device = choose_device(settings.device)
-    name = settings.model or str(newest_model())
-    model = BioFaceNet.from_pretrained(name).to(device)
+    model = BioFaceNet.from_pretrained(settings.model).to(device)
 
     def analyse(photo: Photo) -> Result:
         return decompose(
             model, photo, crop=settings.crop, size=settings.size, refine=settings.refine
         )
 
-    process(settings.photos, settings.out, analyse, method=f"model {name}, on {device}")
+    process(settings.photos, settings.out, analyse, method=f"model {settings.model}, on {device}")
 
 
 def check_size(size: int) -> None:
@@ -81,21 +80,6 @@ def check_refine(steps: int) -> None:
     """Raise BioFaceNetError unless so many steps can be taken."""
     if steps < 0:
         raise BioFaceNetError(f"refine must be at least 0, got {steps}")
-
-
-def newest_model(runs: Path = Path("runs")) -> Path:
-    """The model folder that training finished last.
-
-    Raises:
-        ModelError: there is none.
-    """
-    found = list(runs.glob("*/model/config.json"))
-    if not found:
-        raise ModelError(
-            f"{runs}/*/model: no trained network; train one first with python -m biofacenet.train, "
-            "or name one with --model"
-        )
-    return max(found, key=lambda config: config.stat().st_mtime).parent
 
 
 def decompose(

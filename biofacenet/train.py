@@ -47,10 +47,11 @@ from .losses import TERMS, Losses, LossWeights
 from .network import BioFaceNet
 from .pictures import sample_sheet, training_grid
 from .processes import Team, join
+from .synthesize import Settings as SynthesizeSettings
+from .synthesize import synthesize
 
 __all__ = ["PRESETS", "Preset", "Settings", "train"]
 
-SYNTHETIC_FOLDER = Path("data/synthetic")
 CUSTOMARY_HOLDOUT = "20"
 GRID_ROWS = 8
 
@@ -78,6 +79,10 @@ class Preset:
     exposure: float
     """Standard deviation of a random exposure, in stops."""
     weights: LossWeights
+    sides: tuple[int, ...]
+    """Sides that batches are resized to, one of them by chance; as stored when empty."""
+    faces: SynthesizeSettings
+    """Synthetic faces to make where no data is named."""
 
 
 # In the published weights the shading and specular terms stay below a ten-thousandth of the appearance
@@ -96,6 +101,8 @@ PRESETS = {
         flip=True,
         exposure=0.1,
         weights=LossWeights(appearance=3e-3, camera=1e-3, specular=0.1, shading=1.0),
+        sides=(),
+        faces=SynthesizeSettings(),
     ),
     "paper": Preset(
         size="paper",
@@ -110,6 +117,25 @@ PRESETS = {
         flip=False,
         exposure=0.0,
         weights=LossWeights(),
+        sides=(),
+        faces=SynthesizeSettings(),
+    ),
+    # Where the truth is known, it replaces the priors that stand in for it.
+    "shipped": Preset(
+        size="small",
+        epochs=7,
+        batch_size=16,
+        optimiser="adamw",
+        learning_rate=2e-3,
+        schedule="cosine",
+        weight_decay=1e-2,
+        clip=1.0,
+        average=0.998,
+        flip=True,
+        exposure=0.3,
+        weights=LossWeights(appearance=1e-3, camera=0.0, specular=0.0, shading=0.0, truth=1.0),
+        sides=(64, 64, 64, 96),
+        faces=SynthesizeSettings(out=Path("data/synthetic-96"), count=6000, size=96, seed=1),
     ),
 }
 
@@ -135,9 +161,10 @@ class Settings:
     """Folder for results; the next free one of runs/001, runs/002, .. when not given."""
     resume: Path | None = None
     """Continue the run in this folder, with its settings, from its last checkpoint."""
-    preset: Literal["default", "paper"] = "default"
+    preset: Literal["default", "paper", "shipped"] = "default"
     """default: converges quickly. paper: the published setting (paper network, SGD, learning rate
-    1e-5, batches of 64, 200 epochs, faces as they are)."""
+    1e-5, batches of 64, 200 epochs, faces as they are). shipped: the recipe of the weights that come
+    with the package, which also learns from the true maps of synthetic faces, at several sizes."""
     size: Literal["small", "paper"] | None = None
     """Network: small (3.5 M parameters) or paper (47 M); by the preset when not given."""
     epochs: int | None = None
@@ -181,6 +208,10 @@ class Settings:
     """Checkpoints kept, the newest ones; the best network by validation is kept besides."""
     loss_weights: tuple[float, float, float, float] | None = None
     """Weights of appearance, camera, specular and shading; by the preset when not given."""
+    truth_weight: float | None = None
+    """Weight of the true maps, which synthetic pairs have beside them (0; shipped 1)."""
+    sides: tuple[int, ...] | None = None
+    """Sides that batches are resized to, one of them by chance; as stored when not given."""
     tensorboard: bool = False
     """Also write event files for TensorBoard to OUT/tensorboard (needs the tensorboard extra)."""
     show: bool = False
@@ -301,6 +332,11 @@ def train(settings: Settings) -> Path:
 
 def check(settings: Settings) -> None:
     """Raise where a setting is out of range."""
+    if settings.truth_weight is not None and not 0 <= settings.truth_weight < math.inf:
+        raise BioFaceNetError(f"--truth-weight must be at least 0, got {settings.truth_weight}")
+    for side in settings.sides or ():
+        if side < 16 or side % 16:
+            raise BioFaceNetError(f"--sides must be multiples of 16, got {side}")
     for name in ("epochs", "batch_size", "keep", "accumulate", "checkpoint_steps", "log_steps"):
         value = getattr(settings, name)
         if value is not None and value < 1:
@@ -321,9 +357,14 @@ def resolve(settings: Settings) -> Preset:
     """The preset with what the settings change in it."""
     names = ("size", "epochs", "batch_size", "optimiser", "learning_rate", "average", "flip")
     changes: dict[str, Any] = {name: getattr(settings, name) for name in (*names, "exposure")}
-    changes["weights"] = settings.loss_weights and LossWeights(*settings.loss_weights)
+    changes["sides"] = settings.sides
     given = {name: value for name, value in changes.items() if value is not None}
-    return replace(PRESETS[settings.preset], **given)
+    plan = replace(PRESETS[settings.preset], **given)
+    if settings.loss_weights is not None:
+        plan = replace(plan, weights=LossWeights(*settings.loss_weights, truth=plan.weights.truth))
+    if settings.truth_weight is not None:
+        plan = replace(plan, weights=replace(plan.weights, truth=settings.truth_weight))
+    return plan
 
 
 def settings_of_run(folder: Path, changed: Settings) -> Settings:
@@ -346,15 +387,12 @@ def settings_of_run(folder: Path, changed: Settings) -> Settings:
 
 def load_data(settings: Settings, *, quiet: bool = False) -> tuple[FacePairs, FacePairs | None]:
     """Training and validation samples; synthetic faces are made where no data is named."""
-    folder = settings.data
+    plan, folder = resolve(settings), settings.data
     if folder is None:
-        folder = SYNTHETIC_FOLDER
+        folder = plan.faces.out
         if not (folder / "settings.json").is_file():  # the last file to be written
-            from .synthesize import Settings as SynthesizeSettings
-            from .synthesize import synthesize
-
             console.print(f"no --data given: making synthetic faces in {folder}, once")
-            synthesize(SynthesizeSettings(out=folder))
+            synthesize(plan.faces)
         elif not quiet:
             console.print(f"no --data given: using the synthetic faces in {folder}")
     files = find_pairs(folder, settings.files)
@@ -367,14 +405,14 @@ def load_data(settings: Settings, *, quiet: bool = False) -> tuple[FacePairs, Fa
     holdout = settings.holdout
     if holdout == "auto" and len(files) > 1 and any(f.number == CUSTOMARY_HOLDOUT for f in files):
         holdout = CUSTOMARY_HOLDOUT
-    in_memory = settings.in_memory
+    options = {"in_memory": settings.in_memory, "truth": plan.weights.truth > 0.0}
     if holdout == "none":
-        return FacePairs(files, in_memory=in_memory), None
+        return FacePairs(files, **options), None
     if holdout == "auto":
         total = sum(file.count for file in files)
         kept = total // 20
-        training = FacePairs(files, stop=total - kept, in_memory=in_memory)
-        return training, FacePairs(files, start=total - kept, in_memory=in_memory) if kept else None
+        training = FacePairs(files, stop=total - kept, **options)
+        return training, FacePairs(files, start=total - kept, **options) if kept else None
     kept_files = [file for file in files if file.number.lstrip("0") == holdout.lstrip("0")]
     others = [file for file in files if file not in kept_files]
     if not kept_files or not others:
@@ -382,7 +420,7 @@ def load_data(settings: Settings, *, quiet: bool = False) -> tuple[FacePairs, Fa
         raise DataError(
             f"{folder}: cannot hold out file {holdout!r} of {numbers}; name one of several, auto or none"
         )
-    return FacePairs(others, in_memory=in_memory), FacePairs(kept_files, in_memory=in_memory)
+    return FacePairs(others, **options), FacePairs(kept_files, **options)
 
 
 def image_mean(data: FacePairs, most: int = 512) -> list[float]:
@@ -395,7 +433,7 @@ def image_mean(data: FacePairs, most: int = 512) -> list[float]:
 def generator(run: Run, purpose: int, step: int = 0) -> torch.Generator:
     """Random numbers of a purpose in a step of this epoch."""
     numbers = torch.Generator()
-    seed = ((run.settings.seed * 1_000_003 + run.epoch) * 1_000_003 + step) * 2 + purpose
+    seed = ((run.settings.seed * 1_000_003 + run.epoch) * 1_000_003 + step) * 3 + purpose
     return numbers.manual_seed(seed % 2**63)
 
 
@@ -438,6 +476,9 @@ def faces_of_epoch(run: Run) -> Iterator[FaceBatch]:
                 generator=generator(run, 1, step),
             )
             batch = augment.apply(batch, changes.part(mine).to(run.team.device))
+        if run.plan.sides:
+            chosen = torch.randint(len(run.plan.sides), (), generator=generator(run, 2, step))
+            batch = augment.resize(batch, run.plan.sides[int(chosen)])
         yield batch
 
 
@@ -586,6 +627,7 @@ def step_losses(
         batch.mask,
         batch.shading,
         run.plan.weights,
+        truth=batch.truth,
         pixels=pixels,
         images=None if pixels is None else run.batch,
     )
@@ -947,7 +989,7 @@ def shown_settings(run: Run) -> dict[str, str]:
     values = asdict(replace(run.settings, resume=None)) | asdict(run.plan)
     weights = asdict(run.plan.weights)
     values["loss_weights"] = ", ".join(f"{name} {value:g}" for name, value in weights.items())
-    hidden = {"weights", "resume", "show", "dry_run", "profile"}
+    hidden = {"weights", "faces", "resume", "show", "dry_run", "profile"}
     return {
         name.replace("_", " "): str(value) for name, value in values.items() if name not in hidden
     }
@@ -963,8 +1005,9 @@ def processor() -> str:
 
 
 def short(values: dict[str, float]) -> str:
-    """The four terms on one line."""
-    return "  ".join(f"{name} {values[name]:.4g}" for name in TERMS[1:])
+    """The terms on one line; that of the truth only where it is known."""
+    names = [name for name in TERMS[1:] if name != "truth" or values[name]]
+    return "  ".join(f"{name} {values[name]:.4g}" for name in names)
 
 
 def summary(record: dict[str, float], epochs: int) -> str:

@@ -4,10 +4,14 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Busy threads of several processes on the same cores slow each other several times.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import pytest
 import torch
 
-from biofacenet import BioFaceNet, Decomposition, Illuminant
+from biofacenet import Decomposition, Illuminant
 
 os.environ.setdefault("MPLBACKEND", "Agg")
 
@@ -50,24 +54,3 @@ def random_decomposition() -> Callable[..., Decomposition]:
         )
 
     return make
-
-
-@pytest.fixture(scope="session")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a network (model) and what it was exported to (face.onnx, face.pt2).
-
-    Made once for all tests, as it takes its time.
-    """
-    from biofacenet.export import export
-
-    torch.manual_seed(0)
-    network = BioFaceNet("small").eval()
-    with torch.no_grad():
-        # Large enough for maps that vary.
-        for weight in (*network.decoders.parameters(), *network.vector.parameters()):
-            weight *= 1.3
-    folder = tmp_path_factory.mktemp("exported")
-    network.save_pretrained(folder / "model")
-    differences = export(network, folder / "face.onnx", folder / "face.pt2")
-    assert max(differences) <= 1.0
-    return folder

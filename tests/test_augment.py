@@ -3,7 +3,8 @@
 import torch
 
 from biofacenet import augment
-from biofacenet.data.pairs import FaceBatch
+from biofacenet.data.pairs import FaceBatch, RawBatch, decode
+from biofacenet.data.synthetic import generate
 from biofacenet.physics.lighting import sh_shading
 
 
@@ -36,8 +37,34 @@ def test_mirrored_normals_under_mirrored_light_give_the_mirrored_shading() -> No
 def test_mirroring_twice_changes_nothing() -> None:
     batch = faces()
     twice = augment.mirror(augment.mirror(batch))
-    for name, value in vars(batch).items():
-        assert torch.equal(value, getattr(twice, name)), name
+    for name in ("image", "mask", "normals", "shading", "lighting"):
+        assert torch.equal(getattr(batch, name), getattr(twice, name)), name
+
+
+def test_truth_renders_to_the_changed_image() -> None:
+    """Of a mirrored, brighter, smaller face too."""
+    made = generate(range(4), 5, size=32, noise=False)
+    channels = torch.cat(
+        (made.image, (made.normals + 1.0) / 2.0, made.mask, made.coordinates), dim=1
+    )
+    batch = decode(RawBatch(channels, made.lighting, made.truth))
+    changes = augment.Changes(
+        torch.tensor([True, False, True, False]), torch.tensor([0.5, 0.9, 1.0, 0.7])
+    )
+    changed = augment.apply(batch, changes)
+    error = (changed.truth.render() - changed.image).abs() * changed.mask
+    assert float(error.sum() / changed.mask.sum() / 3) < 0.003  # 8-bit coding, a few white pixels
+    small = augment.resize(changed, 16)
+    assert small.image.shape == (4, 3, 16, 16)
+    assert small.truth.specular.shape == small.mask.shape == (4, 1, 16, 16)
+    assert 0 < float(small.mask.sum()) < float(changed.mask.sum()) / 4
+    covered = torch.nn.functional.interpolate(small.mask, scale_factor=2) * (1 - changed.mask)
+    assert not covered.any()
+    error = (small.truth.render() - small.image).abs() * small.mask
+    assert float(error.sum() / small.mask.sum() / 3) < 0.005
+    lengths = small.normals.norm(dim=1, keepdim=True)
+    torch.testing.assert_close(lengths, small.mask)
+    assert augment.resize(changed, 32) is changed
 
 
 def test_each_face_by_its_own_coin() -> None:

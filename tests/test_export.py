@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
+from skimage import data
+from test_documents import ROOT, blocks
 
-from biofacenet import BioFaceNet, BioFaceNetError, Decomposition, Renderer
+from biofacenet import BioFaceNet, BioFaceNetError, Decomposition
 from biofacenet import export as export_module
 from biofacenet.export import (
     OUTPUTS,
@@ -24,7 +27,26 @@ from biofacenet.physics.colour import linear_to_srgb, srgb_to_linear
 FORMATS = {".onnx": load_onnx, ".pt2": load_program}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a network (model) and what it was exported to (face.onnx, face.pt2).
+
+    Made once for all tests, as it takes its time.
+    """
+    torch.manual_seed(0)
+    network = BioFaceNet("small").eval()
+    with torch.no_grad():
+        # Large enough for maps that vary.
+        for weight in (*network.decoders.parameters(), *network.vector.parameters()):
+            weight *= 1.3
+    folder = tmp_path_factory.mktemp("exported")
+    network.save_pretrained(folder / "model")
+    differences = export(network, folder / "face.onnx", folder / "face.pt2")
+    assert max(differences) <= 1.0
+    return folder
+
+
+@pytest.fixture(scope="module")
 def network(exported: Path) -> BioFaceNet:
     """What is in the exported files."""
     return BioFaceNet.from_pretrained(exported / "model")
@@ -91,6 +113,18 @@ def test_the_program_needs_torch_alone(exported: Path) -> None:
     assert facts["network"] == "small"
 
 
+@pytest.mark.slow
+def test_documented_code_runs_them(exported: Path, tmp_path: Path) -> None:
+    code = "\n".join(blocks(ROOT / "docs" / "deployment.md", "python"))
+    Image.fromarray(data.astronaut()[:256, 96:352]).save(tmp_path / "portrait.jpg")
+    for ending in FORMATS:
+        (tmp_path / f"face{ending}").symlink_to(exported / f"face{ending}")
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize(("height", "width"), [(1, 2), (3, 4), (5, 7), (8, 16)])
 def test_pooling_of_any_size_is_adaptive_pooling(height: int, width: int) -> None:
     features = torch.randn(2, 3, height, width, dtype=torch.float64)
@@ -105,11 +139,10 @@ def test_plain_operations_do_what_the_fused_renderer_does(
 ) -> None:
     """Before any exporter: the same image, in either encoding and for any reduction of the bands."""
     image = torch.rand(2, 3, 32, 48, generator=torch.Generator().manual_seed(1))
-    renderer = Renderer(bands=bands)
     with torch.no_grad():
         found = network(srgb_to_linear(image) if encoding == "srgb" else image)
-        rendered = renderer(*found.arguments())
-        deployed = Deployed(network, encoding=encoding, renderer=renderer)  # type: ignore[arg-type]
+        rendered = found.render(bands=bands)
+        deployed = Deployed(network, encoding=encoding, bands=bands)  # type: ignore[arg-type]
         ours = deployed(image)["reconstruction"]
     expected = linear_to_srgb(rendered) if encoding == "srgb" else rendered
     torch.testing.assert_close(ours, expected, atol=1e-5, rtol=1e-5)
@@ -168,8 +201,8 @@ def test_the_command_line_names_what_it_wrote(
     network.save_pretrained(tmp_path / "model")
     asked = {}
 
-    def stand_in(found: BioFaceNet, *paths: Path, encoding: str, renderer: Renderer) -> list[float]:
-        asked.update(encoding=encoding, bands=renderer.bands)
+    def stand_in(found: BioFaceNet, *paths: Path, encoding: str, bands: int) -> list[float]:
+        asked.update(encoding=encoding, bands=bands)
         for path in paths:
             path.write_bytes(b"x" * 1500000)
         return [0.01] * len(paths)

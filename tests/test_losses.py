@@ -1,6 +1,7 @@
-"""The four terms of the objective against hand-computed cases, and what earlier versions got wrong."""
+"""The terms of the objective against hand-computed cases, and what earlier versions got wrong."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -14,7 +15,9 @@ from biofacenet.losses import (
     objective,
     shading_loss,
     specular_loss,
+    truth_loss,
 )
+from biofacenet.physics.colour import luminance
 from biofacenet.physics.illuminant import Illuminant
 
 
@@ -120,13 +123,83 @@ def test_total_is_the_published_weighted_sum() -> None:
     assert terms.values()["camera"] == pytest.approx(float(camera_loss(decomposition.camera)))
 
 
-@pytest.mark.parametrize("term", ["appearance", "camera", "specular", "shading"])
+def test_truth_is_the_mean_over_the_mask_of_named_errors() -> None:
+    truth, mask = a_decomposition(), half_mask()
+    found = truth.map(torch.clone)
+    found.diffuse[0, 0, 3, 0] += 0.5
+    found.specular[1, 0, 0, 1] += 0.7
+    found.melanin[:, :, :, 3] += 5.0  # outside the mask
+    inside = (slice(None), slice(None), slice(None), slice(0, 2))
+    diffuse = truth.diffuse[inside].mean(dim=(1, 2, 3))
+    bright = luminance(truth.render())[inside].mean(dim=(1, 2, 3))
+    matt = replace(truth, specular=0.0 * truth.specular).render()
+    body = matt[0, :, 3, 0] * 0.5 / truth.diffuse[0, 0, 3, 0]  # linear in the shading
+    expected = (
+        (0.5 / diffuse[0]) ** 2
+        + (body / bright[0]).square().sum()
+        + (0.3425 * 0.7 / bright[1]) ** 2
+    )
+    assert float(truth_loss(found, truth, mask)) == pytest.approx(float(expected) / 16, rel=1e-4)
+    found = truth.map(torch.clone)
+    found.camera[1] += torch.tensor([0.6, -0.8], dtype=torch.float64)
+    mask[1] = 0.0  # the camera also changes what is rendered
+    assert float(truth_loss(found, truth, mask)) == pytest.approx(0.05 * 1.0 / 2)
+    found = truth.map(torch.clone)
+    found.illuminant.weights[1] = torch.eye(14, dtype=torch.float64)[0]
+    off = 33.0 * (found.spectrum() - truth.spectrum())[1]
+    assert float(truth_loss(found, truth, mask)) == pytest.approx(
+        0.05 * float(off.square().mean()) / 2
+    )
+
+
+@pytest.mark.parametrize("pigment", ["melanin", "haemoglobin"])
+def test_truth_counts_pigments_as_they_are_and_as_they_look(pigment: str) -> None:
+    truth, mask = a_decomposition(), half_mask()
+    found = truth.map(torch.clone)
+    getattr(found, pigment)[0, 0, 1, 1] += 0.02
+    matt = [replace(one, specular=0.0 * one.specular).render() for one in (found, truth)]
+    bright = luminance(truth.render())[0, :, :, :2].mean()
+    seen = ((matt[0] - matt[1])[0, :, 1, 1] / bright).square().sum()
+    assert float(truth_loss(found, truth, mask)) == pytest.approx(float(0.02**2 + seen) / 16)
+
+
+def test_truth_counts_dark_skin_as_light_skin() -> None:
+    """The same highlight, as strong as half the face, costs the same on both."""
+    mask, costs = half_mask(), []
+    for melanin in (-0.8, 0.8):
+        truth = a_decomposition()
+        truth.melanin.fill_(melanin)
+        truth.specular.zero_()
+        bright = luminance(truth.render())[:, :, :, :2].mean(dim=(1, 2, 3), keepdim=True)
+        found = truth.map(torch.clone)
+        found.specular += 0.5 * bright / 0.3425
+        costs.append(float(truth_loss(found, truth, mask)))
+    assert costs == pytest.approx([0.25, 0.25], rel=1e-3)
+
+
+def test_truth_of_the_parts_of_a_batch_adds_up() -> None:
+    truth, mask = a_decomposition(), half_mask()
+    mask[1, :, :2] = 0.0
+    found = truth.map(lambda values: values + 0.1)
+    parts = [
+        truth_loss(found[i], truth[i], mask[i : i + 1], pixels=mask.sum(), images=2) for i in (0, 1)
+    ]
+    assert float(sum(parts)) == pytest.approx(float(truth_loss(found, truth, mask)))
+
+
+@pytest.mark.parametrize("term", ["appearance", "camera", "specular", "shading", "truth"])
 def test_each_term_can_be_weighted_alone(term: str) -> None:
     decomposition, mask = a_decomposition(), half_mask()
     image, proxy = at_random(2, 3, 4, 4, seed=7), at_random(2, 1, 4, 4, seed=8)
     alone = {"appearance": 0.0, "camera": 0.0, "specular": 0.0, "shading": 0.0, term: 2.0}
     terms = objective(
-        decomposition, decomposition.render(), image, mask, proxy, LossWeights(**alone)
+        decomposition,
+        decomposition.render(),
+        image,
+        mask,
+        proxy,
+        LossWeights(**alone),
+        truth=decomposition.map(lambda values: values + 0.1),
     )
     assert float(terms.total) == pytest.approx(2.0 * terms.values()[term], rel=1e-12)
     assert terms.values()[term] > 0

@@ -8,8 +8,9 @@ from types import ModuleType
 import pytest
 import torch
 
+import biofacenet
 from biofacenet.errors import ModelError
-from biofacenet.network import PUBLISHED_IMAGE_MEAN, BioFaceNet
+from biofacenet.network import PUBLISHED_IMAGE_MEAN, SHIPPED, BioFaceNet
 
 
 @pytest.fixture(scope="module")
@@ -186,3 +187,25 @@ def test_a_hub_name_is_fetched_and_read(
     assert BioFaceNet.from_pretrained("owner/name").size == "small"
     with pytest.raises(ModelError, match=r"other/name.*not to be had"):
         BioFaceNet.from_pretrained("other/name")
+
+
+def test_half_the_size_and_nearly_the_same_numbers(tmp_path: Path) -> None:
+    network = BioFaceNet("small").eval()
+    network.save_pretrained(tmp_path / "whole")
+    network.save_pretrained(tmp_path / "half", half=True)
+    sizes = [(tmp_path / kind / "model.safetensors").stat().st_size for kind in ("whole", "half")]
+    assert sizes[1] == pytest.approx(sizes[0] / 2, rel=0.01)
+    again = BioFaceNet.from_pretrained(tmp_path / "half")
+    for (name, ours), other in zip(
+        network.state_dict().items(), again.state_dict().values(), strict=True
+    ):
+        assert other.dtype == torch.float32
+        torch.testing.assert_close(ours, other, rtol=5e-4, atol=1e-7, msg=name)
+
+
+def test_weights_that_come_with_the_package() -> None:
+    network = BioFaceNet.from_pretrained("small")
+    assert network.size == "small"
+    assert not network.training
+    assert SHIPPED["small"].is_relative_to(Path(biofacenet.__file__).parent)
+    assert (SHIPPED["small"] / "model.safetensors").stat().st_size < 10e6

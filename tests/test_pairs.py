@@ -18,9 +18,12 @@ from biofacenet.data.pairs import (
     read_truth,
     write_pairs,
 )
+from biofacenet.data.synthetic import generate
 from biofacenet.decomposition import Decomposition
 from biofacenet.errors import DataError
 from biofacenet.physics.illuminant import Illuminant
+from biofacenet.synthesize import Settings as SynthesizeSettings
+from biofacenet.synthesize import synthesize
 
 SIZE = 16
 
@@ -363,4 +366,37 @@ def test_sizes_do_not_mix(tmp_path: Path) -> None:
 
 def test_decoding_follows_the_batch_dtype_and_device() -> None:
     raw = RawBatch(torch.rand(2, 10, 16, 16), torch.rand(2, 3, 9))
-    assert {tensor.dtype for tensor in vars(decode(raw)).values()} == {torch.float32}
+    batch = decode(raw)
+    assert batch.truth is None
+    for name in ("image", "mask", "normals", "shading", "lighting"):
+        assert getattr(batch, name).dtype == torch.float32
+
+
+@pytest.mark.parametrize("in_memory", [False, True])
+def test_truth_comes_with_its_own_faces(tmp_path: Path, in_memory: bool) -> None:
+    """Of several files, in any order, some of them twice."""
+    synthesize(
+        SynthesizeSettings(out=tmp_path, count=5, holdout=0, per_file=3, size=16, seed=3, workers=0)
+    )
+    data = FacePairs(find_pairs(tmp_path), truth=True, in_memory=in_memory)
+    order = [4, 1, 3, 3, 0]
+    raw = data.read(order)
+    expected = generate(order, 3, size=16)
+    assert raw.truth is not None
+    torch.testing.assert_close(raw.channels[:, :3], expected.image)
+    for ours, true in zip(raw.truth.arguments(), expected.truth.arguments(), strict=True):
+        if isinstance(ours, torch.Tensor):
+            torch.testing.assert_close(ours, true)
+        else:
+            torch.testing.assert_close(ours.weights, true.weights)
+            torch.testing.assert_close(ours.cct, true.cct)
+    parts = decode(raw).split(5)
+    assert torch.equal(parts[2].truth.melanin, raw.truth.melanin[2:3])
+    assert FacePairs(find_pairs(tmp_path)).read([0]).truth is None
+
+
+def test_truth_that_is_not_there_is_told_of(tmp_path: Path) -> None:
+    synthesize(SynthesizeSettings(out=tmp_path, count=2, holdout=0, size=16, workers=0))
+    next(tmp_path.glob("zx_7_truth_*")).unlink()
+    with pytest.raises(DataError, match=r"zx_7_truth_synthetic_01\.hdf5: no such file"):
+        FacePairs(find_pairs(tmp_path), truth=True).read([0])

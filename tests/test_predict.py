@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -17,7 +16,7 @@ from skimage import data
 from skimage.color import rgb2lab
 
 from biofacenet import BioFaceNet, Decomposition, Illuminant
-from biofacenet.errors import BioFaceNetError, ModelError, PhotoError
+from biofacenet.errors import BioFaceNetError, PhotoError
 from biofacenet.face import Box
 from biofacenet.photo import Photo, read_photo
 from biofacenet.physics.colour import srgb_to_linear
@@ -35,7 +34,7 @@ from biofacenet.pictures import (
     map_image,
     training_grid,
 )
-from biofacenet.predict import decompose, newest_model
+from biofacenet.predict import decompose
 from biofacenet.results import choose_box, result_folders
 
 RESULTS = {
@@ -274,18 +273,6 @@ def test_decompose(model, size):
     assert float(prediction.image.mean()) == pytest.approx(0.2140, abs=1e-3)
 
 
-def test_newest_model(tmp_path, model):
-    with pytest.raises(ModelError, match=r"biofacenet\.train") as error:
-        newest_model(tmp_path)
-    assert "\n" not in str(error.value)
-    for age, name in enumerate(("b", "c", "a")):
-        folder = tmp_path / name / "model"
-        model.save_pretrained(folder)
-        os.utime(folder / "config.json", (1e9 + age, 1e9 + age))
-    (tmp_path / "unfinished" / "model").mkdir(parents=True)
-    assert newest_model(tmp_path) == tmp_path / "a" / "model"
-
-
 def test_folders_of_one_name_are_told_apart(tmp_path):
     photos = tuple(map(Path, ("a/me.jpg", "b/me.png", "me-2.jpg", "ME.jpg", "you.v2.jpg")))
     names = [folder.name for folder in result_folders(tmp_path, photos)]
@@ -341,7 +328,7 @@ def test_predict_writes_everything(workplace):
     assert summary["photo_size"] == [512, 512]
     assert summary["crop_choice"] == "face found"
     assert 120 < summary["crop"]["left"] < 160
-    assert summary["method"] == f"model {Path('runs/001/model')}, on cpu"
+    assert summary["method"] == "model small, on cpu"
     assert 4000 <= summary["daylight_cct_kelvin"] <= 25000
     weights = dict(zip(ILLUMINANT_NAMES, maps.illuminant.weights[0].tolist(), strict=True))
     for name, weight in summary["illuminant_weights"].items():

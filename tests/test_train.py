@@ -227,12 +227,35 @@ def test_without_data_synthetic_faces_are_made_once(
         synthesize(replace(settings, count=8, holdout=2, size=32, workers=0))
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("biofacenet.synthesize.synthesize", few)
+    monkeypatch.setattr("biofacenet.train.synthesize", few)
     for run in (1, 2):
         train(Settings(epochs=1, device="cpu"))
         assert (tmp_path / "runs" / f"00{run}" / "model" / "config.json").is_file()
         assert "no --data given" in capsys.readouterr().out
     assert made == [Path("data/synthetic")]
+
+
+def test_true_maps_are_learned_where_they_are_given(data: Path, tmp_path: Path) -> None:
+    """By themselves, without a look at what they render to."""
+    alone = {"loss_weights": (0.0, 0.0, 0.0, 0.0), "truth_weight": 1.0}
+    told = rows(train(quick(data, tmp_path / "told", epochs=10, sides=(32, 16), **alone)))
+    losses = [float(row["validation_truth"]) for row in told]
+    assert 0.0 < losses[-1] < 0.9 * losses[0]
+    assert [float(row["validation_total"]) for row in told] == losses
+    untold = rows(train(quick(data, tmp_path / "untold", epochs=1)))
+    assert float(untold[0]["validation_truth"]) == 0
+
+
+def test_the_shipped_recipe_asks_for_truth_and_for_faces_of_its_own() -> None:
+    plan = resolve(Settings(preset="shipped"))
+    assert plan.weights.truth > 0
+    assert plan.faces.out != PRESETS["default"].faces.out
+    assert resolve(Settings(truth_weight=0.5)).weights.truth == 0.5
+    assert resolve(Settings(preset="shipped", loss_weights=(1, 2, 3, 4))).weights.truth == 1.0
+    with pytest.raises(BioFaceNetError, match="--sides must be multiples of 16, got 40"):
+        train(Settings(sides=(40,)))
+    with pytest.raises(BioFaceNetError, match="--truth-weight"):
+        train(Settings(truth_weight=-1.0))
 
 
 @pytest.mark.slow

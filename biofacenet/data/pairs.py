@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
@@ -84,16 +84,21 @@ class RawBatch:
     """(B, 10, H, W)"""
     lighting: Tensor
     """(B, 3, 9)"""
+    truth: Decomposition | None = None
+    """True maps, light and camera, where they are known and were asked for."""
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> RawBatch:
+        """A batch with a function applied to each of its tensors."""
+        truth = None if self.truth is None else self.truth.map(change)
+        return RawBatch(change(self.channels), change(self.lighting), truth)
 
     def pin_memory(self) -> RawBatch:
         """Page-locked copies, for fast transfer to a GPU."""
-        return RawBatch(self.channels.pin_memory(), self.lighting.pin_memory())
+        return self.map(Tensor.pin_memory)
 
     def to(self, device: torch.device | str) -> RawBatch:
         """A copy on another device."""
-        return RawBatch(
-            self.channels.to(device, non_blocking=True), self.lighting.to(device, non_blocking=True)
-        )
+        return self.map(lambda tensor: tensor.to(device, non_blocking=True))
 
 
 @dataclass
@@ -110,14 +115,26 @@ class FaceBatch:
     """(B, 1, H, W), of the normals under the lighting: the rough proxy; zero outside the mask."""
     lighting: Tensor
     """(B, 3, 9)"""
+    truth: Decomposition | None = None
+    """True maps, light and camera, where they are known."""
 
     def split(self, parts: int) -> list[FaceBatch]:
         """The batch in equal parts."""
         if parts == 1:
             return [self]
         size = len(self.image) // parts
-        pieces = [value.split(size) for value in vars(self).values()]
-        return [FaceBatch(*piece) for piece in zip(*pieces, strict=True)]
+        places = [slice(part * size, (part + 1) * size) for part in range(parts)]
+        return [
+            FaceBatch(
+                self.image[place],
+                self.mask[place],
+                self.normals[place],
+                self.shading[place],
+                self.lighting[place],
+                self.truth and self.truth[place],
+            )
+            for place in places
+        ]
 
 
 def find_pairs(folder: str | Path, numbers: Sequence[str] = ()) -> list[PairFile]:
@@ -252,6 +269,7 @@ class FacePairs(Dataset[RawBatch]):
         start: first of the joined samples to use, as in slicing.
         stop: the one after the last.
         in_memory: read everything once and keep it.
+        truth: also read what is true of synthetic faces.
     """
 
     def __init__(
@@ -261,6 +279,7 @@ class FacePairs(Dataset[RawBatch]):
         start: int = 0,
         stop: int | None = None,
         in_memory: bool = False,
+        truth: bool = False,
     ) -> None:
         if not files:
             raise DataError(f"no files to read; expected {LAYOUT}")
@@ -272,6 +291,7 @@ class FacePairs(Dataset[RawBatch]):
                     f"of {first.height} x {first.width}; train on one size at a time (--files)"
                 )
         self.files = list(files)
+        self.truth = truth
         self.height, self.width = first.height, first.width
         self._ends = np.cumsum([file.count for file in files])
         self._range = range(int(self._ends[-1]))[start:stop]
@@ -310,15 +330,22 @@ class FacePairs(Dataset[RawBatch]):
         wanted = np.array([self._range[index] for index in indices], dtype=np.int64)
         if self._memory is not None:
             chosen = torch.as_tensor(np.asarray(indices, dtype=np.int64))
-            return RawBatch(self._memory.channels[chosen], self._memory.lighting[chosen])
+            return self._memory.map(lambda values: values[chosen])
         channels = torch.empty(len(wanted), IMAGE_CHANNELS, self.height, self.width)
         lighting = torch.empty(len(wanted), *LIGHTING_SHAPE)
         file_of = np.searchsorted(self._ends, wanted, side="right")
+        truths, order = [], []
         for number in np.unique(file_of):
             places = np.flatnonzero(file_of == number)
             rows = wanted[places] - (self._ends[number] - self.files[number].count)
             self._read_file(int(number), rows, places, channels, lighting)
-        return RawBatch(channels, lighting)
+            if self.truth:
+                truths.append(read_truth(self.files[number], rows))
+                order.append(places)
+        if not truths:
+            return RawBatch(channels, lighting)
+        back = torch.from_numpy(np.argsort(np.concatenate(order)))
+        return RawBatch(channels, lighting, Decomposition.join(truths).map(lambda x: x[back]))
 
     def _read_file(
         self,
@@ -444,6 +471,7 @@ def decode(raw: RawBatch, *, normals_encoding: NormalsEncoding = "offset") -> Fa
         normals=normals,
         shading=sh_shading(normals, raw.lighting) * mask,
         lighting=raw.lighting,
+        truth=raw.truth,
     )
 
 

@@ -228,7 +228,7 @@ class _Face:
 
     def draw_identity(self) -> None:
         """Age, sex, ancestry and expression, as far as they show."""
-        self.melanin_base = self.uniform(-0.8, 0.72)
+        self.melanin_base = self.uniform(-0.85, 0.85)
         self.masculine = self.uniform(0.0, 1.0)
         self.child = self.chance(0.08)
         self.smile = max(0.0, self.uniform(-0.5, 1.0))
