@@ -101,7 +101,7 @@ setup(
         "biofacenet.csrc.cuda": "csrc/cuda",
     },
     package_data={
-        "biofacenet": ["py.typed", "page.css", "report.html", "weights/*/*"],
+        "biofacenet": ["py.typed", "*.html", "*.css", "*.js", "weights/*/*"],
         "biofacenet.physics": ["figures/*.csv"],
         "biofacenet.csrc": ["*.h", "*.md"],
         "biofacenet.csrc.cpu": ["*.h", "*.cpp"],

@@ -269,7 +269,8 @@ class FacePairs(Dataset[RawBatch]):
 
     Args:
         files: from `find_pairs`.
-        start, stop: use only this range of the joined samples, as in slicing.
+        start: first of the joined samples to use, as in slicing.
+        stop: the one after the last.
         in_memory: read everything once and keep it.
         truth: also read what is true of synthetic faces.
     """
