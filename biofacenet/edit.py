@@ -148,11 +148,22 @@ def apply(
 
 
 def soft(mask: Tensor) -> Tensor:
-    """A mask (1, 1, H, W) that fades within itself over a hundredth of the width."""
-    plane = mask[0, 0].cpu().numpy().astype(np.float32)
-    width = plane.shape[1] / 100
-    distance = cv2.distanceTransform((plane > 0.5).astype(np.uint8), cv2.DIST_L2, 5)
-    return torch.from_numpy(np.clip(distance / max(width, 1.0), 0.0, 1.0))[None, None]
+    """A mask (1, 1, H, W) that fades beyond its outline, and within itself towards its holes.
+
+    Masks of skin end a little before the skin does, and a fade within them would leave a pale rim; holes
+    are eyes and teeth, which keep their colour.
+    """
+    inside = (mask[0, 0].cpu().numpy() > 0.5).astype(np.uint8)
+    if not inside.any():
+        return torch.zeros_like(mask, device="cpu")
+    outlines, _ = cv2.findContours(inside, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    filled = cv2.drawContours(np.zeros_like(inside), outlines, -1, 1, cv2.FILLED)
+    width = max(inside.shape[1] / 100, 1.0)  # whole so far beyond the outline, nothing twice as far
+    fading = np.clip(2.0 - cv2.distanceTransform(1 - filled, cv2.DIST_L2, 5) / width, 0.0, 1.0)
+    if (filled > inside).any():
+        holes = (filled > inside).astype(np.uint8)
+        fading *= np.clip(cv2.distanceTransform(1 - holes, cv2.DIST_L2, 5) / width, 0.0, 1.0)
+    return torch.from_numpy(fading.astype(np.float32))[None, None]
 
 
 def paste(photo: Photo, box: Box, difference: Tensor) -> Tensor:

@@ -126,13 +126,19 @@ def test_edits_survive_storage(tmp_path: Path) -> None:
     assert torch.equal(Decomposition.load(tmp_path / "maps.npz").render(), after.render())
 
 
-def test_soft_mask_fades_within() -> None:
-    mask = torch.zeros(1, 1, 128, 128)
-    mask[..., 30:90, 20:100] = 1.0
-    faded = soft(mask)
-    assert ((faded > 0) & (mask == 0)).sum() == 0
-    assert 0 < faded[0, 0, 30, 50] < 1
-    assert faded[0, 0, 60, 60] == 1
+def test_soft_mask_fades_beyond_its_outline_and_within_towards_holes() -> None:
+    mask = torch.zeros(1, 1, 200, 200)
+    mask[..., 40:140, 30:160] = 1.0
+    mask[..., 60:70, 80:100] = 0.0  # an eye
+    faded = soft(mask)[0, 0]
+    assert (faded[40:55, 30:160] == 1).all()
+    assert faded[38, 100] == 1
+    assert 0 < faded[37, 100] < 1
+    assert not faded[:35].any()
+    assert not faded[60:70, 80:100].any()
+    assert 0 < faded[59, 90] < 1
+    assert faded[57, 90] == 1
+    assert not soft(torch.zeros(1, 1, 20, 20)).any()
 
 
 @pytest.mark.parametrize("box", [Box(10, 5, 20), Box(-8, -8, 30), Box(30, 20, 40)])
