@@ -211,6 +211,7 @@ class Session:
             stream,
             allow_pickle=False,
             format=np.array(FORMAT),
+            skin=np.array(self.found.skin),
             mask=self.mask.numpy(),
             **self.found.arrays(),
             **deviations,

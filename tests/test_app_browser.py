@@ -144,7 +144,7 @@ def test_a_photo_is_uploaded_edited_and_downloaded(page: Any, photo: Path, tmp_p
     assert settings["melanin_scale"] == 4
     assert settings["haemoglobin_scale"] == 3
     assert settings["light"] is None
-    assert Decomposition.load(download(page, "maps.npz", tmp_path)).melanin.shape == (1, 1, 64, 64)
+    assert Decomposition.load(download(page, "maps.npz", tmp_path)).melanin.shape == (1, 1, 96, 96)
 
     before = source(page)
     page.click("#reset")

@@ -210,7 +210,7 @@ def test_methods_are_in_their_place(evaluated: Path) -> None:
     results = json.loads((evaluated / "evaluation" / "evaluation.json").read_text("utf-8"))
     error = {name: of["rmse"] for name, of in results["methods"].items()}
     assert error["fit"]["reconstruction"] < 0.02 < error["constant"]["reconstruction"]
-    assert error["ica"]["diffuse"] < 0.6 * error["constant"]["diffuse"]
+    assert error["ica"]["diffuse"] < 0.8 * error["constant"]["diffuse"]
     within = results["methods"]["constant"]["rank_within"]
     assert within == dict.fromkeys(within, 0.0)
 

@@ -17,7 +17,7 @@ from skimage.color import rgb2lab
 
 from biofacenet import BioFaceNet, Decomposition, Illuminant
 from biofacenet.errors import BioFaceNetError, PhotoError
-from biofacenet.face import Box
+from biofacenet.face import Box, crop
 from biofacenet.photo import Photo, read_photo
 from biofacenet.physics.colour import srgb_to_linear
 from biofacenet.physics.illuminant import ILLUMINANT_NAMES
@@ -382,12 +382,34 @@ def test_mistakes_end_in_one_line(workplace, arguments, words):
     assert words in done.stderr
 
 
-def test_without_a_model_it_says_how_to_get_one(tmp_path):
+def test_without_a_model_the_shipped_one_is_used(tmp_path):
+    """In a folder with nothing but a photo, right after installation: lips are redder than cheeks."""
     Image.fromarray(data.astronaut()).save(tmp_path / "astronaut.png")
     done = predict(tmp_path, "astronaut.png")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "small" in done.stdout
+    photo = read_photo(tmp_path / "astronaut.png")
+    result = decompose(BioFaceNet.from_pretrained("small"), photo, resolution=1024)
+    maps = Decomposition.load(tmp_path / "predictions" / "astronaut" / "maps.npz")
+    torch.testing.assert_close(maps.haemoglobin, result.decomposition.haemoglobin)
+
+    def mean(*places):  # left, top, right, bottom, in pixels of the photo
+        marked = torch.zeros(3, 512, 512)
+        for left, top, right, bottom in places:
+            marked[:, top:bottom, left:right] = 1.0
+        inside = crop(marked, result.box, maps.haemoglobin.shape[-1])[0] > 0.5
+        return float(maps.haemoglobin[0, 0][inside].mean())
+
+    lips = mean((214, 140, 236, 142), (214, 150, 233, 154))
+    assert lips > mean((190, 123, 198, 131), (249, 121, 259, 131)) + 0.05
+
+
+def test_a_model_that_is_not_there_is_told_of(tmp_path):
+    Image.fromarray(data.astronaut()).save(tmp_path / "astronaut.png")
+    done = predict(tmp_path, "astronaut.png", "--model", "runs/001/model")
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
-    assert "python -m biofacenet.train" in done.stderr
+    assert "runs/001/model: no such folder" in done.stderr
 
 
 def test_photos_are_not_changed(workplace):

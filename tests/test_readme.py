@@ -33,7 +33,7 @@ def test_links_lead_somewhere() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", sorted(set(re.findall(r"python -m (biofacenet\.[a-z.]+)", README)))
+    "module", sorted(set(re.findall(r"python -m (biofacenet\.[a-z_.]+)", README)))
 )
 def test_named_commands_exist_and_explain_themselves(module: str) -> None:
     done = subprocess.run([sys.executable, "-m", module, "--help"], capture_output=True, text=True)

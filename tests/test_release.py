@@ -203,7 +203,7 @@ def test_the_dockerfile_copies_and_calls_what_there_is() -> None:
     text = (ROOT / "Dockerfile").read_text("utf-8").replace("\\\n", " ")
     lines = [shlex.split(line, comments=True) for line in text.splitlines()]
     instructions = [words for words in lines if words]
-    known = {"FROM", "RUN", "COPY", "WORKDIR", "ENV", "USER", "ENTRYPOINT", "CMD"}
+    known = {"FROM", "ARG", "RUN", "COPY", "WORKDIR", "ENV", "USER", "ENTRYPOINT", "CMD"}
     assert {words[0] for words in instructions} <= known
     assert instructions[0][0] == "FROM"
     copied = [words[1:-1] for words in instructions if words[0] == "COPY"]

@@ -93,7 +93,9 @@ def test_table_equals_the_formulas_written_out() -> None:
 
 
 @pytest.mark.parametrize("name", [field.name for field in fields(SkinParameters)])
-@pytest.mark.parametrize("start", [PUBLISHED, replace(MEASURED, epidermis_blood_share=0.2)])
+@pytest.mark.parametrize(
+    "start", [PUBLISHED, replace(MEASURED, epidermis_blood_share=0.2, eumelanin_share=0.8)]
+)
 def test_each_parameter_stands_where_the_formulas_have_it(start: SkinParameters, name: str) -> None:
     changed = replace(start, **{name: 0.9 * asdict(start)[name]})
     table = reflectance_table(changed)
