@@ -267,7 +267,7 @@ def main() -> None:
                 results = [
                     analyse(photo, part=part, size=settings.size, device=device)
                     if model is None
-                    else decompose(model, photo, part=part, size=settings.size)
+                    else decompose(model, photo, part=part, resolution=settings.size)
                     for part in choose_parts(photo, crop, settings.face)
                 ]
                 edit_photo(photo, results, settings, folder)

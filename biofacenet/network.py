@@ -250,6 +250,22 @@ class BioFaceNet(nn.Module):
             skin=self.skin,
         )
 
+    @torch.no_grad()
+    def look(self, image: Tensor) -> Decomposition:
+        """Decompose images of any size from 16 x 16: their edge is repeated up to a multiple of 16.
+
+        Args:
+            image: (B, 3, H, W), linear sRGB in 0..1.
+        """
+        height, width = image.shape[2:]
+        below, beside = -height % 16, -width % 16
+        if not (below or beside):
+            return self(image)
+        maps: Decomposition = self(F.pad(image, (0, beside, 0, below), mode="replicate"))
+        return maps.map(
+            lambda values: values[..., :height, :width].contiguous() if values.ndim == 4 else values
+        )
+
     def save_pretrained(self, path: str | Path, *, half: bool = False) -> None:
         """Write ``config.json`` and ``model.safetensors`` to a folder, whole or not at all.
 

@@ -6,13 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-import torch
-import torch.nn.functional as F
 import tyro
-from torch import Tensor
 
 from .cli import choose_device, parse, run
-from .decomposition import Decomposition
 from .detail import enlarge
 from .errors import BioFaceNetError
 from .exports import Format, check_formats
@@ -37,7 +33,6 @@ __all__ = ["Settings", "decompose", "main"]
 
 SIZES = range(16, 2049, 16)
 """Sides of the square that the network is given."""
-MULTIPLE = 16
 MOST_RESOLUTION = 4096
 """Longest side of maps, of which each pixel takes some 400 bytes while they are computed."""
 LONGEST_SMOOTHING = 3600.0
@@ -161,19 +156,6 @@ def check_refine(steps: int) -> None:
         raise BioFaceNetError(f"refine must be at least 0, got {steps}")
 
 
-def look(model: BioFaceNet, image: Tensor) -> Decomposition:
-    """What the network says of an image of any size of 16 and more: (B, 3, H, W), linear sRGB."""
-    height, width = image.shape[2:]
-    below, beside = -height % MULTIPLE, -width % MULTIPLE
-    with torch.no_grad():
-        if not (below or beside):
-            return model(image)
-        maps = model(F.pad(image, (0, beside, 0, below), mode="replicate"))
-    return maps.map(
-        lambda tensor: tensor[..., :height, :width].contiguous() if tensor.ndim == 4 else tensor
-    )
-
-
 def decompose(
     model: BioFaceNet,
     photo: Photo,
@@ -211,7 +193,7 @@ def decompose(
     part = part or Part(*choose_box(photo, crop))
     device = model.image_mean.device
     image = cut(photo, part.box, size).to(device)
-    decomposition = look(model, image)
+    decomposition = model.look(image)
     if resolution is not None:
         check_resolution(resolution)
         longer = min(resolution, max(part.box.height, part.box.width))

@@ -324,7 +324,7 @@ def film(
                     part = tracked.find(frame.pixels, step)
                     photo = Photo(path, frame.pixels)
                     image = cut(photo, part.box, size).to(model.image_mean.device)
-                    maps = _steady(_look(model, image), light, step).to("cpu")
+                    maps = _steady(model.look(image), light, step).to("cpu")
                     rendered, image = maps.render(), image.cpu()
                     errors.append(float((rendered - image).square().mean()))
                     rows.writerow(_row(number, frame.time, part, maps, errors[-1] ** 0.5))
@@ -360,12 +360,6 @@ HEADER = (
     *(f"weight_{name}" for name in ILLUMINANT_NAMES),
     "rmse_linear_rgb",
 )
-
-
-def _look(model: BioFaceNet, image: Tensor) -> Decomposition:
-    from .predict import look  # which knows of videos, for the command line
-
-    return look(model, image)
 
 
 def _steady(found: Decomposition, light: Smooth, step: float) -> Decomposition:

@@ -226,3 +226,17 @@ def test_weights_that_come_with_the_package() -> None:
     assert not network.training
     assert SHIPPED["small"].is_relative_to(Path(biofacenet.__file__).parent)
     assert (SHIPPED["small"] / "model.safetensors").stat().st_size < 10e6
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 32, 48), (1, 3, 37, 50)])
+def test_look_takes_any_size(network: BioFaceNet, shape: tuple[int, ...]) -> None:
+    image = torch.rand(shape, generator=torch.Generator().manual_seed(2))
+    found = network.look(image)
+    assert found.melanin.shape == (shape[0], 1, *shape[2:])
+    height, width = (-(-side // 16) * 16 for side in shape[2:])
+    wide = image[:, :, :, [min(i, shape[3] - 1) for i in range(width)]]
+    padded = wide[:, :, [min(i, shape[2] - 1) for i in range(height)]]
+    with torch.no_grad():
+        expected = network(padded)
+    torch.testing.assert_close(found.diffuse, expected.diffuse[..., : shape[2], : shape[3]])
+    torch.testing.assert_close(found.camera, expected.camera)
