@@ -40,7 +40,7 @@ from .results import (
     result_folders,
 )
 
-__all__ = ["Settings", "apply", "main", "paste"]
+__all__ = ["Settings", "apply", "combine", "main", "paste", "soft"]
 
 MAPS = ".npz"
 
@@ -141,10 +141,21 @@ def apply(
     Returns:
         (B, 3, H, W), linear sRGB, not below 0.
     """
-    difference = after.render() - before.render()
+    return combine(image, before.render(), after.render(), mask)
+
+
+def combine(image: Tensor, before: Tensor, after: Tensor, mask: Tensor | None = None) -> Tensor:
+    """The same from what the maps render to, before and after: (B, 3, H, W), linear sRGB.
+
+    Where the maps explain a pixel badly, such as dark eyes and hair at the edge of the skin, the whole
+    difference would leave less than no light: no pixel loses a larger share than the rendering does.
+    """
+    difference = after - before
+    share = (after / before.clamp(min=1e-4)).clamp(0.0, 1.0) - 1.0
     if mask is not None:
-        difference = difference * mask.to(difference)
-    return (image + difference).clamp(min=0.0)
+        weight = mask.to(difference)
+        difference, share = difference * weight, share * weight
+    return torch.maximum(image + difference, image + image * share)
 
 
 def soft(mask: Tensor) -> Tensor:

@@ -23,7 +23,7 @@ from PIL import Image
 from torch import Tensor
 
 from .decomposition import FORMAT, Decomposition
-from .edit import paste, soft
+from .edit import combine, paste, soft
 from .errors import BioFaceNetError
 from .face import crop
 from .fit import seen_skin
@@ -149,9 +149,7 @@ class Session:
         self.image = srgb_to_linear(crop(result.photo.pixels, self.box, STAGE))[None]
         self._maps = self.found.map(_to_stage)
         self._soft = soft(_to_stage(mask))
-        rendered = self._maps.render()
-        self._rest = self.image - self._soft * rendered
-        self._whole_rest = self.image - rendered
+        self._rendered = self._maps.render()
 
     @property
     def name(self) -> str:
@@ -174,9 +172,7 @@ class Session:
         As `biofacenet.edit.apply` has it: what the maps do not explain stays.
         """
         after = edit.change(self._maps).render()
-        if edit.everywhere:
-            return (self._whole_rest + after).clamp_(min=0.0)
-        return torch.addcmul(self._rest, self._soft, after).clamp_(min=0.0)
+        return combine(self.image, self._rendered, after, None if edit.everywhere else self._soft)
 
     def show(self, edit: Edit) -> bytes:
         """The same as JPEG, and the edit is kept for downloads."""

@@ -12,7 +12,7 @@ from skimage import data
 from skimage.color import rgb2lab
 
 from biofacenet import Decomposition, Illuminant
-from biofacenet.edit import apply, paste, soft
+from biofacenet.edit import apply, combine, paste, soft
 from biofacenet.face import Box
 from biofacenet.photo import Photo
 from biofacenet.pictures import display
@@ -124,6 +124,21 @@ def test_edits_survive_storage(tmp_path: Path) -> None:
     after = decomposition().edit(melanin=0.3, light="F2")
     after.save(tmp_path / "maps.npz")
     assert torch.equal(Decomposition.load(tmp_path / "maps.npz").render(), after.render())
+
+
+def test_no_pixel_loses_a_larger_share_than_its_rendering() -> None:
+    """Dark hair that the maps take for light skin gets darker, not black or blue."""
+    image = torch.tensor([0.04, 0.03, 0.02]).reshape(1, 3, 1, 1).expand(1, 3, 1, 2)
+    before = torch.tensor([0.5, 0.4, 0.3]).reshape(1, 3, 1, 1).expand(1, 3, 1, 2)
+    after = before * torch.tensor([0.5, 0.25, 0.1]).reshape(1, 3, 1, 1)
+    mask = torch.tensor([1.0, 0.5]).reshape(1, 1, 1, 2)
+    changed = combine(image, before, after, mask)
+    torch.testing.assert_close(changed[0, :, 0, 0], torch.tensor([0.02, 0.0075, 0.002]))
+    torch.testing.assert_close(changed[0, :, 0, 1], torch.tensor([0.03, 0.01875, 0.011]))
+    # Where the maps explain the pixel, and where it gets brighter, the difference is added whole.
+    torch.testing.assert_close(combine(before, before, after), after)
+    torch.testing.assert_close(combine(image, after, before), image + before - after)
+    assert torch.equal(combine(image, before, before), image)
 
 
 def test_soft_mask_fades_beyond_its_outline_and_within_towards_holes() -> None:
