@@ -31,10 +31,13 @@ import biofacenet
 from benchmarks.inputs import Render, Step, eager, fused, inputs, step
 from benchmarks.renderer import commit
 from biofacenet import BioFaceNet, BioFaceNetError
-from biofacenet.cli import choose_device, console, parse, run
-from biofacenet.files import whole_file
-from biofacenet.kernels import available
-from biofacenet.losses import LossWeights, objective
+from biofacenet.cli import parse, run
+from biofacenet.kernels.registry import available
+from biofacenet.system.console import console
+from biofacenet.system.device import choose_device
+from biofacenet.system.files import whole_file
+from biofacenet.training.losses import objective
+from biofacenet.training.settings import LossWeights
 
 __all__ = ["Settings", "targets"]
 
@@ -272,7 +275,7 @@ def training_step(
         if fast:
             rendered = found.render(backend=variant.backend)
         else:
-            rendered = biofacenet.reference.render(*found.arguments(), tables=tables)
+            rendered = biofacenet.rendering.reference.render(*found.arguments(), tables=tables)
         terms = objective(found, rendered, image, mask, proxy, LOSS_WEIGHTS)
         optimiser.zero_grad(set_to_none=True)
         terms.total.backward()  # type: ignore[no-untyped-call]

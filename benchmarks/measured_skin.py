@@ -28,26 +28,14 @@ from scipy.optimize import minimize
 from torch import Tensor
 
 from biofacenet import BioFaceNetError
-from biofacenet.cli import console, parse, run
-from biofacenet.files import whole_file
+from biofacenet.cli import parse, run
+from biofacenet.evaluation.spectra import HEADINGS, Summary, markdown, summarise
+from biofacenet.fitting.spectra import BandModel, SpectraFit, fit_spectra, nearest
 from biofacenet.physics.colour import cielab
 from biofacenet.physics.illuminant import daylight
-from biofacenet.physics.skin import (
-    MEASURED,
-    MEASURED_RANGES,
-    PUBLISHED,
-    SkinParameters,
-)
-from biofacenet.skin_fit import (
-    HEADINGS,
-    BandModel,
-    SpectraFit,
-    Summary,
-    fit_spectra,
-    markdown,
-    nearest,
-    summarise,
-)
+from biofacenet.physics.skin import MEASURED, MEASURED_RANGES, PUBLISHED, SkinParameters
+from biofacenet.system.console import console
+from biofacenet.system.files import whole_file
 
 __all__ = ["Archive", "Settings", "held_out", "read_archive", "tune"]
 

@@ -31,9 +31,11 @@ from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.inputs import FUSED, Render, eager, fused, inputs, step
 from biofacenet import BioFaceNetError
-from biofacenet.cli import choose_device, console, parse, run
-from biofacenet.files import whole_file
-from biofacenet.kernels import available
+from biofacenet.cli import parse, run
+from biofacenet.kernels.registry import available
+from biofacenet.system.console import console
+from biofacenet.system.device import choose_device
+from biofacenet.system.files import whole_file
 
 __all__ = ["Result", "Settings", "compare", "extra_memory"]
 

@@ -15,8 +15,9 @@ from typing import Any
 from rich.table import Table
 
 from biofacenet import BioFaceNetError
-from biofacenet.cli import console, parse, run
+from biofacenet.cli import parse, run
 from biofacenet.kernels import build, native
+from biofacenet.system.console import console
 
 __all__ = ["Resources", "Settings", "cuda_resources", "triton_resources"]
 
@@ -112,7 +113,7 @@ def triton_resources(gpu: int) -> list[Resources]:
         BioFaceNetError: there is no Triton here.
     """
     try:
-        from biofacenet.kernels import triton as kernels
+        from biofacenet.kernels.triton import launch as kernels
     except ImportError as error:
         raise BioFaceNetError(f"triton cannot be imported: {error}; pip install triton") from error
     found = []

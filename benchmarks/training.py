@@ -27,17 +27,22 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.inputs import eager
 from benchmarks.renderer import commit, take_turns
 from biofacenet import BioFaceNet, BioFaceNetError
-from biofacenet import losses as terms
-from biofacenet.cli import choose_device, console, parse, run
-from biofacenet.data.pairs import FacePairs, decode, find_pairs
-from biofacenet.files import whole_file
+from biofacenet.cli import parse, run
+from biofacenet.data.pair_files import find_pairs
+from biofacenet.data.pairs import FacePairs, decode
 from biofacenet.physics.colour import srgb_to_linear
 from biofacenet.physics.lighting import sh_shading
-from biofacenet.processes import Team
-from biofacenet.synthesize import Settings as SynthesizeSettings
-from biofacenet.synthesize import synthesize
-from biofacenet.train import Run, autocast, faces_of_epoch, layout, processor, set_up, take_step
-from biofacenet.train import Settings as TrainSettings
+from biofacenet.preparation.synthetic import Settings as SynthesizeSettings
+from biofacenet.preparation.synthetic import synthesize
+from biofacenet.system.console import console
+from biofacenet.system.device import choose_device, processor
+from biofacenet.system.files import whole_file
+from biofacenet.training import losses as terms
+from biofacenet.training.batches import faces_of_epoch
+from biofacenet.training.distributed import Team
+from biofacenet.training.run import Run, layout, set_up
+from biofacenet.training.settings import Settings as TrainSettings
+from biofacenet.training.step import autocast, take_step
 
 __all__ = ["Settings", "measure"]
 

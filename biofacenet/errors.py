@@ -6,7 +6,13 @@ lines print it and end with exit status 2; library users catch `BioFaceNetError`
 
 from __future__ import annotations
 
-__all__ = ["BackendUnavailableError", "BioFaceNetError", "DataError", "ModelError", "PhotoError"]
+__all__ = [
+    "BackendUnavailableError",
+    "BioFaceNetError",
+    "DataError",
+    "ModelError",
+    "PhotoError",
+]
 
 
 class BioFaceNetError(Exception):

@@ -2,40 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
-from .cli import choose_device, parse, run
-from .detail import enlarge
-from .errors import BioFaceNetError
-from .exports import Format, check_formats
-from .fit import fit, seen_skin
-from .inputs import PHOTO_ENDINGS, VIDEO_ENDINGS, expand
-from .network import BioFaceNet
-from .photo import MIN_SIDE, Photo
-from .results import (
-    Part,
-    Result,
-    choose_box,
-    choose_parts,
-    cut,
-    parse_crop,
-    parse_face,
-    process,
-    region,
-)
-from .video import film
+from .analysis.choices import Format, check_refine, check_resolution, check_size, check_smoothing
+from .cli import parse, run
+from .photos.paths import PHOTO_ENDINGS, VIDEO_ENDINGS, expand
 
-__all__ = ["Settings", "decompose", "main"]
+__all__ = ["Settings", "main"]
 
-SIZES = range(16, 2049, 16)
-"""Sides of the square that the network is given."""
-MOST_RESOLUTION = 4096
-"""Longest side of maps, of which each pixel takes some 400 bytes while they are computed."""
-LONGEST_SMOOTHING = 3600.0
+EXAMPLES = ("portrait.jpg", "album --out maps --format exr")
 
 
 @dataclass
@@ -81,141 +61,35 @@ class Settings:
     """Where to compute: auto, cpu or cuda."""
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Decompose the photos that the command line names."""
-    settings = parse(Settings, program="biofacenet.predict")
+    settings = parse(Settings, arguments, program="predict", examples=EXAMPLES)
     check_size(settings.size)
     check_refine(settings.refine)
     check_resolution(settings.resolution)
     check_smoothing(settings.smoothing)
-    crop = "image" if settings.whole_image else settings.crop
-    parse_crop(crop)
-    parse_face(settings.face)
-    check_formats(settings.format)
     photos = expand(settings.photos, endings=PHOTO_ENDINGS | VIDEO_ENDINGS, without=settings.out)
+
+    from .analysis.batch import process
+    from .analysis.formats import check_formats
+    from .analysis.methods import ByNetwork
+    from .analysis.video import VideoSettings, decompose_video
+    from .network.unet import BioFaceNet
+    from .photos.framing import Wanted
+    from .system.device import choose_device
+
+    wanted = Wanted("image" if settings.whole_image else settings.crop, settings.face)
+    check_formats(settings.format)
     device = choose_device(settings.device)
     model = BioFaceNet.from_pretrained(settings.model).to(device)
-    method = f"model {settings.model}, on {device}"
-
-    def faces(photo: Photo) -> list[Result]:
-        return [
-            decompose(
-                model,
-                photo,
-                part=part,
-                size=settings.size,
-                refine=settings.refine,
-                resolution=settings.resolution,
-            )
-            for part in choose_parts(photo, crop, settings.face)
-        ]
+    said = f"model {settings.model}, on {device}"
 
     def video(path: Path, folder: Path) -> str:
-        return film(
-            model,
-            path,
-            folder,
-            crop=crop,
-            face=settings.face,
-            size=settings.size,
-            smoothing=settings.smoothing,
-            method=method,
-        )
+        how = VideoSettings(wanted, settings.size, settings.smoothing, said)
+        return decompose_video(model, path, folder, how)
 
-    process(photos, settings.out, faces, method=method, formats=settings.format, film=video)
-
-
-def check_resolution(side: int) -> None:
-    """Raise BioFaceNetError unless maps can have this side."""
-    if not MIN_SIDE <= side <= MOST_RESOLUTION:
-        raise BioFaceNetError(
-            f"resolution {side}: expected {MIN_SIDE} to {MOST_RESOLUTION} pixels, such as 1024"
-        )
-
-
-def check_smoothing(seconds: float) -> None:
-    """Raise BioFaceNetError unless a video can be smoothed over this time."""
-    if not 0.0 <= seconds <= LONGEST_SMOOTHING:
-        raise BioFaceNetError(
-            f"smoothing {seconds:g}: expected 0 to {LONGEST_SMOOTHING:g} seconds, such as 1"
-        )
-
-
-def check_size(size: int) -> None:
-    """Raise BioFaceNetError unless the network can take squares of this side."""
-    if size not in SIZES:
-        nearest = min(SIZES, key=lambda side: abs(side - size))
-        raise BioFaceNetError(
-            f"size {size}: expected a multiple of 16 from {SIZES[0]} to {SIZES[-1]}, such as {nearest}"
-        )
-
-
-def check_refine(steps: int) -> None:
-    """Raise BioFaceNetError unless so many steps can be taken."""
-    if steps < 0:
-        raise BioFaceNetError(f"refine must be at least 0, got {steps}")
-
-
-def decompose(
-    model: BioFaceNet,
-    photo: Photo,
-    *,
-    crop: str = "face",
-    size: int = 96,
-    refine: int = 0,
-    resolution: int | None = None,
-    part: Part | None = None,
-) -> Result:
-    """What the face of a photo is made of.
-
-    Args:
-        model: a trained network, in evaluation mode; its device is used.
-        photo: from `read_photo`.
-        crop: ``face`` (the largest), ``whole``, ``image`` or ``LEFT,TOP,SIZE`` in pixels.
-        size: longer side of what the network sees, a multiple of 16.
-        refine: steps of `biofacenet.fit.fit` from there, with light and camera found from the skin.
-        resolution: longer side of the maps at most; as large as the part is in the photo up to there,
-            and at least `size`. They are of `size` when not given.
-        part: what to look at instead, from `results.choose_parts`.
-
-    Raises:
-        BioFaceNetError: ``crop``, ``size``, ``resolution`` or ``refine`` cannot be used.
-        PhotoError: a named square misses the photo.
-
-    Example:
-        >>> model = BioFaceNet.from_pretrained("runs/001/model")  # doctest: +SKIP
-        >>> result = decompose(model, read_photo("portrait.jpg"))  # doctest: +SKIP
-        >>> float(result.decomposition.blood().mean())  # doctest: +SKIP
-        0.021
-    """
-    check_size(size)
-    check_refine(refine)
-    part = part or Part(*choose_box(photo, crop))
-    device = model.image_mean.device
-    image = cut(photo, part.box, size).to(device)
-    decomposition = model.look(image)
-    if resolution is not None:
-        check_resolution(resolution)
-        longer = min(resolution, max(part.box.height, part.box.width))
-        if longer > size:
-            large = cut(photo, part.box, longer).to(device)
-            decomposition = enlarge(decomposition, image, large)
-            image = large
-    mask = None
-    if refine:
-        where = region(photo, part, *image.shape[2:])
-        mask = seen_skin(image, part.framing, where, decomposition.skin)
-        decomposition = fit(image, mask, start=decomposition, steps=refine).decomposition
-        mask = mask.cpu()
-    return Result(
-        photo=photo,
-        box=part.box,
-        framing=part.framing,
-        image=image.cpu(),
-        decomposition=decomposition.to("cpu"),
-        reconstruction=decomposition.render().cpu(),
-        mask=mask,
-    )
+    method = ByNetwork(model, settings.size, settings.refine, settings.resolution)
+    process(photos, settings.out, method, wanted, said=said, formats=settings.format, video=video)
 
 
 if __name__ == "__main__":

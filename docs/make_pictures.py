@@ -20,14 +20,14 @@ from PIL import Image
 from skimage import data
 
 from biofacenet import BioFaceNet, Tables
-from biofacenet.data.synthetic import generate
-from biofacenet.edit import apply, soft
-from biofacenet.face import crop
-from biofacenet.fit import analyse
-from biofacenet.photo import read_photo
-from biofacenet.pictures import contact_sheet, decomposition_figure, edit_sheet
-from biofacenet.predict import decompose
-from biofacenet.results import Result
+from biofacenet.analysis.editing import apply, soft
+from biofacenet.analysis.methods import analyse, decompose
+from biofacenet.analysis.results import Result
+from biofacenet.data.synthetic.faces import generate
+from biofacenet.photos.faces import crop
+from biofacenet.photos.reading import read_photo
+from biofacenet.plotting.figures import decomposition_figure, edit_sheet
+from biofacenet.plotting.grids import contact_sheet
 
 IMAGES = Path(__file__).parent / "images"
 SYNTHETIC = Path("data/synthetic")

@@ -19,12 +19,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = [
-    *("CPU", "CUDA", "BuildError", "Library", "Torch", "architectures", "build", "cached"),
-    *("compiler", "cuda_compiler", "cuda_report", "prebuilt", "sources"),
-]
-
 SUFFIX = ".dylib" if sys.platform == "darwin" else ".so"
+
 FLAGS = (
     "-std=c++17",
     "-O3",
@@ -36,9 +32,13 @@ FLAGS = (
     "-Wall",
     "-Wextra",
 )
+
 STABLE_ABI = "-DTORCH_TARGET_VERSION=0x020b000000000000ULL"  # torch 2.11 and everything newer
+
 X86 = platform.machine().lower() in ("x86_64", "amd64")
+
 INSTRUCTION_SETS: dict[str, tuple[str, ...]] = {"baseline": ()}
+
 if X86:
     INSTRUCTION_SETS |= {
         "avx2": ("-mavx2", "-mfma"),
@@ -47,10 +47,13 @@ if X86:
             "-mprefer-vector-width=512",
         ),
     }
+
 CUDA_FLAGS = ("-std=c++17", "-O3", "--extended-lambda", "--expt-relaxed-constexpr", "--threads=0")
+
 ARCHITECTURES = "7.5;8.0;9.0+PTX"
 """GPUs compiled for by default, as TORCH_CUDA_ARCH_LIST writes them: each runs on its whole
 generation, and newer ones compile the intermediate code once."""
+
 LOCK_SECONDS = 300.0
 
 
@@ -97,6 +100,7 @@ class Library:
 
 
 CPU = Library("cpu")
+
 CUDA = Library("cuda")
 
 

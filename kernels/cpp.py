@@ -10,7 +10,13 @@ import torch
 
 from . import build, native
 
-__all__ = ["backward", "fold", "fold_backward", "forward", "unavailable"]
+__all__ = [
+    "backward",
+    "fold",
+    "fold_backward",
+    "forward",
+    "unavailable",
+]
 
 DEVICE = "cpu"
 """Where the tensors lie that these kernels take."""

@@ -9,10 +9,17 @@ from torch import Tensor
 
 from . import build, layout, native
 
-__all__ = ["backward", "fold", "fold_backward", "forward", "unavailable"]
+__all__ = [
+    "backward",
+    "fold",
+    "fold_backward",
+    "forward",
+    "unavailable",
+]
 
 DEVICE = "cuda"
 """Where the tensors lie that these kernels take."""
+
 LEAST_CAPABILITY = (7, 5)
 
 

@@ -6,7 +6,11 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-__all__ = ["alike", "flat", "step"]
+__all__ = [
+    "alike",
+    "flat",
+    "step",
+]
 
 
 def step(plane: Tensor) -> int | None:

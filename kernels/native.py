@@ -11,7 +11,11 @@ from biofacenet.errors import BackendUnavailableError
 
 from . import build
 
-__all__ = ["demand", "load", "this_torch"]
+__all__ = [
+    "demand",
+    "load",
+    "this_torch",
+]
 
 
 def this_torch() -> build.Torch:

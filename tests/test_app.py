@@ -16,16 +16,19 @@ from PIL import Image
 
 from biofacenet import BioFaceNet, Decomposition, app
 from biofacenet import edit as edit_command
-from biofacenet.cli import load_settings, run
-from biofacenet.data.synthetic import generate
-from biofacenet.edit import apply
+from biofacenet.analysis.editing import apply
+from biofacenet.analysis.methods import analyse
+from biofacenet.cli import run
+from biofacenet.data.synthetic.faces import generate
 from biofacenet.errors import BioFaceNetError, PhotoError
-from biofacenet.fit import analyse
-from biofacenet.page import FILES, FITTING, NETWORK, Studio, downloads, follow, gallery, line, table
-from biofacenet.photo import Photo
-from biofacenet.pictures import display, eight_bit
-from biofacenet.session import LIGHTS, STAGE, Edit, Session, Sessions, change, percent, tiles
-from biofacenet.session import _encoded as encoded
+from biofacenet.photos.reading import Photo
+from biofacenet.plotting.encoding import display, eight_bit
+from biofacenet.system.settings import load_settings
+from biofacenet.web.html import FILES, downloads, follow, gallery, line, table
+from biofacenet.web.session import LIGHTS, STAGE, Edit, Session, Sessions
+from biofacenet.web.session import _encoded as encoded
+from biofacenet.web.studio import FITTING, NETWORK, Studio
+from biofacenet.web.tiles import change, percent, tiles
 
 STRONG = Edit(melanin=0.3, haemoglobin_scale=2.0, specular_scale=0.5, light="F2")
 

@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from biofacenet import Decomposition
-from biofacenet.data.synthetic import generate
-from biofacenet.pictures import eight_bit
+from biofacenet.data.synthetic.faces import generate
+from biofacenet.plotting.encoding import eight_bit
 
 pytestmark = pytest.mark.slow
 

@@ -2,10 +2,10 @@
 
 import torch
 
-from biofacenet import augment
 from biofacenet.data.pairs import FaceBatch, RawBatch, decode
-from biofacenet.data.synthetic import generate
+from biofacenet.data.synthetic.faces import generate
 from biofacenet.physics.lighting import sh_shading
+from biofacenet.training import augment
 
 
 def faces(count: int = 6) -> FaceBatch:

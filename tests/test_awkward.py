@@ -14,8 +14,8 @@ from PIL import ExifTags, Image
 from skimage import data
 
 from biofacenet import cli, fit, results
-from biofacenet.data import synthetic
-from biofacenet.results import Result
+from biofacenet.analysis.results import Result
+from biofacenet.data.synthetic import faces as synthetic
 
 SIDE = 96
 

@@ -10,9 +10,11 @@ from typing import Literal
 
 import pytest
 
-from biofacenet.cli import choose_device, load_settings, parse, run, save_settings
+from biofacenet.cli import parse, run
 from biofacenet.errors import BackendUnavailableError, BioFaceNetError, DataError
-from biofacenet.files import whole_directory, whole_file
+from biofacenet.system.device import choose_device
+from biofacenet.system.files import whole_directory, whole_file
+from biofacenet.system.settings import load_settings, save_settings
 
 
 @dataclass

@@ -19,12 +19,15 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from biofacenet import cli
-from biofacenet.checkpoints import checkpoints
-from biofacenet.data.pairs import FacePairs, find_pairs
-from biofacenet.files import sha256
-from biofacenet.synthesize import Settings as SynthesizeSettings
-from biofacenet.synthesize import synthesize
-from biofacenet.train import Settings, main, train
+from biofacenet.data.pair_files import find_pairs
+from biofacenet.data.pairs import FacePairs
+from biofacenet.preparation.synthetic import Settings as SynthesizeSettings
+from biofacenet.preparation.synthetic import synthesize
+from biofacenet.system.files import sha256
+from biofacenet.train import main
+from biofacenet.training.checkpoints import checkpoints
+from biofacenet.training.loop import train
+from biofacenet.training.settings import Settings
 
 IMAGES, LIGHTING = "zx_7_d10_inmc_celebA_01.hdf5", "zx_7_d3_lrgb_celebA_01.hdf5"
 PACKED = "zx_7_d10_inmc_celebA_02.hdf5"
@@ -227,7 +230,8 @@ def test_flipped_bytes_are_told_or_harmless(name: str, whole: Path, tmp_path: Pa
     script.write_text(
         "import sys\n"
         "from biofacenet import cli\n"
-        "from biofacenet.data.pairs import FacePairs, decode, find_pairs\n"
+        "from biofacenet.data.pairs import FacePairs, decode\n"
+        "from biofacenet.data.pair_files import find_pairs\n"
         "def main():\n"
         "    for folder in sys.argv[1:]:\n"
         "        try:\n"

@@ -22,7 +22,7 @@ from skimage import data
 
 from biofacenet import BioFaceNet
 from biofacenet.cli import parse
-from biofacenet.files import sha256
+from biofacenet.system.files import sha256
 
 if sys.version_info >= (3, 11):
     import tomllib

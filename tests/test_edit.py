@@ -12,10 +12,10 @@ from skimage import data
 from skimage.color import rgb2lab
 
 from biofacenet import Decomposition, Illuminant
-from biofacenet.edit import apply, combine, paste, soft
-from biofacenet.face import Box
-from biofacenet.photo import Photo
-from biofacenet.pictures import display
+from biofacenet.analysis.editing import apply, combine, paste, soft
+from biofacenet.photos.faces import Box
+from biofacenet.photos.reading import Photo
+from biofacenet.plotting.encoding import display
 
 
 def decomposition(batch: int = 2) -> Decomposition:

@@ -13,16 +13,17 @@ import torch
 from PIL import Image
 
 from biofacenet import BioFaceNet
-from biofacenet.baselines import IndependentComponents, Statistics, constant_maps
 from biofacenet.cli import run
-from biofacenet.data.evaluation import Faces
-from biofacenet.data.polarised import find_pairs, polarised_faces
-from biofacenet.data.synthetic import SyntheticFaces, generate
+from biofacenet.data.synthetic.faces import SyntheticFaces, generate
 from biofacenet.errors import DataError
-from biofacenet.evaluate import Settings, evaluate, evaluate_network, fixed_faces, main
-from biofacenet.metrics import COLUMNS, masked_mean, rank_correlation
+from biofacenet.evaluate import main
+from biofacenet.evaluation.baselines import IndependentComponents, Statistics, constant_maps
+from biofacenet.evaluation.metrics import COLUMNS, masked_mean, rank_correlation
+from biofacenet.evaluation.polarised import find_pairs, polarised_faces
+from biofacenet.evaluation.run import Settings, evaluate, evaluate_network
+from biofacenet.evaluation.sets import Faces, fixed_faces
+from biofacenet.evaluation.tables import tables
 from biofacenet.physics.colour import linear_to_srgb, luminance, srgb_to_linear
-from biofacenet.scoreboard import tables
 
 
 @pytest.fixture(scope="module")

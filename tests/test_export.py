@@ -13,15 +13,9 @@ from test_documents import ROOT, blocks
 
 from biofacenet import BioFaceNet, BioFaceNetError, Decomposition
 from biofacenet import export as export_module
-from biofacenet.export import (
-    OUTPUTS,
-    AnySizePool,
-    Deployed,
-    export,
-    load_onnx,
-    load_program,
-    main,
-)
+from biofacenet.export import main
+from biofacenet.network.deployed import OUTPUTS, AnySizePool, Deployed
+from biofacenet.network.exporting import export, load_onnx, load_program
 from biofacenet.physics.colour import linear_to_srgb, srgb_to_linear
 
 FORMATS = {".onnx": load_onnx, ".pt2": load_program}

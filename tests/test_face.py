@@ -8,11 +8,11 @@ import pytest
 import torch
 from skimage import data
 
-from biofacenet.edit import paste
+from biofacenet.analysis.editing import paste
 from biofacenet.errors import BioFaceNetError, PhotoError
-from biofacenet.face import Box, crop, find_face, find_faces, into_photo
-from biofacenet.photo import Photo
-from biofacenet.results import Part, choose_parts, cut, parse_face, region
+from biofacenet.photos.faces import Box, crop, find_face, find_faces, into_photo
+from biofacenet.photos.framing import Part, choose_parts, cut, parse_face, region
+from biofacenet.photos.reading import Photo
 
 EYES = np.array([[203.3, 101.2, 1.0], [246.7, 103.7, 1.0]])
 """Pupils of the portrait, as seen: they slope by 3.3 degrees."""

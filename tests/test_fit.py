@@ -11,13 +11,17 @@ from PIL import Image
 from skimage import data
 
 from biofacenet import Decomposition, Illuminant, render
-from biofacenet.data.synthetic import SyntheticFaces, generate
+from biofacenet.analysis.methods import analyse
+from biofacenet.data.synthetic.faces import SyntheticFaces, generate
 from biofacenet.errors import BioFaceNetError
-from biofacenet.face import crop
-from biofacenet.fit import OUTSIDE, Fit, Priors, Start, _objective, _Unknowns, analyse, fit
-from biofacenet.photo import read_photo
+from biofacenet.fitting.image import Fit, Start, fit
+from biofacenet.fitting.objective import OUTSIDE, Priors
+from biofacenet.fitting.objective import Unknowns as _Unknowns
+from biofacenet.fitting.objective import objective_of as _objective
+from biofacenet.photos.faces import crop
+from biofacenet.photos.reading import read_photo
+from biofacenet.photos.skin_mask import eyes_and_teeth, face_region, skin_mask
 from biofacenet.physics.colour import srgb_to_linear
-from biofacenet.skin_mask import eyes_and_teeth, face_region, skin_mask
 
 FACES = 16
 

@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 
 import biofacenet
-from biofacenet import Decomposition, Illuminant, Renderer, kernels, operator, reference
+from biofacenet import Decomposition, Illuminant, Renderer, kernels, reference
 from biofacenet.errors import BackendUnavailableError
-from biofacenet.folding import fold
+from biofacenet.rendering import operator
+from biofacenet.rendering.folding import fold
 
 MODE = os.environ.get("BIOFACENET_TEST_GPU", "gpu")
 ON_GPU = MODE == "gpu"

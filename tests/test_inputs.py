@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from biofacenet.errors import BioFaceNetError
-from biofacenet.inputs import PHOTO_ENDINGS, VIDEO_ENDINGS, expand, is_video
+from biofacenet.photos.paths import PHOTO_ENDINGS, VIDEO_ENDINGS, expand, is_video
 
 
 @pytest.fixture

@@ -11,9 +11,11 @@ import torch
 from scipy.io import savemat
 
 from biofacenet import Decomposition, Tables
-from biofacenet.data.iset import Scene, find_scenes, invert, iset_faces, read_scene
-from biofacenet.data.synthetic import generate
+from biofacenet.data.synthetic.faces import generate
 from biofacenet.errors import DataError
+from biofacenet.evaluation.iset import iset_faces
+from biofacenet.evaluation.iset_files import Scene, find_scenes, read_scene
+from biofacenet.fitting.hyperspectral import invert
 from biofacenet.physics.skin import look_up
 from biofacenet.physics.spectra import WAVELENGTHS
 

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from biofacenet.decomposition import Decomposition
-from biofacenet.losses import (
-    LossWeights,
+from biofacenet.physics.colour import luminance
+from biofacenet.physics.illuminant import Illuminant
+from biofacenet.training.losses import (
     appearance_loss,
     camera_loss,
     objective,
@@ -17,8 +18,7 @@ from biofacenet.losses import (
     specular_loss,
     truth_loss,
 )
-from biofacenet.physics.colour import luminance
-from biofacenet.physics.illuminant import Illuminant
+from biofacenet.training.settings import LossWeights
 
 
 def at_random(*shape: int, seed: int = 0) -> Tensor:

@@ -11,7 +11,7 @@ from skimage.color import rgb2lab
 from skimage.metrics import structural_similarity
 
 from biofacenet import Decomposition, Illuminant
-from biofacenet.metrics import (
+from biofacenet.evaluation.metrics import (
     COLUMNS,
     Errors,
     albedo,
@@ -30,10 +30,10 @@ from biofacenet.metrics import (
     similarity_map,
     skin_tones,
 )
+from biofacenet.evaluation.summary import rmse, summarise, tone_groups
 from biofacenet.physics.colour import linear_to_srgb
 from biofacenet.physics.illuminant import daylight, fixed_spectra
 from biofacenet.physics.skin import reflectance_table
-from biofacenet.scores import rmse, summarise, tone_groups
 
 
 def row(*values: float) -> torch.Tensor:

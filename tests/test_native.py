@@ -21,7 +21,7 @@ import torch, biofacenet
 maps = torch.zeros(1, 1, 2, 2)
 light = biofacenet.Illuminant.standard("D65")
 image = biofacenet.render(maps, maps, maps + 1, maps, light, torch.zeros(1, 2))
-print(biofacenet.kernels.choose("auto", "cpu"), float(image.sum()))
+print(biofacenet.kernels.registry.choose("auto", "cpu"), float(image.sum()))
 """
 
 
@@ -215,7 +215,7 @@ def test_choice_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_missing_triton_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "triton", None)
-    monkeypatch.delitem(sys.modules, "biofacenet.kernels.triton", raising=False)
+    monkeypatch.delitem(sys.modules, "biofacenet.kernels.triton.launch", raising=False)
     kernels._module.cache_clear()
     assert "pip install triton" in kernels.available()["triton"]
     kernels._module.cache_clear()

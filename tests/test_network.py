@@ -10,7 +10,8 @@ import torch
 
 import biofacenet
 from biofacenet.errors import ModelError
-from biofacenet.network import PUBLISHED_IMAGE_MEAN, SHIPPED, BioFaceNet
+from biofacenet.network.pretrained import SHIPPED
+from biofacenet.network.unet import PUBLISHED_IMAGE_MEAN, BioFaceNet
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +122,7 @@ def test_a_failed_save_keeps_the_earlier_network(
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("biofacenet.network.save_file", full)
+    monkeypatch.setattr("biofacenet.network.unet.save_file", full)
     with pytest.raises(OSError, match="No space"):
         network.save_pretrained(tmp_path / "model")
     assert {path.name: path.read_bytes() for path in (tmp_path / "model").iterdir()} == before

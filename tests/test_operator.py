@@ -8,13 +8,14 @@ import torch
 from torch import Tensor
 
 import biofacenet
-from biofacenet import Decomposition, Illuminant, Renderer, kernels, operator, reference
+from biofacenet import Decomposition, Illuminant, Renderer, kernels, reference
 from biofacenet.errors import BackendUnavailableError
-from biofacenet.folding import fold
-from biofacenet.losses import appearance_loss
 from biofacenet.physics import camera as camera_model
 from biofacenet.physics import colour
 from biofacenet.physics import illuminant as light
+from biofacenet.rendering import operator
+from biofacenet.rendering.folding import fold
+from biofacenet.training.losses import appearance_loss
 
 INSTRUCTION_SETS = ("avx512", "avx2", "baseline")
 NAMES = ("melanin", "haemoglobin", "diffuse", "specular", "weights", "cct", "camera")

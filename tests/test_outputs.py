@@ -15,16 +15,16 @@ from PIL import ExifTags, Image
 from skimage import data
 
 from biofacenet import BioFaceNet, Decomposition, Illuminant, cli, edit, fit, predict
-from biofacenet.data.synthetic import generate
-from biofacenet.detail import enlarge, explain
+from biofacenet.analysis.formats import write_formats
+from biofacenet.data.synthetic.faces import generate
 from biofacenet.errors import BioFaceNetError
-from biofacenet.exports import write_formats
-from biofacenet.photo import read_photo
+from biofacenet.fitting.enlarge import enlarge, explain
+from biofacenet.photos.framing import choose_parts
+from biofacenet.photos.reading import read_photo
 from biofacenet.physics.colour import srgb_to_linear
 from biofacenet.physics.illuminant import ILLUMINANT_NAMES
 from biofacenet.physics.spectra import WAVELENGTHS
 from biofacenet.physics.temperature import correlated_temperature
-from biofacenet.results import choose_parts
 
 
 def light(name: str) -> torch.Tensor:

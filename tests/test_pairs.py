@@ -10,20 +10,15 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from biofacenet.data.pairs import (
-    FacePairs,
-    RawBatch,
-    decode,
-    find_pairs,
-    read_truth,
-    write_pairs,
-)
-from biofacenet.data.synthetic import generate
+from biofacenet.data.pair_files import find_pairs
+from biofacenet.data.pairs import FacePairs, RawBatch, decode, read_truth
+from biofacenet.data.pairs_writing import write_pairs
+from biofacenet.data.synthetic.faces import generate
 from biofacenet.decomposition import Decomposition
 from biofacenet.errors import DataError
 from biofacenet.physics.illuminant import Illuminant
-from biofacenet.synthesize import Settings as SynthesizeSettings
-from biofacenet.synthesize import synthesize
+from biofacenet.preparation.synthetic import Settings as SynthesizeSettings
+from biofacenet.preparation.synthetic import synthesize
 
 SIZE = 16
 

@@ -17,8 +17,8 @@ from PIL import Image, ImageCms
 from skimage import data
 
 from biofacenet.errors import PhotoError
-from biofacenet.face import Box, crop, find_face
-from biofacenet.photo import Photo, read_photo
+from biofacenet.photos.faces import Box, crop, find_face
+from biofacenet.photos.reading import Photo, read_photo
 
 HEIGHT, WIDTH = 24, 32
 

@@ -16,26 +16,19 @@ from skimage import data
 from skimage.color import rgb2lab
 
 from biofacenet import BioFaceNet, Decomposition, Illuminant
+from biofacenet.analysis.batch import result_folders
+from biofacenet.analysis.methods import decompose
 from biofacenet.errors import BioFaceNetError, PhotoError
-from biofacenet.face import Box, crop
-from biofacenet.photo import Photo, read_photo
+from biofacenet.photos.faces import Box, crop
+from biofacenet.photos.framing import choose_box
+from biofacenet.photos.reading import Photo, read_photo
 from biofacenet.physics.colour import srgb_to_linear
 from biofacenet.physics.illuminant import ILLUMINANT_NAMES
-from biofacenet.pictures import (
-    MAP_NAMES,
-    albedo_image,
-    camera_csv,
-    camera_plot,
-    contact_sheet,
-    decomposition_figure,
-    display,
-    light_csv,
-    light_plot,
-    map_image,
-    training_grid,
-)
-from biofacenet.predict import decompose
-from biofacenet.results import choose_box, result_folders
+from biofacenet.plotting.encoding import display
+from biofacenet.plotting.figures import decomposition_figure
+from biofacenet.plotting.grids import contact_sheet, training_grid
+from biofacenet.plotting.light import camera_csv, camera_plot, light_csv, light_plot
+from biofacenet.plotting.maps import MAP_NAMES, albedo_image, map_image
 
 RESULTS = {
     "figure.png",

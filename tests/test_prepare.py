@@ -17,20 +17,21 @@ import torch
 from PIL import Image, ImageOps
 from skimage import data
 
-from biofacenet import landmarks
 from biofacenet import prepare as module
-from biofacenet.data.pairs import FaceBatch, FacePairs, RawBatch, decode, find_pairs
-from biofacenet.data.synthetic import SyntheticFaces, generate
-from biofacenet.data.synthetic_shape import rotation, unit
+from biofacenet.data.pair_files import find_pairs
+from biofacenet.data.pairs import FaceBatch, FacePairs, RawBatch, decode
+from biofacenet.data.synthetic.faces import SyntheticFaces, generate
+from biofacenet.data.synthetic.shape import rotation, unit
 from biofacenet.errors import BioFaceNetError
-from biofacenet.face import Box
-from biofacenet.lighting_fit import fit_lighting, sh_basis
-from biofacenet.mean_face import Pose, find_pose, shape_of_mean_face
-from biofacenet.photo import Photo
+from biofacenet.fitting.lighting import fit_lighting, sh_basis
+from biofacenet.photos.faces import Box
+from biofacenet.photos.reading import Photo
 from biofacenet.physics.colour import linear_to_srgb, srgb_to_linear
 from biofacenet.physics.lighting import directional_light, sh_shading
-from biofacenet.prepare import Settings, divide, find_photos, prepare
-from biofacenet.samples import UnfitError, make_sample
+from biofacenet.preparation import landmarks
+from biofacenet.preparation.mean_face import Pose, find_pose, shape_of_mean_face
+from biofacenet.preparation.photos import Settings, divide, find_photos, prepare
+from biofacenet.preparation.sample import UnfitError, make_sample
 
 SIZE = 32
 FACES = (0, 4, 8)
@@ -401,8 +402,8 @@ def test_workers_do_not_change_the_samples(
 
 
 def test_a_network_trains_on_it(folder: Path, tmp_path: Path) -> None:
-    from biofacenet.train import Settings as TrainSettings
-    from biofacenet.train import train
+    from biofacenet.training.loop import train
+    from biofacenet.training.settings import Settings as TrainSettings
 
     run = TrainSettings(data=folder, out=tmp_path / "run", epochs=1, batch_size=2, device="cpu")
     train(run)
@@ -486,9 +487,11 @@ def test_faces_that_are_not_fit_to_train_on(
     kind: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("biofacenet.samples.skin_mask", lambda image, region: region.to(image))
+    monkeypatch.setattr(
+        "biofacenet.photos.skin_mask.skin_mask", lambda image, region: region.to(image)
+    )
     shape = shape_of_mean_face(find_pose(faces.image[0])[0], SIZE)
-    monkeypatch.setattr("biofacenet.samples.shape_of", lambda *_: shape)
+    monkeypatch.setattr("biofacenet.preparation.sample.shape_of", lambda *_: shape)
     image = linear_to_srgb((change * srgb_to_linear(faces.image[0])).clamp(0.0, 1.0))
     with pytest.raises(UnfitError) as caught:
         make_sample(Photo(Path("a.png"), image), box, size=SIZE, method="mean", smallest=32)

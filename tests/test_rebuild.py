@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from biofacenet.errors import DataError
-from biofacenet.physics.rebuild import FIGURES, Camera, Chromophores, Cie, read_camera_database
 from biofacenet.physics.spectra import WAVELENGTHS
+from biofacenet.rebuild import FIGURES, Camera, Chromophores, Cie, read_camera_database
 
 
 def columns(path: Path) -> dict[str, list[float]]:
@@ -64,7 +64,7 @@ def test_every_figure_file_names_its_source() -> None:
 
 def test_command_line_errors(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "biofacenet.physics.rebuild", "camera", "nowhere.txt"],
+        [sys.executable, "-m", "biofacenet.rebuild", "camera", "nowhere.txt"],
         cwd=tmp_path,
         capture_output=True,
         text=True,

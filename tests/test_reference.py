@@ -17,7 +17,7 @@ from biofacenet import (
     render,
 )
 from biofacenet.errors import BackendUnavailableError
-from biofacenet.kernels import BACKENDS, available
+from biofacenet.kernels.registry import BACKENDS, available
 
 TABLES = Tables.computed().map(lambda table: table)
 

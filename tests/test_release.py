@@ -45,7 +45,7 @@ with warnings.catch_warnings(record=True) as said:
     warnings.simplefilter("always")
     image = biofacenet.render(*arguments)
     biofacenet.render(*arguments)
-    assert torch.equal(image, biofacenet.reference.render(*arguments))
+    assert torch.equal(image, biofacenet.rendering.reference.render(*arguments))
 (warning,) = [str(item.message) for item in said if "reference" in str(item.message)]
 assert "no C++ compiler" in warning, warning
 assert "biofacenet.doctor" in warning, warning

@@ -10,10 +10,12 @@ import pytest
 import torch
 
 from biofacenet import skin_fit
+from biofacenet.data.spectra import read_spectra
 from biofacenet.errors import DataError
+from biofacenet.evaluation.spectra import summarise
+from biofacenet.fitting.spectra import fit_spectra
 from biofacenet.physics.skin import SKINS, blood_fraction, melanosome_fraction, reflectance
 from biofacenet.physics.spectra import WAVELENGTHS
-from biofacenet.skin_fit import fit_spectra, read_spectra, summarise
 
 NM = torch.tensor(WAVELENGTHS, dtype=torch.float64)
 

@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from biofacenet.data.pairs import FacePairs, decode, find_pairs, read_truth
-from biofacenet.data.synthetic import SyntheticFaces, generate
+from biofacenet.data.pair_files import find_pairs
+from biofacenet.data.pairs import FacePairs, decode, read_truth
+from biofacenet.data.synthetic.faces import SyntheticFaces, generate
 from biofacenet.errors import BioFaceNetError
 from biofacenet.physics.colour import linear_to_srgb
 from biofacenet.physics.lighting import sh_shading
-from biofacenet.synthesize import Settings, synthesize
+from biofacenet.preparation.synthetic import Settings, synthesize
 
 COUNT = 48
 

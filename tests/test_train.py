@@ -15,22 +15,16 @@ import torch
 from PIL import Image
 
 from biofacenet import BioFaceNet
-from biofacenet.checkpoints import checkpoints
-from biofacenet.data.pairs import FacePairs, decode, find_pairs, read_truth
+from biofacenet.data.pair_files import find_pairs
+from biofacenet.data.pairs import FacePairs, decode, read_truth
 from biofacenet.errors import BioFaceNetError, DataError, ModelError
-from biofacenet.losses import LossWeights
-from biofacenet.synthesize import Settings as SynthesizeSettings
-from biofacenet.synthesize import synthesize
-from biofacenet.train import (
-    PRESETS,
-    Settings,
-    follow,
-    image_mean,
-    load_data,
-    resolve,
-    settings_of_run,
-    train,
-)
+from biofacenet.preparation.synthetic import Settings as SynthesizeSettings
+from biofacenet.preparation.synthetic import synthesize
+from biofacenet.training.checkpoints import checkpoints
+from biofacenet.training.data import image_mean, load_data
+from biofacenet.training.loop import train
+from biofacenet.training.settings import PRESETS, LossWeights, Settings, resolve, settings_of_run
+from biofacenet.training.step import follow
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +87,7 @@ def test_resumed_run_equals_the_uninterrupted_one(
         raise StopError
 
     with monkeypatch.context() as patch:
-        patch.setattr("biofacenet.train.summary", stop_after_checkpoint)
+        patch.setattr("biofacenet.training.messages.summary", stop_after_checkpoint)
         with pytest.raises(StopError):
             train(quick(data, out))
     assert len(rows(out)) == 1
@@ -227,7 +221,7 @@ def test_without_data_synthetic_faces_are_made_once(
         synthesize(replace(settings, count=8, holdout=2, size=32, workers=0))
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("biofacenet.train.synthesize", few)
+    monkeypatch.setattr("biofacenet.preparation.synthetic.synthesize", few)
     for run in (1, 2):
         train(Settings(epochs=1, device="cpu"))
         assert (tmp_path / "runs" / f"00{run}" / "model" / "config.json").is_file()

@@ -14,9 +14,9 @@ import pytest
 import torch
 
 from biofacenet import BioFaceNet
-from biofacenet.checkpoints import checkpoints
-from biofacenet.synthesize import Settings as SynthesizeSettings
-from biofacenet.synthesize import synthesize
+from biofacenet.preparation.synthetic import Settings as SynthesizeSettings
+from biofacenet.preparation.synthetic import synthesize
+from biofacenet.training.checkpoints import checkpoints
 
 
 @pytest.fixture(scope="module")

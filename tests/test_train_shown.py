@@ -13,11 +13,12 @@ import pytest
 from PIL import Image
 
 from biofacenet.errors import BioFaceNetError
-from biofacenet.journal import Journal
-from biofacenet.losses import TERMS
-from biofacenet.synthesize import Settings as SynthesizeSettings
-from biofacenet.synthesize import synthesize
-from biofacenet.train import Settings, settings_of_run, train
+from biofacenet.preparation.synthetic import Settings as SynthesizeSettings
+from biofacenet.preparation.synthetic import synthesize
+from biofacenet.training.journal import Journal
+from biofacenet.training.loop import train
+from biofacenet.training.losses import TERMS
+from biofacenet.training.settings import Settings, settings_of_run
 
 
 @pytest.fixture(scope="module")

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from biofacenet import Decomposition, Illuminant
-from biofacenet.data.synthetic import SyntheticFaces, generate
-from biofacenet.fit import Fit, fit
+from biofacenet.data.synthetic.faces import SyntheticFaces, generate
+from biofacenet.fitting.image import Fit, fit
+from biofacenet.fitting.uncertainty import UNKNOWNS, Spread, estimate, interval, slopes
 from biofacenet.physics.colour import srgb_to_linear
-from biofacenet.uncertainty import UNKNOWNS, Spread, estimate, interval, slopes
 
 Make = Callable[..., Decomposition]
 

@@ -13,8 +13,9 @@ import torch
 from skimage import data
 
 from biofacenet import BioFaceNet, Illuminant, cli, predict
+from biofacenet.analysis.video import Smooth, _steady, _Tracked, film
 from biofacenet.errors import BioFaceNetError
-from biofacenet.video import Smooth, _steady, _Tracked, film, frames
+from biofacenet.photos.video import frames
 
 COUNT, RATE, SIDE = 5, 10, 160
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from biofacenet import BioFaceNet
-from biofacenet.evaluate import evaluate_network, fixed_faces
+from biofacenet.evaluation.run import evaluate_network
+from biofacenet.evaluation.sets import fixed_faces
 
 RESULTS = Path(__file__).parents[1] / "benchmarks" / "results"
 PAPER = {"diffuse": 0.172, "specular": 0.0875, "albedo": 0.1154}

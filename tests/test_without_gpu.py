@@ -123,7 +123,7 @@ def test_triton_kernels_fit_their_registers(gpu: int) -> None:
 
 def test_autotuning_takes_the_fastest_once(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("triton")
-    from biofacenet.kernels import triton as kernel
+    from biofacenet.kernels.triton import launch as kernel
 
     tried = []
 

@@ -1,27 +1,17 @@
-"""The Neural Face Editing file pairs: reading, decoding, writing.
+"""Reading the file pairs of faces (`data.layout`) in batches, and decoding them.
 
-A set is a folder of numbered pairs of HDF5 files, each with a data set ``zx_7``:
-
-- ``zx_7_d10_inmc_<tag>_XX.hdf5``, (N, 10, H, W): sRGB image in 0..1, surface normal stored as
-  (n + 1) / 2, face mask, face coordinates;
-- ``zx_7_d3_lrgb_<tag>_XX.hdf5``, (N, 3, 9): spherical harmonic lighting per colour channel.
-
-Samples are read in batches, straight from the files: memory holds one batch, not the set.
-
-Source: Shu et al., Neural Face Editing with Intrinsic Image Disentangling, CVPR 2017.
+Samples are read straight from the files: memory holds one batch, not the set.
 """
 
 from __future__ import annotations
 
 import math
 import os
-import re
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import h5py
 import numpy as np
@@ -31,52 +21,19 @@ from torch.utils.data import Dataset
 
 from ..decomposition import Decomposition
 from ..errors import DataError
-from ..files import whole_file
 from ..physics.colour import srgb_to_linear
 from ..physics.lighting import sh_shading
 from ..physics.skin import skin_name
+from .layout import IMAGE_CHANNELS, LAYOUT, LIGHTING_SHAPE, SKIN, NormalsEncoding
+from .pair_files import PairFile, damage_told, dataset_of, open_file
 
 __all__ = [
     "FaceBatch",
     "FacePairs",
-    "NormalsEncoding",
-    "PairFile",
-    "PairWriter",
     "RawBatch",
     "decode",
-    "find_pairs",
     "read_truth",
-    "write_pairs",
 ]
-
-DATASET = "zx_7"
-IMAGE_CHANNELS = 10
-LIGHTING_SHAPE = (3, 9)
-SKIN = "skin"
-"""Attribute of truth files: which skin the maps are of; the published one where there is none."""
-IMAGE_NAME = re.compile(r"zx_7_d10_inmc_(?P<tag>.+)_(?P<number>\d+)\.hdf5")
-LAYOUT = "zx_7_d10_inmc_celebA_XX.hdf5 beside zx_7_d3_lrgb_celebA_XX.hdf5"
-
-NormalsEncoding = Literal["offset", "stored"]
-"""``offset``: normals are stored as (n + 1) / 2, the published form. ``stored``: take the numbers as
-they are, as some earlier readers did; for comparison with their results only."""
-
-
-@dataclass(frozen=True)
-class PairFile:
-    """One numbered pair of files, checked for shape."""
-
-    number: str
-    images: Path
-    lighting: Path
-    count: int
-    height: int
-    width: int
-
-    @property
-    def truth(self) -> Path:
-        """Where synthetic pairs keep their true maps."""
-        return self.images.with_name(self.images.name.replace("_d10_inmc_", "_truth_"))
 
 
 @dataclass
@@ -138,126 +95,6 @@ class FaceBatch:
             )
             for place in places
         ]
-
-
-def find_pairs(folder: str | Path, numbers: Sequence[str] = ()) -> list[PairFile]:
-    """The file pairs of a folder, in the order of their numbers or as asked for.
-
-    Args:
-        folder: where the files are.
-        numbers: take these only, such as ``("20", "05")``; all when empty.
-
-    Raises:
-        DataError: no pairs, a pair that lacks its half, a number that is not there, or files that
-            do not have the layout above.
-    """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder; expected one with {LAYOUT}")
-    found: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        match = IMAGE_NAME.fullmatch(path.name)
-        if match is None:
-            continue
-        number = match["number"]
-        if number in found:
-            raise DataError(
-                f"{folder}: two image files have the number {number} ({found[number].name} and "
-                f"{path.name}); keep one set to a folder"
-            )
-        found[number] = path
-    if not found:
-        raise DataError(f"{folder}: no image files; expected {LAYOUT}")
-    chosen = list(found)
-    if numbers:
-        # 5 and 05 mean the same file.
-        by_value = {int(number): number for number in found}
-        for number in numbers:
-            if not number.isdigit() or int(number) not in by_value:
-                raise DataError(
-                    f"{folder}: no file numbered {number!r}; there are {', '.join(found)}"
-                )
-        chosen = list(dict.fromkeys(by_value[int(number)] for number in numbers))
-    return [_check_pair(number, found[number]) for number in chosen]
-
-
-def _check_pair(number: str, images: Path) -> PairFile:
-    lighting = images.with_name(images.name.replace("_d10_inmc_", "_d3_lrgb_"))
-    if not lighting.is_file():
-        raise DataError(f"{lighting}: missing; expected beside {images.name} as its other half")
-    shape, kind = _describe(images)
-    if len(shape) != 4 or shape[1] != IMAGE_CHANNELS or 0 in shape:
-        raise DataError(
-            f"{images}: {DATASET} has shape {shape}; expected (N, {IMAGE_CHANNELS}, H, W) with N > 0"
-        )
-    if not (kind.kind == "f" or kind == np.uint8):
-        raise DataError(f"{images}: {DATASET} holds {kind}; expected floating point or uint8")
-    light_shape, light_kind = _describe(lighting)
-    if len(light_shape) != 3 or light_shape[1:] != LIGHTING_SHAPE:
-        raise DataError(f"{lighting}: {DATASET} has shape {light_shape}; expected (N, 3, 9)")
-    if light_kind.kind != "f":
-        raise DataError(f"{lighting}: {DATASET} holds {light_kind}; expected floating point")
-    if light_shape[0] != shape[0]:
-        raise DataError(
-            f"{images} holds {shape[0]} samples but {lighting.name} holds {light_shape[0]}; a pair must "
-            "have as many of both: copy both files again"
-        )
-    return PairFile(number, images, lighting, shape[0], shape[2], shape[3])
-
-
-def _describe(path: Path) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """Shape and dtype of a file's data set, without reading it."""
-    with _damage_told(path), _open(path) as file:
-        dataset = _dataset(file, path)
-        shape, kind = tuple(dataset.shape), dataset.dtype
-        if dataset.chunks is None:
-            kept, needed = dataset.id.get_storage_size(), math.prod(shape) * kind.itemsize
-            unit = "bytes"
-        else:
-            kept, unit = dataset.id.get_num_chunks(), "chunks"
-            needed = math.prod(-(-n // size) for n, size in zip(shape, dataset.chunks, strict=True))
-        if kept != needed:
-            raise DataError(
-                f"{path}: holds {kept} {unit} of {DATASET} where its shape {shape} needs {needed}; the "
-                "file is damaged or unfinished: download or make it again"
-            )
-        return shape, kind
-
-
-@contextmanager
-def _damage_told(path: Path) -> Iterator[None]:
-    """HDF5 meets damaged bytes with errors of many kinds."""
-    try:
-        yield
-    except DataError:
-        raise
-    except (OSError, RuntimeError, ValueError, LookupError, TypeError, MemoryError) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise DataError(
-            f"{path}: cannot be read ({reason}); the file is damaged: download or make it again"
-        ) from error
-
-
-def _open(path: Path) -> h5py.File:
-    if not path.is_file():
-        raise DataError(f"{path}: no such file; expected an HDF5 file of the layout {LAYOUT}")
-    try:
-        return h5py.File(path, "r")
-    except PermissionError as error:
-        raise DataError(f"{path}: permission denied; make the file readable") from error
-    except OSError as error:
-        raise DataError(
-            f"{path}: cannot be opened as HDF5, so it is truncated or of another format "
-            f"({error}); download or make it again"
-        ) from error
-
-
-def _dataset(file: h5py.File, path: Path) -> h5py.Dataset:
-    dataset = file.get(DATASET)
-    if not isinstance(dataset, h5py.Dataset):
-        there = ", ".join(file) or "nothing"
-        raise DataError(f"{path}: no data set {DATASET!r} inside, only {there}; is it of this set?")
-    return dataset
 
 
 class FacePairs(Dataset[RawBatch]):
@@ -361,9 +198,9 @@ class FacePairs(Dataset[RawBatch]):
         """Rows of one file into their places of a batch."""
         file = self.files[number]
         images, lights = self._open_pair(number)
-        with _damage_told(file.images):
+        with damage_told(file.images):
             block = images.rows(rows)
-        with _damage_told(file.lighting):
+        with damage_told(file.lighting):
             light = lights.rows(rows)
         if len(places) == len(channels):
             values, lamps = channels.copy_(block), lighting.copy_(light)
@@ -381,9 +218,9 @@ class FacePairs(Dataset[RawBatch]):
             self._process, self._handles = os.getpid(), {}
         if number not in self._handles:
             file = self.files[number]
-            with _damage_told(file.images):
+            with damage_told(file.images):
                 images = _Rows(file.images)
-            with _damage_told(file.lighting):
+            with damage_told(file.lighting):
                 self._handles[number] = (images, _Rows(file.lighting))
         return self._handles[number]
 
@@ -396,7 +233,7 @@ class _Rows:
     """
 
     def __init__(self, path: Path) -> None:
-        self.dataset = _dataset(_open(path), path)
+        self.dataset = dataset_of(open_file(path), path)
         self._handle: int | None = None
         self._offset = self.dataset.id.get_offset()  # None unless in one piece
         kind = self.dataset.dtype
@@ -478,78 +315,6 @@ def decode(raw: RawBatch, *, normals_encoding: NormalsEncoding = "offset") -> Fa
     )
 
 
-class PairWriter:
-    """Appends samples to the open files of one pair; made by `write_pairs`."""
-
-    def __init__(self, images: h5py.File, lighting: h5py.File, truth: h5py.File | None) -> None:
-        self._images, self._lighting, self._truth = images, lighting, truth
-        self.count = 0
-
-    def append(
-        self,
-        image: Tensor,  # [B, 3, H, W], sRGB-encoded, 0..1
-        normals: Tensor,  # [B, 3, H, W], unit length
-        mask: Tensor,  # [B, 1, H, W], 0 or 1
-        coordinates: Tensor,  # [B, 3, H, W]
-        lighting: Tensor,  # [B, 3, 9]
-        truth: Decomposition | None = None,
-    ) -> None:
-        """Add a batch of samples."""
-        channels = torch.cat((image, (normals + 1.0) / 2.0, mask, coordinates), dim=1)
-        _append(self._images, DATASET, channels.numpy())
-        _append(self._lighting, DATASET, lighting.numpy())
-        if self._truth is not None and truth is not None:
-            self._truth.attrs[SKIN] = truth.skin
-            for name, values in truth.arrays().items():
-                _append(self._truth, name, values)
-        self.count += len(image)
-
-
-def _append(file: h5py.File, name: str, values: np.ndarray) -> None:
-    if name not in file:
-        file.create_dataset(
-            name,
-            data=values,
-            maxshape=(None, *values.shape[1:]),
-            # Maps: one sample to a chunk, so that shuffled reading touches nothing else.
-            chunks=(1, *values.shape[1:]) if values.ndim == 4 else True,
-            compression="gzip" if values.ndim == 4 else None,
-            compression_opts=1 if values.ndim == 4 else None,
-            shuffle=values.ndim == 4,
-        )
-        return
-    dataset = file[name]
-    dataset.resize(len(dataset) + len(values), axis=0)
-    dataset[-len(values) :] = values
-
-
-@contextmanager
-def write_pairs(
-    folder: str | Path, number: str, *, tag: str = "synthetic", truth: bool = False
-) -> Iterator[PairWriter]:
-    """Write one pair of files; they appear when the block ends well.
-
-    Args:
-        folder: made when missing.
-        number: two digits, such as ``01``.
-        tag: part of the file names; the published set has ``celebA``.
-        truth: also write ``zx_7_truth_<tag>_XX.hdf5`` with true maps, light and camera.
-    """
-    folder = Path(folder)
-    with ExitStack() as stack:
-        files = [
-            stack.enter_context(whole_file(folder / f"zx_7_{kind}_{tag}_{number}.hdf5"))
-            for kind in ("truth", "d3_lrgb", "d10_inmc")
-            if truth or kind != "truth"
-        ]
-        opened = [h5py.File(path, "w") for path in files]
-        try:
-            yield PairWriter(opened[-1], opened[-2], opened[0] if truth else None)
-        finally:
-            for file in opened:
-                file.close()
-
-
 def read_truth(file: PairFile, indices: Sequence[int]) -> Decomposition:
     """True maps, light and camera of samples of a synthetic pair.
 
@@ -560,7 +325,7 @@ def read_truth(file: PairFile, indices: Sequence[int]) -> Decomposition:
 
     rows = np.asarray(indices, dtype=np.int64)
     unique, inverse = np.unique(rows, return_inverse=True)
-    with _open(file.truth) as opened:
+    with open_file(file.truth) as opened:
         try:
             stored = {
                 name: torch.from_numpy(_select(opened[name], unique)[inverse]) for name in opened

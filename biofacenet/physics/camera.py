@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from .names import COORDINATE_RANGE
 from .spectra import BANDS, figures, unit_sum
 
 __all__ = [
@@ -17,9 +18,6 @@ __all__ = [
     "principal_components",
     "spectral_sensitivity",
 ]
-
-COORDINATE_RANGE = (-3.0, 3.0)
-"""Range of each camera coordinate b, in standard deviations of the 28 cameras."""
 
 
 def mean_and_components() -> tuple[Tensor, Tensor]:

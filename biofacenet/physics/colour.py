@@ -14,6 +14,7 @@ from .camera import COORDINATE_RANGE, spectral_sensitivity
 from .spectra import figures
 
 __all__ = [
+    "WHITE_ROW_SUMS",
     "XYZ_TO_SRGB",
     "ciede2000",
     "cielab",

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from .names import CCT_RANGE, DAYLIGHTS, ILLUMINANT_NAMES
 from .spectra import figures, unit_sum
 
 __all__ = [
@@ -21,12 +22,6 @@ __all__ = [
     "fixed_spectra",
     "spectrum",
 ]
-
-ILLUMINANT_NAMES: tuple[str, ...] = ("A", "D", *(f"F{i}" for i in range(1, 13)))
-"""Order of the 14 weights."""
-
-CCT_RANGE = (4000.0, 25000.0)
-"""Correlated colour temperatures of the daylight table, kelvin."""
 
 DAYLIGHT_KNOTS = 22
 """Daylights at 4000, 5000, .. 25000 K."""
@@ -62,13 +57,12 @@ class Illuminant:
             cct: kelvin, for ``D``.
             batch: number of images it lights.
         """
-        daylights = {"D50": 5003.0, "D55": 5503.0, "D65": 6504.0, "D75": 7504.0}
-        if name in daylights:
-            name, cct = "D", daylights[name]
+        if name in DAYLIGHTS:
+            name, cct = "D", DAYLIGHTS[name]
         if name not in ILLUMINANT_NAMES:
             raise ValueError(
                 f"unknown illuminant {name!r}: choose one of {', '.join(ILLUMINANT_NAMES)}, "
-                f"{', '.join(daylights)}"
+                f"{', '.join(DAYLIGHTS)}"
             )
         if not CCT_RANGE[0] <= cct <= CCT_RANGE[1]:
             raise ValueError(f"cct must lie in 4000..25000 K, got {cct}")

@@ -9,7 +9,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["directional_light", "sh_quadratic_form", "sh_shading"]
+__all__ = [
+    "directional_light",
+    "sh_quadratic_form",
+    "sh_shading",
+]
 
 # Products of the cosine kernel and the normalisation of each harmonic.
 C1, C2, C3, C4, C5 = 0.429043, 0.511664, 0.743125, 0.886227, 0.247708

@@ -15,12 +15,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .names import SkinName
 from .spectra import WAVELENGTHS, figures
 
 __all__ = [
@@ -34,12 +34,14 @@ __all__ = [
     "blood_fraction",
     "dermis_reflectance",
     "epidermis_transmittance",
+    "from_axis",
     "look_up",
     "melanosome_fraction",
     "reflectance",
     "reflectance_table",
     "skin_name",
     "skin_parameters",
+    "to_axis",
 ]
 
 TABLE_SIZE = 256
@@ -186,9 +188,6 @@ Tuned on half of the subjects of the International Skin Spectra Archive (Lu, Xia
 `python -m benchmarks.measured_skin` repeats it, and benchmarks/results/measured-skin.md says how close they
 come, and where a range binds.
 """
-
-SkinName = Literal["published", "measured"]
-"""Names of the parameter sets that maps, files and networks can belong to."""
 
 Skin = SkinName | SkinParameters
 """A set by its name, or any other constants."""

@@ -6,6 +6,7 @@ section 3).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from importlib import resources
 
@@ -13,7 +14,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["BANDS", "WAVELENGTHS", "figures", "unit_sum"]
+__all__ = [
+    "BANDS",
+    "WAVELENGTHS",
+    "figures",
+    "unit_sum",
+    "wavelength_problem",
+]
 
 BANDS = 33
 """Number of wavelength bands."""
@@ -46,3 +53,24 @@ def figures(name: str) -> dict[str, Tensor]:
 def unit_sum(spectra: Tensor) -> Tensor:  # [..., 33]
     """Spectra scaled so that their bands sum to 1."""
     return spectra / spectra.sum(dim=-1, keepdim=True)
+
+
+MUST_REACH = (430.0, 670.0)
+"""Wavelengths that a measurement must cover: between them skin differs from skin."""
+
+WIDEST_GAP = 20.0
+"""Most nanometres between two samples of a spectrum; the bands of blood are no wider."""
+
+
+def wavelength_problem(wavelengths: Sequence[float]) -> str | None:
+    """What is wrong with wavelengths, in words."""
+    if not all(np.isfinite(wavelengths)) or sorted(set(wavelengths)) != list(wavelengths):
+        return "wavelengths must be numbers that ascend, each once"
+    low, high = MUST_REACH
+    if not wavelengths or wavelengths[0] > low or wavelengths[-1] < high:
+        reach = f"{wavelengths[0]:g} to {wavelengths[-1]:g}" if wavelengths else "none"
+        return f"wavelengths are {reach} nm; expected at least {low:g} to {high:g} nm"
+    gap = float(np.diff(wavelengths).max())
+    if gap > WIDEST_GAP:
+        return f"wavelengths are up to {gap:g} nm apart; expected at most {WIDEST_GAP:g} nm"
+    return None

@@ -22,7 +22,10 @@ from .illuminant import daylight_table, fixed_spectra
 from .skin import Skin, SkinParameters, reflectance_table, skin_parameters
 from .spectra import unit_sum
 
-__all__ = ["Tables", "read_mat"]
+__all__ = [
+    "Tables",
+    "read_mat",
+]
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,15 @@ from torch import Tensor
 from .colour import observer
 from .spectra import WAVELENGTHS
 
-__all__ = ["correlated_temperature"]
+__all__ = [
+    "correlated_temperature",
+]
 
 SECOND_RADIATION = 1.4388e-2
 """c2 of Planck's law, m K, as the temperatures of CIE illuminants are defined."""
+
 LOWEST, HIGHEST = 1000.0, 100_000.0
+
 NODES = 4000
 
 

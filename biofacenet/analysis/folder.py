@@ -1,0 +1,95 @@
+"""Everything that is written down of a result."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from .._version import __version__
+from ..physics.illuminant import ILLUMINANT_NAMES
+from ..physics.temperature import correlated_temperature
+from ..plotting.encoding import display, write_image
+from ..plotting.figures import decomposition_figure, map_figure
+from ..plotting.light import camera_csv, camera_plot, light_csv, light_plot
+from ..plotting.maps import MAP_NAMES, albedo_image, map_image
+from ..system.files import write_json
+from .choices import Format
+from .formats import write_formats
+from .results import Result
+
+__all__ = [
+    "write",
+]
+
+DOMINANT = 0.05
+"""Smallest weight of a standard light that the summary names."""
+
+
+def write(result: Result, folder: Path, *, method: str, formats: Sequence[Format] = ()) -> None:
+    """Write pictures, maps, tables and the summary of a photo into a folder."""
+    decomposition = result.decomposition
+    for name in MAP_NAMES:
+        write_image(map_image(decomposition, name), folder / f"{name}.png")
+        map_figure(decomposition, name, folder / f"{name}-scale.png")
+    write_image(display(result.image[0]), folder / "input.png")
+    write_image(display(result.reconstruction[0]), folder / "reconstruction.png")
+    write_image(albedo_image(decomposition), folder / "albedo.png")
+    if result.mask is not None:
+        write_image((255 * result.mask[0, 0]).byte().numpy(), folder / "mask.png")
+    decomposition.save(folder / "maps.npz")
+    light_plot(decomposition, folder / "light.png")
+    light_csv(decomposition, folder / "light.csv")
+    camera_plot(decomposition, folder / "camera.png")
+    camera_csv(decomposition, folder / "camera.csv")
+    decomposition_figure(
+        result.image, decomposition, folder / "figure.png", title=result.photo.path.name
+    )
+    said = summary(result, method=method) | write_formats(decomposition, folder, formats)
+    write_json(folder / "summary.json", said)
+
+
+def summary(result: Result, *, method: str) -> dict[str, Any]:
+    """What was done and the numbers that are not maps, ready for JSON."""
+    photo, box, decomposition = result.photo, result.part.box, result.decomposition
+    weights = dict(zip(ILLUMINANT_NAMES, decomposition.illuminant.weights[0].tolist(), strict=True))
+    dominant = sorted(weights, key=lambda name: -weights[name])
+    height, width = result.image.shape[2:]
+    kelvin, duv = correlated_temperature(decomposition.spectrum())
+    return {
+        "photo": str(photo.path),
+        "photo_size": [photo.width, photo.height],
+        "photo_notes": list(photo.notes),
+        "crop": {
+            "left": box.left,
+            "top": box.top,
+            "size": box.size,
+            "width": box.width,
+            "height": box.height,
+            "degrees_clockwise": box.angle,
+        },
+        # Of (x, y, 1) in pixels from the upper left corner of the maps, to the upright photo's.
+        "maps_to_photo": box.to_photo(height, width).round(6).tolist(),
+        "crop_kind": result.part.kind,
+        "crop_choice": result.part.note,
+        "method": method,
+        "size": width,
+        "map_size": [width, height],
+        "light_cct_kelvin": round(float(kelvin[0]), 1),
+        "light_duv": round(float(duv[0]), 5),
+        "daylight_cct_kelvin": round(float(decomposition.illuminant.cct[0]), 1),
+        "illuminant_weights": {
+            name: round(weights[name], 4) for name in dominant if weights[name] >= DOMINANT
+        },
+        "camera_b": [round(value, 4) for value in decomposition.camera[0].tolist()],
+        "rmse_linear_rgb": round(result.rmse, 6),
+        **(
+            {}
+            if result.mask is None or result.skin_rmse is None
+            else {
+                "rmse_linear_rgb_of_skin": round(result.skin_rmse, 6),
+                "share_of_skin": round(float(result.mask.mean()), 4),
+            }
+        ),
+        "biofacenet_version": __version__,
+    }

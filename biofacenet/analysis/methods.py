@@ -1,0 +1,121 @@
+"""From a part of a photo to its decomposition: by a network, or by fitting.
+
+A method holds its own numbers, and is called with a photo and a part of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import torch
+
+from ..fitting.enlarge import enlarge
+from ..fitting.image import fit
+from ..network.unet import BioFaceNet
+from ..photos.framing import Part, choose_parts, cut, region
+from ..photos.reading import Photo
+from ..photos.skin_mask import seen_skin
+from ..physics.skin import SkinName, skin_name
+from .choices import check_fitted_size, check_refine, check_resolution, check_size, check_steps
+from .results import Result
+
+__all__ = ["ByFitting", "ByNetwork", "Method"]
+
+Method: TypeAlias = Callable[[Photo, Part], Result]
+"""What decomposes a part of a photo."""
+
+
+@dataclass(frozen=True)
+class ByNetwork:
+    """Decomposes by a network.
+
+    Example:
+        >>> method = ByNetwork(BioFaceNet.from_pretrained("small"))
+        >>> result = method(read_photo("portrait.jpg"))  # doctest: +SKIP
+        >>> float(result.decomposition.blood().mean())  # doctest: +SKIP
+        0.021
+    """
+
+    model: BioFaceNet
+    """In evaluation mode; its device is used."""
+    size: int = 96
+    """Longer side of what the network sees, a multiple of 16."""
+    refine: int = 0
+    """Steps of `biofacenet.fitting.fit` from there, with light and camera found from the skin."""
+    resolution: int | None = None
+    """Longer side of the maps at most; as large as the part is in the photo up to there, and at least
+    `size`. They are of `size` when not given."""
+
+    def __post_init__(self) -> None:
+        check_size(self.size)
+        check_refine(self.refine)
+        if self.resolution is not None:
+            check_resolution(self.resolution)
+
+    def __call__(self, photo: Photo, part: Part | None = None) -> Result:
+        """What a part of a photo is made of.
+
+        Args:
+            photo: from `biofacenet.photos.read_photo`.
+            part: from `biofacenet.photos.choose_parts`; the largest face when not given.
+
+        Raises:
+            PhotoError: the part is too long a strip.
+        """
+        part = part or choose_parts(photo, face="largest")[0]
+        device = self.model.image_mean.device
+        image = cut(photo, part.box, self.size).to(device)
+        found = self.model.decompose(image)
+        longer = min(self.resolution or self.size, max(part.box.height, part.box.width))
+        if longer > self.size:
+            large = cut(photo, part.box, longer).to(device)
+            found, image = enlarge(found, image, large), large
+        mask = None
+        if self.refine:
+            where = region(photo, part, *image.shape[2:])
+            mask = seen_skin(image, part, where, skin=found.skin)
+            found = fit(image, mask, start=found, steps=self.refine).decomposition
+        return Result(
+            photo=photo,
+            part=part,
+            image=image.cpu(),
+            decomposition=found.to("cpu"),
+            reconstruction=found.render().cpu(),
+            mask=None if mask is None else mask.cpu(),
+        )
+
+
+@dataclass(frozen=True)
+class ByFitting:
+    """Decomposes without a network, by `biofacenet.fitting.fit`."""
+
+    size: int = 256
+    """Longer side of what is fitted, 16 to 2048."""
+    steps: int = 80
+    """Of each size, from coarse to fine."""
+    skin: SkinName = "published"
+    """Which constants of the skin model to fit, ``published`` or ``measured``."""
+    device: torch.device | str = "cpu"
+    """Where to compute."""
+
+    def __post_init__(self) -> None:
+        check_fitted_size(self.size)
+        check_steps(self.steps)
+        skin_name(self.skin)
+
+    def __call__(self, photo: Photo, part: Part | None = None) -> Result:
+        """What a part of a photo is made of; see `ByNetwork.__call__`."""
+        part = part or choose_parts(photo, face="largest")[0]
+        image = cut(photo, part.box, self.size)
+        mask = seen_skin(image, part, region(photo, part, *image.shape[2:]), skin=self.skin)
+        found = fit(image.to(self.device), mask.to(self.device), steps=self.steps, skin=self.skin)
+        return Result(
+            photo=photo,
+            part=part,
+            image=image,
+            decomposition=found.decomposition.to("cpu"),
+            reconstruction=found.reconstruction.cpu(),
+            mask=mask,
+        )

@@ -1,0 +1,1 @@
+"""Faces that are made, with everything known about them."""

@@ -1,0 +1,69 @@
+"""The numbers of an edit, once: for the library, the command, the page and settings files."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+
+from ..physics.names import CCT_RANGE, COORDINATE_RANGE, DAYLIGHTS, ILLUMINANT_NAMES
+
+__all__ = ["Edit"]
+
+
+@dataclass(frozen=True)
+class Edit:
+    """What is changed in a decomposition; nothing by default."""
+
+    melanin: float = 0.0
+    """Added to the melanin map, which lies in -1..1."""
+    haemoglobin: float = 0.0
+    """Added to the haemoglobin map."""
+    melanin_scale: float = 1.0
+    """Factor on the fraction of melanosomes in the epidermis."""
+    haemoglobin_scale: float = 1.0
+    """Factor on the fraction of blood in the dermis."""
+    diffuse_scale: float = 1.0
+    """Factor on the diffuse shading."""
+    specular_scale: float = 1.0
+    """Factor on highlights; 0 removes them."""
+    light: str | None = None
+    """Another light: A, D, F1 .. F12, D50, D55, D65 or D75. White stays white: cameras see to that."""
+    cct: float | None = None
+    """Temperature of daylight, 4000..25000 K."""
+    camera: tuple[float, float] | None = None
+    """Another camera, by its coordinates b1 b2 in -3..3."""
+
+    def check(self) -> None:
+        """Raise ValueError where a number is out of range, or the light is unknown."""
+        factors = {name: getattr(self, name) for name in SCALES}
+        for name, factor in factors.items():
+            if not (math.isfinite(factor) and factor >= 0.0):
+                raise ValueError(f"{name} must be finite and at least 0, got {factor}")
+        if not (math.isfinite(self.melanin) and math.isfinite(self.haemoglobin)):
+            raise ValueError(
+                f"what is added must be finite, got {self.melanin} and {self.haemoglobin}"
+            )
+        known = (*ILLUMINANT_NAMES, *DAYLIGHTS)
+        if self.light is not None and self.light not in known:
+            raise ValueError(f"unknown light {self.light!r}: choose one of {', '.join(known)}")
+        if self.cct is not None:
+            if self.light not in (None, "D"):
+                raise ValueError(f"only light D has a temperature, and {self.light!r} none")
+            if not CCT_RANGE[0] <= self.cct <= CCT_RANGE[1]:
+                raise ValueError(f"cct must lie in 4000..25000 K, got {self.cct}")
+        low, high = COORDINATE_RANGE
+        if self.camera is not None and not all(low <= value <= high for value in self.camera):
+            raise ValueError(f"camera coordinates must lie in {low:g}..{high:g}, got {self.camera}")
+
+    def words(self) -> str:
+        """What is changed, for people."""
+        parts = [
+            f"{field.name.replace('_', ' ')} {getattr(self, field.name)}"
+            for field in fields(self)
+            if getattr(self, field.name) != field.default
+        ]
+        return ", ".join(parts) or "nothing changed"
+
+
+SCALES = ("melanin_scale", "haemoglobin_scale", "diffuse_scale", "specular_scale")
+"""Which of the numbers are factors."""

@@ -1,0 +1,1 @@
+"""How far decompositions are from the truth."""

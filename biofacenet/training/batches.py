@@ -1,0 +1,71 @@
+"""The batches of an epoch: order, reading and chance."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import torch
+from torch.utils.data import DataLoader
+
+from ..data.pairs import FaceBatch, FacePairs, RawBatch, decode
+from ..errors import DataError
+from . import augment
+from .run import Run
+
+__all__ = [
+    "batches",
+    "faces_of_epoch",
+]
+
+
+def generator(run: Run, purpose: int, step: int = 0) -> torch.Generator:
+    """Random numbers of a purpose in a step of this epoch."""
+    numbers = torch.Generator()
+    seed = ((run.settings.seed * 1_000_003 + run.epoch) * 1_000_003 + step) * 3 + purpose
+    return numbers.manual_seed(seed % 2**63)
+
+
+def batches(run: Run, data: FacePairs, numbers: list[list[int]]) -> Iterator[RawBatch]:
+    """Batches of these samples, read by workers where there are some."""
+    workers = run.settings.workers
+    if workers is None:
+        workers = 0 if run.team.device.type == "cpu" else min(8, os.cpu_count() or 1)
+    loader: DataLoader[RawBatch] = DataLoader(
+        data,
+        batch_sampler=numbers,
+        num_workers=workers,
+        collate_fn=FacePairs.collate,  # type: ignore[arg-type]
+        pin_memory=run.team.device.type == "cuda",
+    )
+    try:
+        yield from loader
+    except DataError as error:
+        # From a worker the message comes wrapped in its traceback, the last line being ours.
+        message = str(error).strip().splitlines()[-1]
+        raise DataError(message.removeprefix(f"{DataError.__module__}.DataError: ")) from error
+
+
+def faces_of_epoch(run: Run) -> Iterator[FaceBatch]:
+    """This process's share of every batch that is left of the epoch, changed by chance."""
+    order = torch.randperm(len(run.training), generator=generator(run, 0)).tolist()
+    share = run.batch // run.team.size
+    mine = slice(run.team.rank * share, (run.team.rank + 1) * share)
+    numbers = [
+        order[step * run.batch : (step + 1) * run.batch][mine]
+        for step in range(run.step, run.steps)
+    ]
+    for step, raw in enumerate(batches(run, run.training, numbers), start=run.step):
+        batch = decode(raw.to(run.team.device), normals_encoding=run.settings.normals)
+        if run.plan.flip or run.plan.exposure:
+            changes = augment.draw(
+                run.batch,
+                flip=run.plan.flip,
+                exposure=run.plan.exposure,
+                generator=generator(run, 1, step),
+            )
+            batch = augment.apply(batch, changes.part(mine).to(run.team.device))
+        if run.plan.sides:
+            chosen = torch.randint(len(run.plan.sides), (), generator=generator(run, 2, step))
+            batch = augment.resize(batch, run.plan.sides[int(chosen)])
+        yield batch

@@ -1,0 +1,68 @@
+"""Training and validation samples of a run."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..data.pair_files import find_pairs
+from ..data.pairs import FacePairs, decode
+from ..errors import DataError
+from ..preparation.synthetic import synthesize
+from ..system.console import console
+from .settings import Settings, resolve
+
+__all__ = [
+    "image_mean",
+    "load_data",
+]
+
+CUSTOMARY_HOLDOUT = "20"
+
+# Data ----------------------------------------------------------------------------------------
+
+
+def load_data(settings: Settings, *, quiet: bool = False) -> tuple[FacePairs, FacePairs | None]:
+    """Training and validation samples; synthetic faces are made where no data is named."""
+    plan, folder = resolve(settings), settings.data
+    if folder is None:
+        folder = plan.faces.out
+        if settings.skin != "published":
+            folder = folder.with_name(f"{folder.name}-{settings.skin}")
+        if not (folder / "settings.json").is_file():  # the last file to be written
+            console.print(f"no --data given: making synthetic faces in {folder}, once")
+            synthesize(replace(plan.faces, out=folder, skin=settings.skin))
+        elif not quiet:
+            console.print(f"no --data given: using the synthetic faces in {folder}")
+    files = find_pairs(folder, settings.files)
+    if files[0].height % 16 or files[0].width % 16:
+        raise DataError(
+            f"{files[0].images}: images of {files[0].height} x {files[0].width}; the network needs "
+            "sides divisible by 16"
+        )
+
+    holdout = settings.holdout
+    if holdout == "auto" and len(files) > 1 and any(f.number == CUSTOMARY_HOLDOUT for f in files):
+        holdout = CUSTOMARY_HOLDOUT
+    options = {"in_memory": settings.in_memory, "truth": plan.weights.truth > 0.0}
+    if holdout == "none":
+        return FacePairs(files, **options), None
+    if holdout == "auto":
+        total = sum(file.count for file in files)
+        kept = total // 20
+        training = FacePairs(files, stop=total - kept, **options)
+        return training, FacePairs(files, start=total - kept, **options) if kept else None
+    kept_files = [file for file in files if file.number.lstrip("0") == holdout.lstrip("0")]
+    others = [file for file in files if file not in kept_files]
+    if not kept_files or not others:
+        numbers = ", ".join(file.number for file in files)
+        raise DataError(
+            f"{folder}: cannot hold out file {holdout!r} of {numbers}; name one of several, auto or none"
+        )
+    return FacePairs(others, **options), FacePairs(kept_files, **options)
+
+
+def image_mean(data: FacePairs, most: int = 512) -> list[float]:
+    """Mean linear R, G and B of (up to) some evenly spaced samples."""
+    stride = max(1, len(data) // most)
+    raw = data.read(range(0, len(data), stride)[:most])
+    return [float(mean) for mean in decode(raw).image.mean(dim=(0, 2, 3))]

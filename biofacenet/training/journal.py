@@ -1,0 +1,178 @@
+"""What a training run writes down: losses.csv, steps.csv, TensorBoard events, and a report."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import math
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import jinja2
+import numpy as np
+from PIL import Image
+
+from ..errors import BioFaceNetError
+from ..plotting.curves import loss_plot
+from ..system.files import whole_file
+from .losses import TERMS
+
+__all__ = [
+    "Journal",
+]
+
+MOST_PICTURES = 4
+
+STEP_COLUMNS = ("step", "epoch", "learning_rate", *TERMS)
+
+
+class Journal:
+    """The written record of one run.
+
+    Args:
+        folder: of the run.
+        tensorboard: also write event files to ``folder/tensorboard``.
+        step: steps taken so far; what the files know beyond them is forgotten.
+
+    Raises:
+        BioFaceNetError: TensorBoard is asked for and not installed.
+    """
+
+    def __init__(self, folder: Path, *, tensorboard: bool = False, step: int = 0) -> None:
+        self.folder = folder
+        self._events: Any = None
+        _forget_after(folder / "steps.csv", step)
+        if tensorboard:
+            try:
+                from torch.utils.tensorboard import SummaryWriter
+            except ImportError as error:
+                raise BioFaceNetError(
+                    "--tensorboard needs the package; pip install 'biofacenet[tensorboard]'"
+                ) from error
+            self._events = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._events is not None:
+            self._events.close()
+
+    def step(self, step: int, epoch: int, learning_rate: float, means: Mapping[str, float]) -> None:
+        """A line of steps.csv: the mean losses over the last few steps."""
+        path = self.folder / "steps.csv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        new = not path.exists()
+        with path.open("a", newline="", encoding="utf-8") as stream:
+            writer = csv.writer(stream)
+            if new:
+                writer.writerow(STEP_COLUMNS)
+            numbers = (learning_rate, *(means[name] for name in TERMS))
+            writer.writerow((step, epoch, *(f"{value:.8g}" for value in numbers)))
+        if self._events is not None:
+            self._events.add_scalar("learning_rate", learning_rate, step)
+            for name in TERMS:
+                self._events.add_scalar(f"steps/{name}", means[name], step)
+
+    def epoch(self, step: int, history: Sequence[Mapping[str, float]], grid: Path) -> None:
+        """losses.csv, a line per epoch; and the picture grid."""
+        with (
+            whole_file(self.folder / "losses.csv") as temporary,
+            temporary.open("w", newline="", encoding="utf-8") as stream,
+        ):
+            writer = csv.DictWriter(stream, list(history[-1]), restval="")
+            writer.writeheader()
+            for record in history:
+                writer.writerow({name: f"{value:.6g}" for name, value in record.items()})
+        if self._events is not None:
+            for name, value in history[-1].items():
+                part, _, term = name.partition("_")
+                if part in ("train", "validation"):
+                    self._events.add_scalar(f"{part}/{term}", value, step)
+            with Image.open(grid) as picture:
+                pixels = np.asarray(picture.convert("RGB"))
+            self._events.add_image("grid", pixels, step, dataformats="HWC")
+            self._events.flush()
+
+    def report(
+        self,
+        history: Sequence[Mapping[str, float]],
+        facts: Mapping[str, str],
+        settings: Mapping[str, str],
+    ) -> Path:
+        """One self-contained HTML page: losses, pictures, time, hardware and settings."""
+        steps: list[dict[str, float]] = []
+        if (self.folder / "steps.csv").exists():
+            with (self.folder / "steps.csv").open(newline="", encoding="utf-8") as stream:
+                steps = [{k: float(v) for k, v in row.items()} for row in csv.DictReader(stream)]
+        environment = jinja2.Environment(
+            loader=jinja2.PackageLoader("biofacenet.training", "."),
+            autoescape=True,
+            undefined=jinja2.StrictUndefined,
+        )
+        page = environment.get_template("report.html").render(
+            title=self.folder.resolve().name,
+            version=version("biofacenet"),
+            facts=facts,
+            settings=settings,
+            history=history,
+            terms=TERMS,
+            best=min(history, key=_loss)["epoch"],
+            last=history[-1],
+            losses=_embedded(loss_plot(history, steps, TERMS), "svg+xml"),
+            pictures=_pictures(self.folder / "grids"),
+        )
+        path = self.folder / "report.html"
+        with whole_file(path) as temporary:
+            temporary.write_text(page, "utf-8")
+        return path
+
+
+def _loss(record: Mapping[str, float]) -> float:
+    return record.get("validation_total", record["train_total"])
+
+
+def _pictures(folder: Path) -> list[tuple[str, str]]:
+    """Caption and data of the last grid, and of some before it, the last first."""
+    paths = sorted(folder.glob("epoch_*.png"))
+    chosen = np.linspace(len(paths) - 1, 0, min(len(paths), MOST_PICTURES)).round().astype(int)
+    found = []
+    for path in (paths[i] for i in chosen):
+        buffer = io.BytesIO()
+        with Image.open(path) as picture:
+            picture.convert("RGB").save(buffer, "WEBP", quality=90)
+        found.append((path.stem.replace("_", " "), _embedded(buffer.getvalue(), "webp")))
+    return found
+
+
+def _embedded(data: bytes, kind: str) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"
+
+
+def _forget_after(path: Path, step: int) -> None:
+    """Lines of steps.csv beyond a step go, and what is no line of it, such as one half written."""
+    if not path.exists():
+        return
+    lines = path.read_text("utf-8", errors="replace").splitlines(keepends=True)
+    known = [line for line in lines if _step(line) <= step]
+    with whole_file(path) as temporary:
+        temporary.write_text(",".join(STEP_COLUMNS) + "\n" + "".join(known), "utf-8")
+
+
+def _step(line: str) -> float:
+    """The step that a line is of; infinite where it is none."""
+    try:
+        numbers = [float(word) for word in line.split(",")]
+    except ValueError:
+        return math.inf
+    whole = len(numbers) == len(STEP_COLUMNS) and line.endswith("\n")
+    return numbers[0] if whole and all(map(math.isfinite, numbers)) else math.inf

@@ -1,0 +1,172 @@
+"""Training, from the first epoch to the last."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+
+import torch
+
+from ..data.pairs import decode
+from ..system.console import console, progress
+from ..system.settings import save_settings
+from . import checkpoints
+from .batches import batches, faces_of_epoch
+from .distributed import join
+from .dry_run import dry_run, measure, show
+from .journal import Journal
+from .losses import TERMS
+from .messages import describe, facts, farewell, short, shown_settings, summary, write_grid
+from .run import Run, learning_rate, set_up, write_checkpoint
+from .settings import Settings, check
+from .step import Means, advice_on_memory, step_losses, take_step
+
+__all__ = [
+    "train",
+]
+
+
+def train(settings: Settings) -> Path:
+    """Train as the settings say.
+
+    Returns:
+        The folder with the results.
+
+    Raises:
+        BioFaceNetError: data, checkpoint or settings are not usable, or training diverged.
+        KeyboardInterrupt: stopped by a signal, after a checkpoint was saved.
+    """
+    check(settings)
+    with join(settings.device) as team:
+        run = set_up(settings, team)
+        if team.leads:
+            describe(run)
+        if settings.show:
+            show(run)
+            return run.folder
+        if settings.dry_run:
+            dry_run(run)
+            return run.folder
+        if settings.profile:
+            measure(run)
+            return run.folder
+        with contextlib.ExitStack() as stack:
+            if team.leads:
+                stored = replace(settings, resume=None, out=run.folder)
+                save_settings(stored, run.folder / "settings.json")
+                journal = Journal(run.folder, tensorboard=settings.tensorboard, step=run.taken)
+                run.journal = stack.enter_context(journal)
+            asked_to_stop = stack.enter_context(stopping())
+            while run.epoch < run.plan.epochs:
+                run.began = time.perf_counter() - (run.means["seconds"] if run.step else 0.0)
+                record = {"epoch": run.epoch + 1.0, "learning_rate": learning_rate(run)}
+                record |= {f"train_{k}": v for k, v in train_epoch(run, asked_to_stop).items()}
+                record |= {f"validation_{k}": v for k, v in validate(run).items()}
+                finish_epoch(run, record)
+            if run.journal is not None:
+                checkpoints.save(run.folder / "model", run.result.write)
+                run.journal.report(run.history, facts(run), shown_settings(run))
+                farewell(run)
+    return run.folder
+
+
+def train_epoch(run: Run, asked_to_stop: Callable[[], int]) -> dict[str, float]:
+    """What is left of one pass over the training samples; the mean of each loss over all of it."""
+    epoch, window = Means(run), Means(run)
+    if run.step:
+        epoch.restore(run.means["epoch"])
+        window.restore(run.means["window"])
+    title, total = f"epoch {run.epoch + 1}/{run.plan.epochs}", run.steps * run.plan.epochs
+    with progress(title, total, done=run.taken, shown=run.team.leads) as bar, advice_on_memory(run):
+        for batch in faces_of_epoch(run):
+            shares = take_step(run, batch)
+            run.step += 1
+            epoch.add(shares)
+            window.add(shares)
+            if run.taken % run.settings.log_steps == 0:
+                window.check()
+                means = window.values()
+                if run.journal is not None:
+                    run.journal.step(run.taken, run.epoch + 1, learning_rate(run), means)
+                bar.update(done=run.taken, note=short(means))
+                window = Means(run)
+            run.means = {"epoch": epoch.state(), "window": window.state()}
+            run.means["seconds"] = time.perf_counter() - run.began
+            stop = run.team.any(asked_to_stop() != 0)
+            if stop or (run.taken % run.settings.checkpoint_steps == 0 and run.step < run.steps):
+                epoch.check()
+                write_checkpoint(run)
+            if stop:
+                say_how_to_go_on(run, asked_to_stop())
+    epoch.check()
+    return epoch.values()
+
+
+@contextlib.contextmanager
+def stopping() -> Iterator[Callable[[], int]]:
+    """While this lasts, SIGINT and SIGTERM are remembered; a second one stops at once."""
+    caught: list[int] = []
+
+    def remember(number: int, frame: FrameType | None) -> None:
+        if caught:
+            signal.default_int_handler(number, frame)
+        caught.append(number)
+
+    before = {}
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with contextlib.suppress(ValueError):  # signals reach the main thread only
+            before[number] = signal.signal(number, remember)
+    try:
+        yield lambda: caught[0] if caught else 0
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def say_how_to_go_on(run: Run, number: int) -> None:
+    """Stop after a signal; everything is saved by now."""
+    if run.team.leads:
+        console.print(
+            f"stopped in epoch {run.epoch + 1} after step {run.step} of {run.steps}; go on with\n"
+            f"  python -m biofacenet.train --resume {run.folder}"
+        )
+    if number == signal.SIGTERM:
+        raise SystemExit(128 + signal.SIGTERM)
+    raise KeyboardInterrupt
+
+
+@torch.no_grad()
+def validate(run: Run) -> dict[str, float]:
+    """Mean losses over the samples held out; each process does all of them."""
+    if run.validation is None:
+        return {}
+    network = run.result.eval()
+    count, means = len(run.validation), Means(run)
+    numbers = [list(range(i, min(i + run.batch, count))) for i in range(0, count, run.batch)]
+    for raw in batches(run, run.validation, numbers):
+        batch = decode(raw.to(run.team.device), normals_encoding=run.settings.normals)
+        terms, _, _ = step_losses(run, network, batch)
+        means.add(torch.stack([getattr(terms, name) for name in TERMS]))
+    return means.values(shared=False)
+
+
+def finish_epoch(run: Run, record: dict[str, float]) -> None:
+    """Picture, losses, checkpoint, and the network if it is the best so far."""
+    run.epoch, run.step = run.epoch + 1, 0
+    record |= {"step": float(run.taken), "seconds": time.perf_counter() - run.began}
+    run.history.append(record)
+    loss = record.get("validation_total", record["train_total"])
+    better = loss < run.best
+    run.best = min(loss, run.best)
+    if run.journal is None:
+        return
+    run.journal.epoch(run.taken, run.history, write_grid(run))
+    if better:
+        checkpoints.save(run.folder / "best", run.result.write)
+    write_checkpoint(run)
+    console.print(summary(record, run.plan.epochs))

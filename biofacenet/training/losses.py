@@ -1,0 +1,175 @@
+"""The training objective: four terms that need images alone, and one for where the truth is known.
+
+All pixel terms are sums over the pixels of the mask divided by the number of those pixels, in
+linear colour space.
+
+Source: BioFaceNet, section 4.1; the term of the truth is ours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from ..decomposition import Decomposition
+from ..physics.colour import WHITE_ROW_SUMS, luminance
+from .settings import LossWeights
+
+__all__ = [
+    "TERMS",
+    "Losses",
+    "appearance_loss",
+    "camera_loss",
+    "objective",
+    "shading_loss",
+    "specular_loss",
+    "truth_loss",
+]
+
+TERMS = ("total", "appearance", "camera", "specular", "shading", "truth")
+"""Names of what `Losses` holds."""
+
+COLOUR_SCALE = 255.0
+"""Linear colours are compared on the 0..255 scale, at which the published weights were set."""
+
+
+@dataclass
+class Losses:
+    """The five terms before weighting, and their weighted sum; each a scalar tensor."""
+
+    total: Tensor
+    appearance: Tensor
+    camera: Tensor
+    specular: Tensor
+    shading: Tensor
+    truth: Tensor
+    """0 where no truth was given."""
+
+    def values(self) -> dict[str, float]:
+        """The terms as plain numbers, by name."""
+        return {name: float(value.detach()) for name, value in vars(self).items()}
+
+
+def _masked_mean(values: Tensor, mask: Tensor, pixels: Tensor | None = None) -> Tensor:
+    """Sum over channels and masked pixels, divided by the number of masked pixels."""
+    count = mask.sum() if pixels is None else pixels
+    return (values * mask).sum() / count.clamp(min=1.0)
+
+
+def appearance_loss(
+    rendered: Tensor, image: Tensor, mask: Tensor, pixels: Tensor | None = None
+) -> Tensor:
+    """Squared error between two linear images (B, 3, H, W) inside the mask (B, 1, H, W)."""
+    return _masked_mean((COLOUR_SCALE * (rendered - image)) ** 2, mask, pixels)
+
+
+def camera_loss(camera: Tensor, images: int | None = None) -> Tensor:
+    """Squared length of the camera coordinates (B, 2), mean over the batch: their Gaussian prior."""
+    return camera.square().sum() / max(1, len(camera) if images is None else images)
+
+
+def specular_loss(specular: Tensor, mask: Tensor, pixels: Tensor | None = None) -> Tensor:
+    """Absolute specular shading (B, 1, H, W) inside the mask: highlights are rare."""
+    return _masked_mean(specular.abs(), mask, pixels)
+
+
+def shading_loss(
+    diffuse: Tensor, proxy: Tensor, mask: Tensor, pixels: Tensor | None = None
+) -> Tensor:
+    """Squared error of the diffuse shading to a rough proxy, both (B, 1, H, W), inside the mask.
+
+    The proxy's scale is arbitrary: each image's prediction is scaled by the closed-form optimum
+    s = <proxy, prediction> / <prediction, prediction> first.
+    """
+    inside = diffuse * mask
+    within = (1, 2, 3)
+    scale = (inside * proxy).sum(dim=within, keepdim=True) / inside.square().sum(
+        dim=within, keepdim=True
+    ).clamp(min=torch.finfo(diffuse.dtype).tiny)
+    return _masked_mean((scale * diffuse - proxy) ** 2, mask, pixels)
+
+
+def truth_loss(
+    decomposition: Decomposition,
+    truth: Decomposition,
+    mask: Tensor,
+    pixels: Tensor | None = None,
+    images: int | None = None,
+) -> Tensor:
+    """Squared errors of maps, camera and light to what is true of them.
+
+    Melanin and haemoglobin (B, 1, H, W) count as they are; diffuse shading relative to its true mean
+    in the mask; what highlights add to the picture and what it is without them, each relative to the
+    mean luminance of the face, so that dark skin counts as much as light skin; camera coordinates and
+    the spectrum of the light, relative to its mean, by a twentieth: one face hardly determines them.
+    """
+
+    def mean(values: Tensor) -> Tensor:
+        inside = (values * mask).sum((1, 2, 3), keepdim=True)
+        return (inside / mask.sum((1, 2, 3), keepdim=True).clamp(min=1.0)).clamp(min=1e-3)
+
+    bright = mean(luminance(truth.render()))
+    white = float(WHITE_ROW_SUMS[1])
+    errors = (
+        decomposition.melanin - truth.melanin,
+        decomposition.haemoglobin - truth.haemoglobin,
+        (decomposition.diffuse - truth.diffuse) / mean(truth.diffuse),
+        white * (decomposition.specular - truth.specular) / bright,
+        (_without_highlights(decomposition) - _without_highlights(truth)) / bright,
+    )
+    maps = _masked_mean(torch.cat(errors, dim=1).square(), mask, pixels)
+    count = max(1, len(mask) if images is None else images)
+    camera = (decomposition.camera - truth.camera).square().sum() / count
+    ours, true = decomposition.spectrum(), truth.spectrum()
+    light = ((ours - true) * ours.shape[1]).square().mean(dim=1).sum() / count
+    return maps + 0.05 * (camera + light)
+
+
+def _without_highlights(decomposition: Decomposition) -> Tensor:
+    return replace(decomposition, specular=torch.zeros_like(decomposition.specular)).render()
+
+
+def objective(
+    decomposition: Decomposition,
+    rendered: Tensor,  # [B, 3, H, W], linear
+    image: Tensor,  # [B, 3, H, W], linear
+    mask: Tensor,  # [B, 1, H, W], 0 or 1
+    proxy_shading: Tensor,  # [B, 1, H, W]
+    weights: LossWeights | None = None,
+    *,
+    truth: Decomposition | None = None,
+    pixels: Tensor | None = None,
+    images: int | None = None,
+) -> Losses:
+    """All terms and their weighted sum.
+
+    Args:
+        decomposition: what the network found.
+        rendered: its image.
+        image: the face's.
+        mask: where the face is.
+        proxy_shading: rough shading of the face.
+        weights: of the terms; the published ones when not given.
+        truth: what is true of the faces, where it is known.
+        pixels: scalar, masked pixels of the batch that these faces are a part of; their own when not
+            given. The losses of all parts then add up to that of the batch.
+        images: faces of that batch.
+    """
+    weights = weights or LossWeights()
+    appearance = appearance_loss(rendered, image, mask, pixels)
+    camera = camera_loss(decomposition.camera, images)
+    specular = specular_loss(decomposition.specular, mask, pixels)
+    shading = shading_loss(decomposition.diffuse, proxy_shading, mask, pixels)
+    true = torch.zeros_like(camera)
+    if truth is not None:
+        true = truth_loss(decomposition, truth, mask, pixels, images)
+    total = (
+        weights.appearance * appearance
+        + weights.camera * camera
+        + weights.specular * specular
+        + weights.shading * shading
+        + weights.truth * true
+    )
+    return Losses(total, appearance, camera, specular, shading, true)

@@ -1,0 +1,137 @@
+"""What a run says: at its start, at each epoch, at its end."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import asdict, replace
+from datetime import timedelta
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from ..data.pairs import decode
+from ..plotting.grids import training_grid
+from ..system.console import console
+from ..system.device import peak_memory, processor
+from .losses import TERMS
+from .run import Run
+from .settings import GRID_ROWS
+from .step import autocast_type, step_losses
+
+__all__ = [
+    "describe",
+    "facts",
+    "farewell",
+    "short",
+    "shown_settings",
+    "summary",
+    "write_grid",
+]
+
+
+def describe(run: Run) -> None:
+    """Say what is about to happen."""
+    parameters = sum(p.numel() for p in run.network.parameters()) / 1e6
+    held = f", {len(run.validation)} held out" if run.validation is not None else ""
+    team = "" if run.team.size == 1 else f" and {run.team.size - 1} more"
+    normalised = any(isinstance(module, nn.BatchNorm2d) for module in run.network.modules())
+    if run.team.size > 1 and normalised:
+        team += ", batch norm by each process's own faces"
+    begun = f" after {run.step} steps" if run.step else ""
+    console.print(
+        f"faces    {len(run.training)} of {run.training.height} x {run.training.width}{held}\n"
+        f"network  {run.plan.network}, {parameters:.1f} M parameters, on {run.team.device}{team}\n"
+        f"plan     epochs {run.epoch + 1}{begun}..{run.plan.epochs}, batches of {run.batch}, "
+        f"{run.plan.optimiser} at {run.plan.learning_rate:g}\n"
+        f"results  {run.folder}\n"
+    )
+
+
+def facts(run: Run) -> dict[str, str]:
+    """What the report says of data, network, time and machine."""
+    device = run.team.device
+    seconds = sum(record["seconds"] for record in run.history)
+    faces = len(run.training) * len(run.history)
+    held = "none" if run.validation is None else f"{len(run.validation)}"
+    parameters = sum(p.numel() for p in run.network.parameters()) / 1e6
+    machine = f"{torch.get_num_threads()} threads of {processor()}"
+    if device.type == "cuda":
+        machine = f"{torch.cuda.get_device_name(device)}, {machine}"
+    half = autocast_type(run)
+    return {
+        "faces": f"{len(run.training)} of {run.training.height} x {run.training.width}, {held} held out",
+        "network": f"{run.plan.network}, {parameters:.1f} M parameters",
+        "precision": f"{str(half or torch.float32).removeprefix('torch.')}"
+        + (", compiled" if run.settings.compile else ""),
+        "time": f"{timedelta(seconds=round(seconds))} with validation, {faces / seconds:.0f} faces a "
+        "second",
+        "processes": str(run.team.size),
+        "machine": machine,
+        "memory": f"{peak_memory(device) / 2**30:.2f} GiB at the peak of the last process",
+        "software": f"torch {torch.__version__}, Python {platform.python_version()}, "
+        f"{platform.system()}",
+        "repeat it": f"python -m biofacenet.train --settings {run.folder / 'settings.json'} --out NEW",
+    }
+
+
+def shown_settings(run: Run) -> dict[str, str]:
+    """Every setting as it was in effect."""
+    values = asdict(replace(run.settings, resume=None)) | asdict(run.plan)
+    weights = asdict(run.plan.weights)
+    values["loss_weights"] = ", ".join(f"{name} {value:g}" for name, value in weights.items())
+    hidden = {"weights", "faces", "resume", "show", "dry_run", "profile"}
+    return {
+        name.replace("_", " "): str(value) for name, value in values.items() if name not in hidden
+    }
+
+
+def short(values: dict[str, float]) -> str:
+    """The terms on one line; that of the truth only where it is known."""
+    names = [name for name in TERMS[1:] if name != "truth" or values[name]]
+    return "  ".join(f"{name} {values[name]:.4g}" for name in names)
+
+
+def summary(record: dict[str, float], epochs: int) -> str:
+    """One epoch on one line."""
+    part = "validation" if "validation_total" in record else "train"
+    terms = {
+        name.removeprefix(f"{part}_"): value
+        for name, value in record.items()
+        if name.startswith(part)
+    }
+    return f"epoch {int(record['epoch']):3d}/{epochs}  {record['seconds']:5.1f} s  {part}: {short(terms)}"
+
+
+@torch.no_grad()
+def write_grid(run: Run) -> Path:
+    """Some faces held out, their maps and what the maps render to."""
+    path = run.folder / "grids" / f"epoch_{run.epoch:04d}.png"
+    data = run.validation or run.training
+    stride = max(1, len(data) // GRID_ROWS)
+    raw = data.read(range(0, len(data), stride)[:GRID_ROWS])
+    batch = decode(raw.to(run.team.device), normals_encoding=run.settings.normals)
+    _, decomposition, rendered = step_losses(run, run.result.eval(), batch)
+    training_grid(
+        batch.image.cpu(),
+        batch.mask.cpu(),
+        batch.shading.cpu(),
+        decomposition.to("cpu"),
+        rendered.cpu(),
+        path,
+        title=f"epoch {run.epoch}",
+    )
+    return path
+
+
+def farewell(run: Run) -> None:
+    """Name everything that was written."""
+    console.print(
+        f"\nnetwork      {run.folder / 'model'}\n"
+        f"pictures     {run.folder / 'grids'}\n"
+        f"losses       {run.folder / 'losses.csv'}, {run.folder / 'steps.csv'}\n"
+        f"report       {run.folder / 'report.html'}\n"
+        f"best epoch   {run.folder / 'best'}\n"
+        f"checkpoints  {run.folder / 'checkpoints'}\n"
+        f"try it:      python -m biofacenet.predict PHOTO --model {run.folder / 'model'}"
+    )

@@ -1,0 +1,237 @@
+"""Everything a run holds between steps: made anew, or from its last checkpoint."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import math
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+from ..data.pairs import FacePairs
+from ..errors import BioFaceNetError
+from ..network.unet import BioFaceNet
+from . import checkpoints
+from .data import image_mean, load_data
+from .distributed import Team
+from .journal import Journal
+from .settings import Preset, Settings, resolve
+
+__all__ = [
+    "Run",
+    "layout",
+    "learning_rate",
+    "set_up",
+    "write_checkpoint",
+]
+
+
+@dataclass
+class Run:
+    """Everything a training run holds between steps."""
+
+    settings: Settings
+    plan: Preset
+    folder: Path
+    team: Team
+    network: BioFaceNet
+    model: nn.Module
+    """The network, as it is called: among several processes it adds up their gradients."""
+    average: BioFaceNet | None
+    """A network that follows with the moving average of the weights."""
+    optimiser: torch.optim.Optimizer
+    schedule: torch.optim.lr_scheduler.LRScheduler
+    training: FacePairs
+    validation: FacePairs | None
+    epoch: int = 0
+    """Epochs that are complete."""
+    step: int = 0
+    """Steps of the next one that are."""
+    history: list[dict[str, float]] = field(default_factory=list)
+    """A line of losses.csv for each epoch."""
+    best: float = math.inf
+    """Least loss of validation so far."""
+    means: dict[str, Any] = field(default_factory=dict)
+    """Sums of losses and seconds within the epoch, for the checkpoint."""
+    began: float = 0.0
+    """When the epoch began, by the clock of `time.perf_counter`."""
+    journal: Journal | None = None
+    """The leader's."""
+
+    @property
+    def batch(self) -> int:
+        """Faces in a step, of all processes."""
+        return min(self.plan.batch_size, len(self.training))
+
+    @property
+    def steps(self) -> int:
+        """Steps in an epoch; what is left of the samples comes up in another."""
+        return len(self.training) // self.batch
+
+    @property
+    def taken(self) -> int:
+        """Steps taken so far."""
+        return self.epoch * self.steps + self.step
+
+    @property
+    def result(self) -> BioFaceNet:
+        """The network as it is validated and kept: the average where there is one."""
+        return self.network if self.average is None else self.average
+
+
+# Setting up ----------------------------------------------------------------------------------
+
+
+def set_up(settings: Settings, team: Team) -> Run:
+    """Network, optimiser and schedule, new or from the last checkpoint of the run."""
+    torch.manual_seed(settings.seed)
+    plan = resolve(settings)
+    if team.leads and settings.data is None:
+        load_data(replace(settings, in_memory=False))  # makes the faces, once, for all
+    team.wait()
+    training, validation = load_data(settings, quiet=True)
+    network = BioFaceNet(plan.network, image_mean=image_mean(training), skin=settings.skin)
+    network.to(team.device, memory_format=layout(plan, team.device))  # type: ignore[call-overload]
+    if team.size > 1 and team.device.type == "cuda":
+        network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
+    folder = settings.out or team.share(next_free_folder(Path("runs")))
+    optimiser = make_optimiser(network, plan, team.device)
+    run = Run(
+        settings=settings,
+        plan=plan,
+        folder=folder,
+        team=team,
+        network=network,
+        model=network,
+        average=copy.deepcopy(network) if plan.average else None,
+        optimiser=optimiser,
+        schedule=torch.optim.lr_scheduler.LambdaLR(optimiser, lambda _: 1.0),
+        training=training,
+        validation=validation,
+    )
+    parts = team.size * settings.accumulate
+    if run.batch % parts:
+        raise BioFaceNetError(
+            f"a batch of {run.batch} faces cannot be divided into {team.size} processes x "
+            f"{settings.accumulate} parts; choose --batch-size as a multiple of {parts}"
+        )
+    run.schedule = make_schedule(run)
+    if settings.resume is not None:
+        checkpoints.clear_leftovers(folder)
+        checkpoints.read(folder, network, lambda state: restore(run, state))
+    elif (folder / "checkpoints").exists():
+        raise BioFaceNetError(
+            f"{folder}: already holds a run; continue it with --resume {folder}, or name another --out"
+        )
+    if settings.compile:
+        if team.device.type == "cpu" and settings.precision == "bfloat16":
+            raise BioFaceNetError(
+                "--compile with --precision bfloat16 gives NaN on CPUs (torch.compile's doing); leave "
+                "one of them out"
+            )
+        network.compile()
+    if team.size > 1:
+        # All begin with the same seed or checkpoint; running means are of the leader's faces.
+        known = inspect.signature(DistributedDataParallel.__init__).parameters
+        buffers = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"
+        options: dict[str, Any] = {"init_sync": False, buffers: False}
+        run.model = DistributedDataParallel(network, **options)
+    return run
+
+
+def layout(plan: Preset, device: torch.device) -> torch.memory_format:
+    """Channels last, but for the paper network on a CPU.
+
+    There convolutions are no faster so, and the optimiser takes twice as long.
+    """
+    if device.type == "cpu" and plan.network == "paper":
+        return torch.contiguous_format
+    return torch.channels_last
+
+
+def make_optimiser(
+    network: BioFaceNet, plan: Preset, device: torch.device
+) -> torch.optim.Optimizer:
+    """The plan's optimiser; only weights decay, not biases and norms."""
+    groups: list[dict[str, Any]] = [
+        {"params": [p for p in network.parameters() if p.ndim > 1]},
+        {"params": [p for p in network.parameters() if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    options: dict[str, Any] = {"lr": plan.learning_rate, "weight_decay": plan.weight_decay}
+    options["fused"] = device.type in ("cpu", "cuda")
+    if plan.optimiser == "adamw":
+        return torch.optim.AdamW(groups, **options)
+    return torch.optim.SGD(groups, momentum=0.9, **options)
+
+
+def make_schedule(run: Run) -> torch.optim.lr_scheduler.LRScheduler:
+    """Constant, or a rise over a twentieth of the run, 100 to 500 steps, and a fall along a cosine.
+
+    Without a slow rise, the first steps of AdamW, which are all of the same length, throw the
+    exponential shadings out of range. A run too short for it rises over its first half.
+    """
+    steps = run.plan.epochs * run.steps
+    rise = max(1, min(max(steps // 20, 100), 500, steps // 2))
+
+    def factor(step: int) -> float:
+        if run.plan.schedule == "constant":
+            return 1.0
+        return min((step + 1) / rise, 0.5 + 0.5 * math.cos(math.pi * min(1.0, step / steps)))
+
+    return torch.optim.lr_scheduler.LambdaLR(run.optimiser, factor)
+
+
+def learning_rate(run: Run) -> float:
+    """That of the next step."""
+    return float(run.schedule.get_last_lr()[0])
+
+
+# Results -------------------------------------------------------------------------------------
+
+
+def next_free_folder(parent: Path) -> Path:
+    """parent/001, or the number after the highest that is there."""
+    taken = [int(path.name) for path in parent.glob("[0-9]*") if path.name.isdigit()]
+    return parent / f"{max(taken, default=0) + 1:03d}"
+
+
+def write_checkpoint(run: Run) -> None:
+    """The network and all that is needed to go on."""
+    if not run.team.leads:
+        return
+    state = {
+        "epoch": run.epoch,
+        "step": run.step,
+        "steps": run.steps,
+        "optimiser": run.optimiser.state_dict(),
+        "schedule": run.schedule.state_dict(),
+        "average": None if run.average is None else run.average.state_dict(),
+        "means": run.means if run.step else {},
+        "history": run.history,
+        "best": run.best,
+        "random": torch.get_rng_state(),
+    }
+    checkpoints.write(run.folder, run.taken, run.network, state)
+    checkpoints.discard(run.folder, run.settings.keep)
+
+
+def restore(run: Run, state: dict[str, Any]) -> None:
+    """Go on where a checkpoint was written."""
+    if state["steps"] != run.steps and state["step"]:
+        raise ValueError(
+            f"it was written within an epoch of {state['steps']} steps, and now there are {run.steps}"
+        )
+    run.optimiser.load_state_dict(state["optimiser"])
+    run.schedule.load_state_dict(state["schedule"])
+    if run.average is not None:
+        if state["average"] is None:
+            raise ValueError("it holds no average of the weights")
+        run.average.load_state_dict(state["average"])
+    run.epoch, run.step, run.means = state["epoch"], state["step"], state["means"]
+    run.history, run.best = state["history"], state["best"]
+    torch.set_rng_state(state["random"])

@@ -1,0 +1,270 @@
+"""Settings of a training run: presets, what changes them, and what is allowed."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from ..data.layout import NormalsEncoding
+from ..errors import BioFaceNetError, ModelError
+from ..physics.names import SkinName
+from ..preparation.settings import SyntheticSettings
+from ..system.settings import load_settings
+
+__all__ = [
+    "GRID_ROWS",
+    "PRESETS",
+    "LossWeights",
+    "Preset",
+    "Settings",
+    "check",
+    "resolve",
+    "settings_of_run",
+]
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """Weights of the four terms; the defaults are the published ones."""
+
+    appearance: float = 1e-3
+    camera: float = 1e-4
+    specular: float = 1e-5
+    shading: float = 1e-5
+    truth: float = 0.0
+    """Of the true maps, which only synthetic faces have."""
+
+
+GRID_ROWS = 8
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Settings that belong together."""
+
+    network: Literal["small", "paper"]
+    epochs: int
+    batch_size: int
+    optimiser: Literal["adamw", "sgd"]
+    learning_rate: float
+    schedule: Literal["cosine", "constant"]
+    """cosine: rise to the learning rate over the first steps, then fall along a cosine."""
+    weight_decay: float
+    """Of weights; biases and norms have none."""
+    clip: float
+    """Largest norm of the gradient; infinite for none."""
+    average: float
+    """Decay of the exponential moving average of the weights, which is what is validated and kept in
+    the end; less in the first steps; 0 for none."""
+    flip: bool
+    """Mirror every other face."""
+    exposure: float
+    """Standard deviation of a random exposure, in stops."""
+    weights: LossWeights
+    sides: tuple[int, ...]
+    """Sides that batches are resized to, one of them by chance; as stored when empty."""
+    faces: SyntheticSettings
+    """Synthetic faces to make where no data is named."""
+
+
+# In the published weights the shading and specular terms stay below a ten-thousandth of the appearance
+# term, and shading leaks into melanin; the default gives each term a say.
+PRESETS = {
+    "default": Preset(
+        network="small",
+        epochs=8,
+        batch_size=8,
+        optimiser="adamw",
+        learning_rate=2e-3,
+        schedule="cosine",
+        weight_decay=1e-2,
+        clip=1.0,
+        average=0.99,
+        flip=True,
+        exposure=0.1,
+        weights=LossWeights(appearance=3e-3, camera=1e-3, specular=0.1, shading=1.0),
+        sides=(),
+        faces=SyntheticSettings(),
+    ),
+    "paper": Preset(
+        network="paper",
+        epochs=200,
+        batch_size=64,
+        optimiser="sgd",
+        learning_rate=1e-5,
+        schedule="constant",
+        weight_decay=0.0,
+        clip=math.inf,
+        average=0.0,
+        flip=False,
+        exposure=0.0,
+        weights=LossWeights(),
+        sides=(),
+        faces=SyntheticSettings(),
+    ),
+    # Where the truth is known, it replaces the priors that stand in for it.
+    "shipped": Preset(
+        network="small",
+        epochs=7,
+        batch_size=16,
+        optimiser="adamw",
+        learning_rate=2e-3,
+        schedule="cosine",
+        weight_decay=1e-2,
+        clip=1.0,
+        average=0.998,
+        flip=True,
+        exposure=0.3,
+        weights=LossWeights(appearance=1e-3, camera=0.0, specular=0.0, shading=0.0, truth=1.0),
+        sides=(64, 64, 64, 96),
+        faces=SyntheticSettings(out=Path("data/synthetic-96"), count=6000, size=96, seed=1),
+    ),
+}
+
+
+@dataclass
+class Settings:
+    """Train BioFaceNet on face images; no maps are needed as truth.
+
+    Reads numbered HDF5 pairs of the Neural Face Editing layout. Without --data it makes synthetic
+    faces once, in data/synthetic, and trains on those. Each epoch leaves a checkpoint, a line in
+    losses.csv and a picture grid in the output folder; at the end the network is in OUT/model, for
+    python -m biofacenet.predict. Ctrl-C finishes the step, saves, and says how to go on.
+    """
+
+    data: Path | None = None
+    """Folder with the file pairs; synthetic faces are made when none is given."""
+    files: tuple[str, ...] = ()
+    """Use these files only, by number, such as --files 20 05; all when empty."""
+    holdout: str = "auto"
+    """Number of the file kept for validation. auto: 20 when there are others, else the last
+    twentieth of the samples. none: train on everything."""
+    out: Path | None = None
+    """Folder for results; the next free one of runs/001, runs/002, .. when not given."""
+    resume: Path | None = None
+    """Continue the run in this folder, with its settings, from its last checkpoint."""
+    preset: Literal["default", "paper", "shipped"] = "default"
+    """default: converges quickly. paper: the published setting (paper network, SGD, learning rate
+    1e-5, batches of 64, 200 epochs, faces as they are). shipped: the recipe of the weights that come
+    with the package, which also learns from the true maps of synthetic faces, at several sizes."""
+    skin: SkinName = "published"
+    """Constants of the skin model: published, those of the paper's authors, or measured, tuned on
+    measured spectra."""
+    network: Literal["small", "paper"] | None = None
+    """Network: small (3.5 M parameters) or paper (47 M); by the preset when not given."""
+    epochs: int | None = None
+    """Passes over the data (8; paper 200)."""
+    batch_size: int | None = None
+    """Faces in a step, of all processes together (8; paper 64)."""
+    accumulate: int = 1
+    """Parts that each process computes its share of a batch in, one after the other: for batches
+    that do not fit into memory. The result is the same, but for batch norm."""
+    optimiser: Literal["adamw", "sgd"] | None = None
+    """adamw, or sgd with momentum 0.9 as published."""
+    learning_rate: float | None = None
+    """Step size (2e-3; paper 1e-5)."""
+    average: float | None = None
+    """Decay of the moving average of the weights; 0 for none (0.99; paper 0)."""
+    flip: bool | None = None
+    """Mirror every other face, by chance (yes; paper no)."""
+    exposure: float | None = None
+    """Standard deviation of a random exposure, in stops (0.1; paper 0)."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Of the network; the renderer and the losses stay in float32. auto: bfloat16 where the
+    processor or the GPU has instructions for it."""
+    compile: bool = False
+    """Compile the network with torch.compile, which takes a minute and makes steps shorter."""
+    device: str = "auto"
+    """auto, cpu, cuda or cuda:N."""
+    seed: int = 0
+    """Of the initial weights, the order of the samples and their changes."""
+    workers: int | None = None
+    """Processes that read data; 0 on a CPU, up to 8 beside a GPU when not given."""
+    in_memory: bool = False
+    """Read the whole set once and keep it."""
+    normals: NormalsEncoding = "offset"
+    """offset: stored as (n + 1) / 2, as published. stored: take the numbers as they are, as some
+    earlier readers did, to compare with their results."""
+    checkpoint_steps: int = 500
+    """Steps between checkpoints; there is one after each epoch besides."""
+    log_steps: int = 10
+    """Steps that a line of steps.csv is the mean of."""
+    keep: int = 3
+    """Checkpoints kept, the newest ones; the best network by validation is kept besides."""
+    loss_weights: tuple[float, float, float, float] | None = None
+    """Weights of appearance, camera, specular and shading; by the preset when not given."""
+    truth_weight: float | None = None
+    """Weight of the true maps, which synthetic pairs have beside them (0; shipped 1)."""
+    sides: tuple[int, ...] | None = None
+    """Sides that batches are resized to, one of them by chance; as stored when not given."""
+    tensorboard: bool = False
+    """Also write event files for TensorBoard to OUT/tensorboard (needs the tensorboard extra)."""
+    show: bool = False
+    """Open a picture of some faces as training would see them, and leave nothing behind."""
+    dry_run: bool = False
+    """Send one batch through everything, say what came out, how much memory it took and how long the
+    run would take, and leave nothing behind."""
+    profile: bool = False
+    """Measure where the time of a few steps goes, and leave a trace, but no network."""
+
+
+# Settings ------------------------------------------------------------------------------------
+
+
+def check(settings: Settings) -> None:
+    """Raise where a setting is out of range."""
+    if settings.truth_weight is not None and not 0 <= settings.truth_weight < math.inf:
+        raise BioFaceNetError(f"--truth-weight must be at least 0, got {settings.truth_weight}")
+    for side in settings.sides or ():
+        if side < 16 or side % 16:
+            raise BioFaceNetError(f"--sides must be multiples of 16, got {side}")
+    for name in ("epochs", "batch_size", "keep", "accumulate", "checkpoint_steps", "log_steps"):
+        value = getattr(settings, name)
+        if value is not None and value < 1:
+            raise BioFaceNetError(f"--{name.replace('_', '-')} must be at least 1, got {value}")
+    if settings.learning_rate is not None and not 0 < settings.learning_rate < math.inf:
+        raise BioFaceNetError(f"--learning-rate must be > 0, got {settings.learning_rate}")
+    if settings.average is not None and not 0 <= settings.average < 1:
+        raise BioFaceNetError(f"--average must lie in [0, 1), got {settings.average}")
+    if settings.exposure is not None and not 0 <= settings.exposure < math.inf:
+        raise BioFaceNetError(f"--exposure must be at least 0, got {settings.exposure}")
+    if settings.workers is not None and settings.workers < 0:
+        raise BioFaceNetError(f"--workers must be at least 0, got {settings.workers}")
+    if settings.tensorboard and importlib.util.find_spec("tensorboard") is None:
+        raise BioFaceNetError("--tensorboard needs pip install 'biofacenet[tensorboard]'")
+
+
+def resolve(settings: Settings) -> Preset:
+    """The preset with what the settings change in it."""
+    names = ("network", "epochs", "batch_size", "optimiser", "learning_rate", "average", "flip")
+    changes: dict[str, Any] = {name: getattr(settings, name) for name in (*names, "exposure")}
+    changes["sides"] = settings.sides
+    given = {name: value for name, value in changes.items() if value is not None}
+    plan = replace(PRESETS[settings.preset], **given)
+    if settings.loss_weights is not None:
+        plan = replace(plan, weights=LossWeights(*settings.loss_weights, truth=plan.weights.truth))
+    if settings.truth_weight is not None:
+        plan = replace(plan, weights=replace(plan.weights, truth=settings.truth_weight))
+    return plan
+
+
+def settings_of_run(folder: Path, changed: Settings, given: Collection[str]) -> Settings:
+    """Settings of an earlier run, with what was given on the command line.
+
+    Args:
+        folder: of the run.
+        changed: settings as the command line has them.
+        given: names of those that it names; at its default, too, a setting that is named counts.
+
+    Raises:
+        ModelError: the folder is not that of a run.
+    """
+    path = folder / "settings.json"
+    if not path.is_file():
+        raise ModelError(f"{folder}: not the folder of a run, it has no settings.json")
+    stored = load_settings(Settings, path)
+    return replace(stored, **{name: getattr(changed, name) for name in given}, out=folder)

@@ -1,0 +1,228 @@
+"""One decomposed photo that is edited again and again: what the web page shows, without any page.
+
+Everything that does not depend on the edit is computed once, so that a moved slider costs one rendering
+and one JPEG.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import secrets
+import threading
+from collections import OrderedDict
+from dataclasses import asdict, replace
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..analysis.editing import combine, paste, soft
+from ..analysis.results import Result
+from ..decomposition import Decomposition, Edit
+from ..decomposition.maps import FORMAT
+from ..errors import BioFaceNetError
+from ..fitting.uncertainty import Uncertainty, estimate
+from ..photos.faces import crop
+from ..photos.framing import crop_text
+from ..photos.reading import Photo
+from ..physics.colour import linear_to_srgb, srgb_to_linear
+from ..plotting.encoding import eight_bit, jpeg, png
+
+__all__ = ["Session", "Sessions"]
+
+STAGE = 512
+"""Side of the picture that follows the sliders, in pixels."""
+
+TRUST_SIDE = 96
+"""Side at which deviations are computed: they are smooth, and a few thousand pixels take no time."""
+
+
+class Session:
+    """A decomposed photo, ready to be edited.
+
+    Args:
+        result: from `biofacenet.analysis.ByNetwork` or `ByFitting`.
+        method: what it was decomposed with, in words.
+
+    Attributes:
+        found: the estimate, as the method left it.
+        mask: (1, 1, H, W), 1 where skin is.
+        trust: deviations of the estimate, at `TRUST_SIDE` pixels.
+        edit: where the sliders were last.
+        everywhere: whether they change the whole square, not only what looks like skin.
+    """
+
+    def __init__(self, result: Result, *, method: str) -> None:
+        self.method = method
+        self.box, self.rmse, self.remarks = result.part.box, result.skin_rmse, result.remarks
+        self.found = result.decomposition[0].detach()
+        self.mask = mask = result.skin()
+        self.reconstruction = result.reconstruction
+        self.trust = _trust(self.found, mask)
+        self.edit, self.everywhere = Edit(), False
+        # 8 bits: a photo waits here for its download, and float would take four times the memory.
+        self._photo = replace(result.photo, pixels=result.photo.pixels[:, :0])
+        self._pixels = eight_bit(result.photo.pixels)
+        self.image = srgb_to_linear(crop(result.photo.pixels, self.box, STAGE))[None]
+        self._maps = self.found.map(_to_stage)
+        self._soft = soft(_to_stage(mask))
+        self._rendered = self._maps.render()
+
+    @property
+    def name(self) -> str:
+        """Name of the photo, without its ending."""
+        return self._photo.path.stem
+
+    @property
+    def size(self) -> int:
+        """Side of the square that was decomposed, in pixels."""
+        return self.found.melanin.shape[-1]
+
+    def photo(self) -> Photo:
+        """The photo, in 8 bits a channel."""
+        pixels = torch.from_numpy(self._pixels).permute(2, 0, 1).float() / 255.0
+        return replace(self._photo, pixels=pixels)
+
+    def picture(self, edit: Edit, *, everywhere: bool = False) -> Tensor:
+        """The square of the photo under an edit: (1, 3, 512, 512), linear sRGB.
+
+        As `biofacenet.analysis.apply` has it: what the maps do not explain stays.
+
+        Raises:
+            BioFaceNetError: a number is out of range, or the light is unknown.
+        """
+        try:
+            after = self._maps.edit(edit).render()
+        except ValueError as error:
+            raise BioFaceNetError(str(error)) from error
+        return combine(self.image, self._rendered, after, None if everywhere else self._soft)
+
+    def show(self, edit: Edit, *, everywhere: bool = False) -> bytes:
+        """The same as JPEG, and the edit is kept for downloads."""
+        shown = jpeg(_encoded(self.picture(edit, everywhere=everywhere)))
+        self.edit, self.everywhere = edit, everywhere
+        return shown
+
+    def before(self) -> bytes:
+        """The square as it is in the photo, as JPEG."""
+        return jpeg(_encoded(self.image))
+
+    def edited_photo(self) -> bytes:
+        """The whole photo with its face as the sliders have it, as PNG; unchanged where they rest."""
+        difference = (self.picture(self.edit, everywhere=self.everywhere) - self.image)[0]
+        photo = self.photo()
+        picture = eight_bit(paste(photo, self.box, difference))
+        if photo.alpha is not None:
+            opacity = (255.0 * photo.alpha).round().byte().permute(1, 2, 0).numpy()
+            picture = np.concatenate((picture, opacity), axis=2)
+        return png(picture)
+
+    def maps_file(self) -> bytes:
+        """The estimate as `Decomposition.save` writes it, with its deviations beside it."""
+        deviations = {
+            f"{name}_deviation": F.interpolate(
+                getattr(self.trust, name), size=self.found.melanin.shape[2:], mode="bilinear"
+            ).numpy()
+            for name in ("melanin", "haemoglobin", "diffuse", "specular")
+        }
+        stream = io.BytesIO()
+        np.savez_compressed(
+            stream,
+            allow_pickle=False,
+            format=np.array(FORMAT),
+            skin=np.array(self.found.skin),
+            mask=self.mask.numpy(),
+            **self.found.arrays(),
+            **deviations,
+        )
+        return stream.getvalue()
+
+    def settings_file(self) -> bytes:
+        """The sliders as JSON that ``python -m biofacenet.edit PHOTO --settings FILE`` takes."""
+        settings = {
+            "sources": [],
+            "edit": asdict(self.edit),
+            "everywhere": self.everywhere,
+            "crop": crop_text(self.box),
+            "size": self.size,
+        }
+        return (json.dumps(settings, indent=2) + "\n").encode()
+
+    def median(self, name: str) -> float:
+        """Median over the skin of the ``melanin`` or ``haemoglobin`` map."""
+        values: Tensor = getattr(self.found, name)
+        return float(values[self.mask > 0.5].median())
+
+
+def _trust(found: Decomposition, mask: Tensor) -> Uncertainty:
+    """Deviations, at a size at which they take a tenth of a second."""
+    side = min(TRUST_SIDE, found.melanin.shape[-1])
+    small = found.map(lambda x: F.adaptive_avg_pool2d(x, side) if x.ndim == 4 else x)
+    return estimate(small, (F.adaptive_avg_pool2d(mask, side) > 0.5).float())
+
+
+def _to_stage(values: Tensor) -> Tensor:
+    if values.ndim != 4:
+        return values
+    size = (STAGE, STAGE)
+    return F.interpolate(values, size=size, mode="bilinear", align_corners=False)
+
+
+class Sessions:
+    """Open sessions by a name that nobody guesses; of too many, the one idle longest is forgotten.
+
+    Args:
+        most: how many are kept. Each holds its photo, 3 bytes a pixel, and about 15 MB.
+    """
+
+    def __init__(self, most: int = 8) -> None:
+        self._most = most
+        self._open: OrderedDict[str, Session] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def add(self, session: Session) -> str:
+        """Keep a session; its name."""
+        name = secrets.token_urlsafe(24)
+        with self._lock:
+            self._open[name] = session
+            while len(self._open) > self._most:
+                self._open.popitem(last=False)
+        return name
+
+    def get(self, name: str) -> Session:
+        """The session of a name.
+
+        Raises:
+            BioFaceNetError: there is none, or it was forgotten.
+        """
+        with self._lock:
+            if name not in self._open:
+                raise BioFaceNetError("this photo is no longer held; choose it again")
+            self._open.move_to_end(name)
+            return self._open[name]
+
+    def drop(self, name: str) -> None:
+        """Forget a session, if it is there."""
+        with self._lock:
+            self._open.pop(name, None)
+
+
+# Pictures ------------------------------------------------------------------------------------
+
+STEPS = 4096
+
+CURVE = eight_bit(linear_to_srgb(torch.arange(STEPS + 1).reshape(1, 1, -1) / STEPS))[0, :, 0]
+"""sRGB of evenly spaced linear light: half a level off at most, and far quicker than powers."""
+
+
+def _encoded(linear: Tensor) -> np.ndarray:
+    """Linear (1, 3, H, W) as an 8-bit sRGB picture (H, W, 3)."""
+    light = linear[0].numpy()
+    places = np.minimum(light * np.float32(STEPS) + np.float32(0.5), np.float32(STEPS))
+    return cv2.merge(list(CURVE[places.astype(np.int16)]))
