@@ -38,13 +38,13 @@ if [ -n "$(missing)" ]; then
 fi
 
 build() { BIOFACENET_REQUIRE_NATIVE=1 "$python" -m biofacenet.doctor; }
-tests() { BIOFACENET_REQUIRE_NATIVE=1 "$python" -m pytest -q tests/test_gpu.py; }
+tests() { BIOFACENET_REQUIRE_NATIVE=1 "$python" -m pytest -q tests/kernels/test_gpu.py; }
 sanitizer() {
     command -v compute-sanitizer >/dev/null || { echo "no compute-sanitizer here"; return 0; }
     local tool
     for tool in memcheck racecheck; do
         compute-sanitizer --tool "$tool" --error-exitcode 1 --target-processes all \
-            "$python" -m pytest -q -p no:cacheprovider tests/test_gpu.py -k sanitizer
+            "$python" -m pytest -q -p no:cacheprovider tests/kernels/test_gpu.py -k sanitizer
     done
 }
 renderer() { "$python" -m benchmarks.gpu renderer --out "$out"; }

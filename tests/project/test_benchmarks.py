@@ -15,7 +15,7 @@ from benchmarks import training as training_benchmark
 from benchmarks.renderer import parse_size
 from biofacenet import BioFaceNetError
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def renderer(times: float = 1.0) -> dict[str, object]:

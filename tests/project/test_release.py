@@ -16,7 +16,7 @@ import yaml
 
 import biofacenet
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PARTS = {"biofacenet": "biofacenet", "kernels": "biofacenet/kernels", "csrc": "biofacenet/csrc"}
 """Folders of the repository that are installed, and where."""
 

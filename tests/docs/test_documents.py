@@ -29,7 +29,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 LANGUAGES = {"python", "bash", "bibtex", "text"}
 PROGRAMS = {"pip", "ruff", "mypy", "mkdocs", "pre-commit", "python3", ".", "torchrun", "accelerate"}

@@ -18,13 +18,13 @@ import torch
 from benchmarks.resources import Resources, cuda_resources, triton_resources
 from biofacenet.kernels import build, native
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 GPUS = (80, 90)
 
 
 def run_gpu_tests(mode: str, **variables: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", str(ROOT / "tests" / "test_gpu.py")],
+        [sys.executable, "-m", "pytest", "-q", str(ROOT / "tests" / "kernels" / "test_gpu.py")],
         env=os.environ | {"BIOFACENET_TEST_GPU": mode, **variables},
         cwd=ROOT,
         capture_output=True,
@@ -48,9 +48,9 @@ def test_cuda_kernels_imitated_on_the_cpu(tmp_path: Path) -> None:
         [
             *(build.compiler(), "-std=c++17", "-O2", "-fPIC", "-shared", "-fvisibility=hidden"),
             *("-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas", build.STABLE_ABI.rstrip("UL")),
-            *(f"-I{ROOT / 'tests' / 'cuda_on_cpu'}", f"-I{build.sources() / 'cuda'}"),
+            *(f"-I{ROOT / 'tests' / 'kernels' / 'cuda_on_cpu'}", f"-I{build.sources() / 'cuda'}"),
             *("-isystem", str(torch_here.include), f"-L{torch_here.lib}"),
-            *(str(ROOT / "tests" / "cuda_on_cpu" / "library.cpp"), "-o", str(library)),
+            *(str(ROOT / "tests" / "kernels" / "cuda_on_cpu" / "library.cpp"), "-o", str(library)),
             *("-ltorch_cpu", "-ltorch", "-lc10"),
         ],
         capture_output=True,

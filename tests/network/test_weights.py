@@ -9,7 +9,7 @@ from biofacenet import BioFaceNet
 from biofacenet.evaluation.run import evaluate_network
 from biofacenet.evaluation.sets import fixed_faces
 
-RESULTS = Path(__file__).parents[1] / "benchmarks" / "results"
+RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
 PAPER = {"diffuse": 0.172, "specular": 0.0875, "albedo": 0.1154}
 """The paper's table 1, of other data."""
 

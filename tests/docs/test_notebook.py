@@ -11,7 +11,7 @@ import pytest
 
 from biofacenet import BioFaceNet
 
-NOTEBOOK = Path(__file__).parents[1] / "BioFaceNet.ipynb"
+NOTEBOOK = Path(__file__).parents[2] / "BioFaceNet.ipynb"
 SMALL = {"BIOFACENET_FACES": "16", "BIOFACENET_SIZE": "32", "BIOFACENET_EPOCHS": "1"}
 
 # In a process of its own: what kernels and their clients warn of is theirs.
