@@ -20,9 +20,8 @@ from PIL import Image
 from skimage import data
 
 from biofacenet import BioFaceNet, Tables
+from biofacenet.analysis import ByFitting, ByNetwork, Result
 from biofacenet.analysis.editing import apply, soft
-from biofacenet.analysis.methods import analyse, decompose
-from biofacenet.analysis.results import Result
 from biofacenet.data.synthetic.faces import generate
 from biofacenet.photos.faces import crop
 from biofacenet.photos.reading import read_photo
@@ -49,12 +48,12 @@ def main(run: Path | None) -> None:
         path = Path(folder) / "astronaut.png"
         Image.fromarray(data.astronaut()).save(path)
         photo = read_photo(path)
-    for name, analysed, sheet in (
-        ("network", lambda: decompose(network, photo, resolution=1024), "astronaut.png"),
-        ("fit", lambda: analyse(photo, size=256), "fit.png"),
+    for name, method, sheet in (
+        ("network", ByNetwork(network, resolution=1024), "astronaut.png"),
+        ("fit", ByFitting(), "fit.png"),
     ):
         begin = time.perf_counter()
-        found = analysed()
+        found = method(photo)
         print(f"{name}: the portrait took {time.perf_counter() - begin:.1f} s")
         portrait(name, found, IMAGES / sheet)
     edited(found)
@@ -74,7 +73,7 @@ def portrait(name: str, found: Result, sheet: Path) -> None:
         marked = torch.zeros(3, found.photo.height, found.photo.width)
         for left, top, right, bottom in places:
             marked[:, top:bottom, left:right] = 1.0
-        inside = crop(marked, found.box, side)[0] > 0.5
+        inside = crop(marked, found.part.box, side)[0] > 0.5
         return float(haemoglobin[0, 0][inside].mean())
 
     inside = slice(side // 4, 3 * side // 4)

@@ -16,11 +16,11 @@ from skimage import data
 from skimage.color import rgb2lab
 
 from biofacenet import BioFaceNet, Decomposition, Illuminant
+from biofacenet.analysis import ByNetwork
 from biofacenet.analysis.batch import result_folders
-from biofacenet.analysis.methods import decompose
 from biofacenet.errors import BioFaceNetError, PhotoError
 from biofacenet.photos.faces import Box, crop
-from biofacenet.photos.framing import choose_box
+from biofacenet.photos.framing import choose_parts, crop_text, parse_crop
 from biofacenet.photos.reading import Photo, read_photo
 from biofacenet.physics.colour import srgb_to_linear
 from biofacenet.physics.illuminant import ILLUMINANT_NAMES
@@ -230,34 +230,59 @@ def grey_photo(height: int = 60, width: int = 100) -> Photo:
 
 def test_choosing_the_box():
     photo = grey_photo()
-    assert choose_box(photo, "whole")[0] == Box(20, 0, 60)
-    box, how = choose_box(photo, "face")
-    assert box == Box(20, 0, 60)
-    assert "no face" in how
-    assert choose_box(photo, "-5, 10, 40")[0] == Box(-5, 10, 40)
+    (middle,) = choose_parts(photo, "whole")
+    assert (middle.box, middle.kind) == (Box(20, 0, 60), "central")
+    (instead,) = choose_parts(photo, "face")
+    assert (instead.box, instead.kind) == (Box(20, 0, 60), "central")
+    assert "no face" in instead.note
+    (named,) = choose_parts(photo, "-5, 10, 40")
+    assert (named.box, named.kind) == (Box(-5, 10, 40), "named")
 
 
-@pytest.mark.parametrize("crop", ["nose", "1,2", "1,2,x", "1,2,0", "1,2,15", "1.5,2,30", ""])
+@pytest.mark.parametrize(
+    "box",
+    [Box(3, 4, 20), Box(-3, 4, 20, 12.5), Box(0, 0, 20, tall=31), Box(1, 2, 20, -33.06, 40)],
+)
+def test_a_box_as_text_is_the_box(box):
+    assert parse_crop(crop_text(box)) == box
+
+
+@pytest.mark.parametrize(
+    "crop",
+    [
+        "nose",
+        "1,2",
+        "1,2,x",
+        "1,2,0",
+        "1,2,15",
+        "1.5,2,30",
+        "",
+        "1,2,30@",
+        "1,2,30x9",
+        "1,2,30@400",
+    ],
+)
 def test_a_crop_that_is_none(crop):
     with pytest.raises(BioFaceNetError, match="LEFT,TOP,SIZE"):
-        choose_box(grey_photo(), crop)
+        choose_parts(grey_photo(), crop)
 
 
 @pytest.mark.parametrize("crop", ["100,0,40", "0,60,40", "-40,0,40", "0,0,100000000"])
 def test_a_crop_beside_the_photo(crop):
     with pytest.raises(PhotoError, match="100 x 60"):
-        choose_box(grey_photo(), crop)
+        choose_parts(grey_photo(), crop)
 
 
 @pytest.mark.parametrize("size", [0, 8, 100, 4096, -16])
 def test_a_size_the_network_cannot_take(model, size):
     with pytest.raises(BioFaceNetError, match="multiple of 16"):
-        decompose(model, grey_photo(), size=size)
+        ByNetwork(model, size)
 
 
 @pytest.mark.parametrize("size", [16, 64, 208])
 def test_decompose(model, size):
-    prediction = decompose(model, grey_photo(), crop="whole", size=size)
+    photo = grey_photo()
+    prediction = ByNetwork(model, size)(photo, choose_parts(photo, "whole")[0])
     assert prediction.image.shape == (1, 3, size, size)
     assert prediction.decomposition.melanin.shape == (1, 1, size, size)
     torch.testing.assert_close(prediction.reconstruction, prediction.decomposition.render())
@@ -322,7 +347,7 @@ def test_predict_writes_everything(workplace):
     summary = json.loads((folder / "summary.json").read_text("utf-8"))
     assert summary["photo"] == "astronaut.png"
     assert summary["photo_size"] == [512, 512]
-    assert summary["crop_choice"] == "face found"
+    assert (summary["crop_kind"], summary["crop_choice"]) == ("face", "face found")
     assert 120 < summary["crop"]["left"] < 160
     assert summary["method"] == "model small, on cpu"
     assert 4000 <= summary["daylight_cct_kelvin"] <= 25000
@@ -382,7 +407,7 @@ def test_without_a_model_the_shipped_one_is_used(tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
     assert "small" in done.stdout
     photo = read_photo(tmp_path / "astronaut.png")
-    result = decompose(BioFaceNet.from_pretrained("small"), photo, resolution=1024)
+    result = ByNetwork(BioFaceNet.from_pretrained("small"), resolution=1024)(photo)
     maps = Decomposition.load(tmp_path / "predictions" / "astronaut" / "maps.npz")
     torch.testing.assert_close(maps.haemoglobin, result.decomposition.haemoglobin)
 
@@ -421,12 +446,12 @@ def test_photos_are_not_changed(workplace):
 def test_refining_brings_the_rendering_closer(workplace):
     photo = read_photo(workplace / "astronaut.png")
     model = BioFaceNet("small").eval()
-    plain = decompose(model, photo, size=64)
-    refined = decompose(model, photo, size=64, refine=60)
+    plain = ByNetwork(model, 64)(photo)
+    refined = ByNetwork(model, 64, refine=60)(photo)
     assert refined.mask is not None
     assert refined.skin_rmse is not None
     error = (plain.reconstruction - plain.image).square().mean(dim=1, keepdim=True)
     before = float(((error * refined.mask).sum() / refined.mask.sum()).sqrt())
     assert refined.skin_rmse < 0.5 * before
     with pytest.raises(BioFaceNetError, match="refine"):
-        decompose(model, photo, refine=-1)
+        ByNetwork(model, refine=-1)

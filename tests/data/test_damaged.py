@@ -21,7 +21,7 @@ from safetensors.torch import load_file, save_file
 from biofacenet import cli
 from biofacenet.data.pair_files import find_pairs
 from biofacenet.data.pairs import FacePairs
-from biofacenet.preparation.synthetic import Settings as SynthesizeSettings
+from biofacenet.preparation.settings import SyntheticSettings
 from biofacenet.preparation.synthetic import synthesize
 from biofacenet.system.files import sha256
 from biofacenet.train import main
@@ -39,7 +39,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A set as published, float64 in one piece, with a second pair in compressed chunks; and a run."""
     root = tmp_path_factory.mktemp("whole")
     made = root / "made"
-    synthesize(SynthesizeSettings(out=made, count=16, holdout=0, size=32, workers=0))
+    synthesize(SyntheticSettings(out=made, count=16, holdout=0, size=32, workers=0))
     raw = FacePairs(find_pairs(made)).read(range(16))
     data = root / "data"
     data.mkdir()

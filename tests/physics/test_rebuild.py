@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from biofacenet.errors import DataError
+from biofacenet.physics.rebuilding import FIGURES, Camera, Chromophores, Cie, read_camera_database
 from biofacenet.physics.spectra import WAVELENGTHS
-from biofacenet.rebuild import FIGURES, Camera, Chromophores, Cie, read_camera_database
 
 
 def columns(path: Path) -> dict[str, list[float]]:

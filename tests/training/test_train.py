@@ -18,7 +18,7 @@ from biofacenet import BioFaceNet
 from biofacenet.data.pair_files import find_pairs
 from biofacenet.data.pairs import FacePairs, decode, read_truth
 from biofacenet.errors import BioFaceNetError, DataError, ModelError
-from biofacenet.preparation.synthetic import Settings as SynthesizeSettings
+from biofacenet.preparation.settings import SyntheticSettings
 from biofacenet.preparation.synthetic import synthesize
 from biofacenet.training.checkpoints import checkpoints
 from biofacenet.training.data import image_mean, load_data
@@ -30,7 +30,7 @@ from biofacenet.training.step import follow
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("faces") / "set"
-    synthesize(SynthesizeSettings(out=folder, count=20, holdout=6, size=32, workers=0))
+    synthesize(SyntheticSettings(out=folder, count=20, holdout=6, size=32, workers=0))
     return folder
 
 
@@ -216,12 +216,12 @@ def test_without_data_synthetic_faces_are_made_once(
 ) -> None:
     made = []
 
-    def few(settings: SynthesizeSettings) -> None:
+    def few(settings: SyntheticSettings) -> None:
         made.append(settings.out)
         synthesize(replace(settings, count=8, holdout=2, size=32, workers=0))
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("biofacenet.preparation.synthetic.synthesize", few)
+    monkeypatch.setattr("biofacenet.training.data.synthesize", few)
     for run in (1, 2):
         train(Settings(epochs=1, device="cpu"))
         assert (tmp_path / "runs" / f"00{run}" / "model" / "config.json").is_file()
@@ -256,7 +256,7 @@ def test_the_shipped_recipe_asks_for_truth_and_for_faces_of_its_own() -> None:
 def test_short_training_finds_shading_and_colour_without_seeing_true_maps(tmp_path: Path) -> None:
     """Half a minute on two cores; the shading term alone could not colour the skin."""
     folder = tmp_path / "set"
-    synthesize(SynthesizeSettings(out=folder, count=192, holdout=32))
+    synthesize(SyntheticSettings(out=folder, count=192, holdout=32))
     run = train(Settings(data=folder, out=tmp_path / "run", epochs=5, device="cpu"))
     network = BioFaceNet.from_pretrained(run / "model")
     (file,) = find_pairs(folder, ("20",))

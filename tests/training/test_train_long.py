@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from biofacenet import BioFaceNet
-from biofacenet.preparation.synthetic import Settings as SynthesizeSettings
+from biofacenet.preparation.settings import SyntheticSettings
 from biofacenet.preparation.synthetic import synthesize
 from biofacenet.training.checkpoints import checkpoints
 
@@ -22,7 +22,7 @@ from biofacenet.training.checkpoints import checkpoints
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("faces") / "set"
-    synthesize(SynthesizeSettings(out=folder, count=80, holdout=8, size=32, workers=0))
+    synthesize(SyntheticSettings(out=folder, count=80, holdout=8, size=32, workers=0))
     return folder
 
 
