@@ -79,7 +79,10 @@ def table(stored: dict[str, Any]) -> str:
     lines = [
         ["skin of the faces", *COLUMNS.values()],
         ["---", *["---:"] * len(COLUMNS)],
-        *([skin, *(f"{row[name]:.3f}" for name in COLUMNS)] for skin, row in stored["skins"].items()),
+        *(
+            [skin, *(f"{row[name]:.3f}" for name in COLUMNS)]
+            for skin, row in stored["skins"].items()
+        ),
     ]
     shown = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     about = (

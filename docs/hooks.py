@@ -108,7 +108,6 @@ def stored(name: str) -> str:
     return path.read_text("utf-8") if path.is_file() else NOTHING
 
 
-
 def evaluation() -> str:
     """The tables that `biofacenet.evaluate` wrote."""
     return stored("evaluation.md")

@@ -73,9 +73,7 @@ def lead(axes: Axes, *points: tuple[float, float], colour: str = INK) -> None:
         across, down = zip(*points[:-1], strict=True)
         axes.plot(across, down, color=colour, lw=1.6, solid_joinstyle="round", zorder=1)
     head = {"arrowstyle": "-|>", "mutation_scale": 11, "shrinkA": 0, "shrinkB": 0}
-    axes.add_patch(
-        FancyArrowPatch(points[-2], points[-1], color=colour, lw=1.6, zorder=2, **head)
-    )
+    axes.add_patch(FancyArrowPatch(points[-2], points[-1], color=colour, lw=1.6, zorder=2, **head))
 
 
 def row(number: int) -> float:

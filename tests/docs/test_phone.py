@@ -1,4 +1,4 @@
-"""The documentation on a phone: no page is wider than its screen; tables and code scroll inside themselves."""
+"""The documentation on a phone: no page is wider than its screen; tables and code scroll in themselves."""
 
 import os
 import shutil
