@@ -63,7 +63,7 @@ def section(package: Any, name: str) -> str:
     lines = [f"## {spoken}", "```text\n" + "\n".join(usage) + "\n```", summary, paragraphs]
     if members:
         rows = [option(field) for field in members]
-        lines.append("\n".join(["| option | default | meaning |", "|---|---|---|", *rows]))
+        lines.append("\n".join(["| option | meaning |", "|---|---|", *rows]))
     return "\n\n".join(line for line in lines if line.strip())
 
 
@@ -93,7 +93,8 @@ def option(field: Any) -> str:
     default = re.sub(r"Path\((.*?)\)", r"\1", default).replace("'", "").replace('"', "")
     default = {"None": "", "()": ""}.get(default, default)
     meaning = " ".join((field.docstring.value if field.docstring else "").split())
-    cells = (shown, f"`{default}`" if default else "", meaning)
+    # Below the name: three columns are too many for a phone.
+    cells = (f"{shown}<br>default `{default}`" if default else shown, meaning)
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
