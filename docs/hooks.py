@@ -5,6 +5,7 @@ A page asks for a part with a comment, such as <!-- commands -->; see `PARTS`.
 
 from __future__ import annotations
 
+import contextlib
 import html
 import json
 import re
@@ -68,10 +69,27 @@ def section(package: Any, name: str) -> str:
 
 
 def fields(settings: Any) -> Iterator[Any]:
-    """The fields of a dataclass, in order."""
+    """The fields of a dataclass, in order; those of a dataclass within it stand in its place."""
     for member in settings.members.values():
-        if member.is_attribute and member.annotation is not None:
+        if not member.is_attribute or member.annotation is None:
+            continue
+        inner = dataclass_of(member)
+        if inner is None:
             yield member
+        else:
+            yield from fields(inner)
+
+
+def dataclass_of(member: Any) -> Any:
+    """The dataclass that a field is annotated with, or None."""
+    annotation = member.annotation
+    if not isinstance(annotation, griffe.ExprName):
+        return None
+    try:
+        found = member.modules_collection[annotation.canonical_path]
+        return found if found.is_class and "dataclass" in found.labels else None
+    except (KeyError, griffe.AliasResolutionError):
+        return None
 
 
 def is_positional(field: Any) -> bool:
@@ -89,7 +107,11 @@ def option(field: Any) -> str:
         shown = f"`--{dashed}`, `--no-{dashed}`"
     else:
         shown = f"`--{dashed}`"
-    default = "" if field.value is None else str(field.value)
+    value = field.value
+    if isinstance(value, griffe.ExprName):  # a constant: its number tells more than its name
+        with contextlib.suppress(KeyError, griffe.AliasResolutionError):
+            value = field.modules_collection[value.canonical_path].value
+    default = "" if value is None else str(value)
     default = re.sub(r"Path\((.*?)\)", r"\1", default).replace("'", "").replace('"', "")
     default = {"None": "", "()": ""}.get(default, default)
     meaning = " ".join((field.docstring.value if field.docstring else "").split())
