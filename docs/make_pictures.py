@@ -20,11 +20,10 @@ from PIL import Image
 from skimage import data
 
 from biofacenet import BioFaceNet, Tables
-from biofacenet.analysis import ByFitting, ByNetwork, Result
-from biofacenet.analysis.editing import apply, soft
-from biofacenet.data.synthetic.faces import generate
-from biofacenet.photos.faces import crop
-from biofacenet.photos.reading import read_photo
+from biofacenet.analysis import ByFitting, ByNetwork, Result, apply
+from biofacenet.analysis.editing import soft
+from biofacenet.data import generate
+from biofacenet.photos import crop, read_photo
 from biofacenet.plotting.figures import decomposition_figure, edit_sheet
 from biofacenet.plotting.grids import contact_sheet
 
@@ -50,7 +49,7 @@ def main(run: Path | None) -> None:
         photo = read_photo(path)
     for name, method, sheet in (
         ("network", ByNetwork(network, resolution=1024), "astronaut.png"),
-        ("fit", ByFitting(), "fit.png"),
+        ("fit", ByFitting(size=256), "fit.png"),
     ):
         begin = time.perf_counter()
         found = method(photo)
@@ -73,7 +72,7 @@ def portrait(name: str, found: Result, sheet: Path) -> None:
         marked = torch.zeros(3, found.photo.height, found.photo.width)
         for left, top, right, bottom in places:
             marked[:, top:bottom, left:right] = 1.0
-        inside = crop(marked, found.part.box, side)[0] > 0.5
+        inside = crop(marked, found.box, side)[0] > 0.5
         return float(haemoglobin[0, 0][inside].mean())
 
     inside = slice(side // 4, 3 * side // 4)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from biofacenet.edit import combine
+from biofacenet.analysis.editing import combine
 
 
 def colour(*values: float) -> torch.Tensor:

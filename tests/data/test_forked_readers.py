@@ -8,7 +8,9 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from biofacenet.data.pairs import FacePairs, find_pairs, write_pairs
+from biofacenet.data.pair_files import find_pairs
+from biofacenet.data.pairs import FacePairs
+from biofacenet.data.pairs_writing import write_pairs
 
 COUNT, SIZE = 6, 16
 

@@ -10,9 +10,9 @@ import torch
 from skimage.metrics import structural_similarity
 
 from biofacenet import Decomposition, Illuminant
-from biofacenet.metrics import Errors, albedo, measure, similarity, similarity_map
+from biofacenet.evaluation.metrics import Errors, albedo, measure, similarity, similarity_map
+from biofacenet.evaluation.summary import summarise
 from biofacenet.physics.camera import mean_and_components
-from biofacenet.scores import summarise
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from biofacenet import Decomposition
-from biofacenet.uncertainty import UNKNOWNS, Spread, Uncertainty, estimate, interval
+from biofacenet.fitting.uncertainty import UNKNOWNS, Spread, Uncertainty, estimate, interval
 
 Make = Callable[..., Decomposition]
 

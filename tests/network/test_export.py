@@ -12,8 +12,8 @@ from PIL import Image
 from skimage import data
 
 from biofacenet import BioFaceNet, BioFaceNetError, Decomposition
-from biofacenet.network import exporting as export_module
 from biofacenet.export import main
+from biofacenet.network import exporting as export_module
 from biofacenet.network.deployed import OUTPUTS, AnySizePool, Deployed
 from biofacenet.network.exporting import export, load_onnx, load_program
 from biofacenet.physics.colour import linear_to_srgb, srgb_to_linear

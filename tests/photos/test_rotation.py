@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from biofacenet.video import frames
+from biofacenet.photos.video import frames
 
 WIDTH, HEIGHT = 64, 48
 # A point (p, q) of the stored frame is shown at (a p + c q, b p + d q), with y downwards, shifted so

@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from biofacenet import SkinParameters, Tables
+from biofacenet.evaluation.spectra import summarise
+from biofacenet.fitting.spectra import SpectraFit, fit_spectra
 from biofacenet.physics.skin import SKINS
 from biofacenet.physics.spectra import WAVELENGTHS
-from biofacenet.skin_fit import SpectraFit, fit_spectra, summarise
 
 # Golden spectra ------------------------------------------------------------------------------
 

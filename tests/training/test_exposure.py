@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import torch
 
-from biofacenet import Decomposition, augment
+from biofacenet import Decomposition
 from biofacenet.data.pairs import FaceBatch
+from biofacenet.training import augment
 
 
 def shiny(random_decomposition: Callable[..., Decomposition]) -> FaceBatch:

@@ -10,21 +10,15 @@ import torch
 
 from biofacenet import BioFaceNet
 from biofacenet.data.pairs import decode
-from biofacenet.losses import LossWeights, objective
-from biofacenet.processes import Team, join
-from biofacenet.synthesize import Settings as SynthesizeSettings
-from biofacenet.synthesize import synthesize
-from biofacenet.train import (
-    PRESETS,
-    Run,
-    Settings,
-    faces_of_epoch,
-    make_optimiser,
-    make_schedule,
-    set_up,
-    take_step,
-    validate,
-)
+from biofacenet.preparation.synthetic import Settings as SynthesizeSettings
+from biofacenet.preparation.synthetic import synthesize
+from biofacenet.training.batches import faces_of_epoch
+from biofacenet.training.distributed import Team, join
+from biofacenet.training.loop import validate
+from biofacenet.training.losses import objective
+from biofacenet.training.run import Run, make_optimiser, make_schedule, set_up
+from biofacenet.training.settings import PRESETS, LossWeights, Settings
+from biofacenet.training.step import take_step
 
 
 @pytest.fixture(scope="module")
