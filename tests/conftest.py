@@ -1,5 +1,8 @@
 """Shared fixtures: where the paper authors' tables are, and random inputs of the renderer."""
 
+import contextlib
+import importlib
+import io
 import os
 import re
 import subprocess
@@ -15,6 +18,7 @@ import pytest
 import torch
 
 from biofacenet import Decomposition, Illuminant
+from biofacenet.cli import run
 
 os.environ.setdefault("MPLBACKEND", "Agg")
 
@@ -26,6 +30,33 @@ def authors() -> Path:
     if not folder:
         pytest.skip("BIOFACENET_AUTHORS_DIR does not name the authors' tables")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def in_process() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """A command as from a shell, but without the seconds that a process takes to import torch.
+
+    `test_readme.py` starts each command in a process of its own.
+    """
+
+    def call(module: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+        words, errors = io.StringIO(), io.StringIO()
+        main = importlib.import_module(module).main
+        status: object = 0
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(cwd)
+            patch.setattr(sys, "argv", [module, *arguments])
+            with contextlib.redirect_stdout(words), contextlib.redirect_stderr(errors):
+                try:
+                    run(main)
+                except SystemExit as ended:
+                    status = ended.code or 0
+        assert isinstance(status, int)
+        return subprocess.CompletedProcess(
+            [module, *arguments], status, words.getvalue(), errors.getvalue()
+        )
+
+    return call
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import types
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -221,11 +222,11 @@ def test_a_missing_triton_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     kernels._module.cache_clear()
 
 
-def test_doctor(tmp_path: Path) -> None:
+def test_doctor(
+    tmp_path: Path, in_process: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
     cpp.unavailable()
-    good = subprocess.run(
-        [sys.executable, "-m", "biofacenet.doctor"], capture_output=True, text=True, check=True
-    ).stdout
+    good = in_process("biofacenet.doctor", cwd=tmp_path).stdout
     assert re.search(r"^cpp +yes", good, re.MULTILINE)
     assert torch.__version__ in good
     assert "takes cpp for cpu tensors" in good

@@ -4,9 +4,9 @@ import csv
 import json
 import math
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import h5py
@@ -31,6 +31,8 @@ from biofacenet.train import (
     settings_of_run,
     train,
 )
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="module")
@@ -421,17 +423,12 @@ def test_nan_in_the_data_is_told_also_from_a_worker(
     assert "sample 13" in str(caught.value)
 
 
-def command(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "biofacenet.train", *arguments],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+@pytest.fixture(scope="module")
+def command(in_process: Command) -> Command:
+    return partial(in_process, "biofacenet.train")
 
 
-def test_command_line(data: Path, tmp_path: Path) -> None:
+def test_command_line(data: Path, tmp_path: Path, command: Command) -> None:
     done = command(
         *("--data", str(data), "--epochs", "1", "--batch-size", "10", "--device", "cpu"),
         cwd=tmp_path,
@@ -461,7 +458,7 @@ def test_command_line(data: Path, tmp_path: Path) -> None:
     ],
 )
 def test_command_line_errors_are_one_line_and_status_2(
-    tmp_path: Path, arguments: tuple[str, ...]
+    tmp_path: Path, arguments: tuple[str, ...], command: Command
 ) -> None:
     done = command(*arguments, cwd=tmp_path)
     assert done.returncode == 2
@@ -470,7 +467,7 @@ def test_command_line_errors_are_one_line_and_status_2(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_help_is_for_newcomers(tmp_path: Path) -> None:
+def test_help_is_for_newcomers(tmp_path: Path, command: Command) -> None:
     done = command("--help", cwd=tmp_path)
     assert done.returncode == 0
     for word in (
