@@ -32,6 +32,8 @@ from biofacenet.train import (
     train,
 )
 
+# Only the pictures of the fixture `finished` are looked at here, which has them whole.
+pytestmark = pytest.mark.usefixtures("tiny_pictures")
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
