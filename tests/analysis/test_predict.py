@@ -6,6 +6,7 @@ import csv
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,7 @@ from biofacenet.plotting.grids import contact_sheet, training_grid
 from biofacenet.plotting.light import camera_csv, camera_plot, light_csv, light_plot
 from biofacenet.plotting.maps import MAP_NAMES, albedo_image, map_image
 
+Command = Callable[..., subprocess.CompletedProcess[str]]
 RESULTS = {
     "figure.png",
     "melanin.png",
@@ -315,19 +317,15 @@ def workplace(tmp_path_factory, model) -> Path:
     return folder
 
 
-def predict(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-m", "biofacenet.predict", *arguments],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert "Traceback" not in done.stderr
-    return done
+@pytest.fixture(scope="module")
+def predict(in_process: Command) -> Command:
+    def call(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return in_process("biofacenet.predict", *arguments, cwd=folder)
+
+    return call
 
 
-def test_predict_writes_everything(workplace):
+def test_predict_writes_everything(workplace, predict):
     done = predict(workplace, "astronaut.png", "--size", "64")
     assert (done.returncode, done.stderr) == (0, "")
     folder = workplace / "predictions" / "astronaut"
@@ -362,7 +360,7 @@ def test_predict_writes_everything(workplace):
     assert len(rows(folder / "light.csv")) == len(rows(folder / "camera.csv")) == 33
 
 
-def test_a_bad_photo_does_not_stop_the_others(workplace):
+def test_a_bad_photo_does_not_stop_the_others(workplace, predict):
     photos = ("astronaut.png", "letter.jpg", "other/astronaut.png", "missing.png")
     done = predict(workplace, *photos, "--out", "several", "--crop", "whole", "--size", "32")
     assert done.returncode == 2
@@ -392,7 +390,7 @@ def test_a_bad_photo_does_not_stop_the_others(workplace):
         (("astronaut.png", "--out", "letter.jpg", "--size", "32"), "letter.jpg"),
     ],
 )
-def test_mistakes_end_in_one_line(workplace, arguments, words):
+def test_mistakes_end_in_one_line(workplace, arguments, words, predict):
     done = predict(workplace, *arguments)
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
@@ -403,7 +401,13 @@ def test_mistakes_end_in_one_line(workplace, arguments, words):
 def test_without_a_model_the_shipped_one_is_used(tmp_path):
     """In a folder with nothing but a photo, right after installation: lips are redder than cheeks."""
     Image.fromarray(data.astronaut()).save(tmp_path / "astronaut.png")
-    done = predict(tmp_path, "astronaut.png")
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-m", "biofacenet.predict", "astronaut.png"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     assert (done.returncode, done.stderr) == (0, "")
     assert "small" in done.stdout
     photo = read_photo(tmp_path / "astronaut.png")
@@ -422,7 +426,7 @@ def test_without_a_model_the_shipped_one_is_used(tmp_path):
     assert lips > mean((190, 123, 198, 131), (249, 121, 259, 131)) + 0.05
 
 
-def test_a_model_that_is_not_there_is_told_of(tmp_path):
+def test_a_model_that_is_not_there_is_told_of(tmp_path, predict):
     Image.fromarray(data.astronaut()).save(tmp_path / "astronaut.png")
     done = predict(tmp_path, "astronaut.png", "--model", "runs/001/model")
     assert done.returncode == 2
@@ -430,7 +434,7 @@ def test_a_model_that_is_not_there_is_told_of(tmp_path):
     assert "runs/001/model: no such folder" in done.stderr
 
 
-def test_photos_are_not_changed(workplace):
+def test_photos_are_not_changed(workplace, predict):
     before = (workplace / "astronaut.png").read_bytes()
     folder = workplace / "mine" / "astronaut"
     folder.mkdir(parents=True)

@@ -4,13 +4,13 @@ import contextlib
 import hashlib
 import json
 import random
-import resource
 import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -377,26 +377,19 @@ def test_output_that_cannot_be_written(
     assert (tmp_path / "file").read_text() == "precious"
 
 
+@pytest.mark.usefixtures("tiny_pictures")
 @pytest.mark.parametrize("size", [100, 20_000, 300_000, 5_000_000, 20_000_000])
-def test_full_disk(size: int, whole: Path, tmp_path: Path) -> None:
+def test_full_disk(size: int, whole: Path, tmp_path: Path, forked: Callable[..., Any]) -> None:
     """No file may become larger than this, wherever that meets the run."""
     run = tmp_path / "run"
     shutil.copytree(whole / "run", run)
     before = contents(run)
 
-    def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
-
-    done = subprocess.run(
-        [sys.executable, "-m", "biofacenet.train", "--resume", str(run), "--epochs", "3"],
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        preexec_fn=limit,
-    )
-    assert done.returncode == 2, done.stderr
-    assert done.stderr.startswith("error: ")
-    assert done.stderr.count("\n") == 1
+    done = forked("biofacenet.train", "--resume", str(run), "--epochs", "3", largest=size)
+    _, errors = done.communicate(timeout=SECONDS)
+    assert done.returncode == 2, errors
+    assert errors.startswith("error: ")
+    assert errors.count("\n") == 1
     after = contents(run)
     kept = [name for name in before if name.startswith(("checkpoints", "model"))]
     assert all(after[name] == before[name] for name in kept)

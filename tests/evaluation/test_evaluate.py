@@ -4,6 +4,7 @@ import csv
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -156,19 +157,16 @@ def test_halves_of_photo_pairs(tmp_path: Path, made: Faces) -> None:
 
 
 @pytest.fixture(scope="module")
-def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def evaluated(
+    tmp_path_factory: pytest.TempPathFactory,
+    in_process: Callable[..., subprocess.CompletedProcess[str]],
+) -> Path:
     """A folder with an untrained network and what was written of it and of the baselines."""
     folder = tmp_path_factory.mktemp("evaluated")
     torch.manual_seed(1)
     BioFaceNet("small").save_pretrained(folder / "model")
     arguments = ["--count", "8", "--training-faces", "16", "--model", "model", "--device", "cpu"]
-    done = subprocess.run(
-        [sys.executable, "-m", "biofacenet.evaluate", *arguments],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=900,
-    )
+    done = in_process("biofacenet.evaluate", *arguments, cwd=folder)
     assert done.returncode == 0, done.stderr
     (folder / "output.txt").write_text(done.stdout, "utf-8")
     return folder

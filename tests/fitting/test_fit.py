@@ -2,7 +2,8 @@
 
 import json
 import subprocess
-import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ from biofacenet.photos.skin_mask import eyes_and_teeth, face_region, skin_mask
 from biofacenet.physics.colour import srgb_to_linear
 
 FACES = 16
+Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="module")
@@ -324,17 +326,12 @@ def test_settings_out_of_range(astronaut: Path, size: int, steps: int) -> None:
         ByFitting(size, steps)
 
 
-def command(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "biofacenet.fit", *arguments],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+@pytest.fixture(scope="module")
+def command(in_process: Command) -> Command:
+    return partial(in_process, "biofacenet.fit")
 
 
-def test_command_line(astronaut: Path, tmp_path: Path) -> None:
+def test_command_line(astronaut: Path, tmp_path: Path, command: Command) -> None:
     text = tmp_path / "text.jpg"
     text.write_text("no photo")
     done = command(
@@ -361,7 +358,9 @@ def test_command_line(astronaut: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "arguments", [(), ("--size", "7"), ("x.jpg", "--crop", "1,2"), ("nowhere.jpg",)]
 )
-def test_command_line_errors_are_one_line(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+def test_command_line_errors_are_one_line(
+    tmp_path: Path, arguments: tuple[str, ...], command: Command
+) -> None:
     done = command(*arguments, cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1

@@ -4,9 +4,9 @@ import csv
 import json
 import math
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import h5py
@@ -25,6 +25,10 @@ from biofacenet.training.data import image_mean, load_data
 from biofacenet.training.loop import train
 from biofacenet.training.settings import PRESETS, LossWeights, Settings, resolve, settings_of_run
 from biofacenet.training.step import follow
+
+# Only the pictures of the fixture `finished` are looked at here, which has them whole.
+pytestmark = pytest.mark.usefixtures("tiny_pictures")
+Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="module")
@@ -415,17 +419,12 @@ def test_nan_in_the_data_is_told_also_from_a_worker(
     assert "sample 13" in str(caught.value)
 
 
-def command(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "biofacenet.train", *arguments],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+@pytest.fixture(scope="module")
+def command(in_process: Command) -> Command:
+    return partial(in_process, "biofacenet.train")
 
 
-def test_command_line(data: Path, tmp_path: Path) -> None:
+def test_command_line(data: Path, tmp_path: Path, command: Command) -> None:
     done = command(
         *("--data", str(data), "--epochs", "1", "--batch-size", "10", "--device", "cpu"),
         cwd=tmp_path,
@@ -455,7 +454,7 @@ def test_command_line(data: Path, tmp_path: Path) -> None:
     ],
 )
 def test_command_line_errors_are_one_line_and_status_2(
-    tmp_path: Path, arguments: tuple[str, ...]
+    tmp_path: Path, arguments: tuple[str, ...], command: Command
 ) -> None:
     done = command(*arguments, cwd=tmp_path)
     assert done.returncode == 2
@@ -464,7 +463,7 @@ def test_command_line_errors_are_one_line_and_status_2(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_help_is_for_newcomers(tmp_path: Path) -> None:
+def test_help_is_for_newcomers(tmp_path: Path, command: Command) -> None:
     done = command("--help", cwd=tmp_path)
     assert done.returncode == 0
     for word in (

@@ -165,6 +165,7 @@ def test_profile_leaves_a_trace_and_no_network(
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # torch's own, of compiling
+@pytest.mark.usefixtures("little_network")
 def test_compiled_network_trains_alike(data: Path, tmp_path: Path) -> None:
     lines = []
     for compiled in (False, True):
