@@ -30,7 +30,7 @@ these for orientation only.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -41,7 +41,6 @@ from torch import Tensor
 from ..decomposition import Decomposition
 from ..physics.colour import WHITE_ROW_SUMS, XYZ_TO_SRGB, observer
 from ..physics.illuminant import Illuminant
-from ..rendering.renderer import render
 
 __all__ = [
     "COLUMNS",
@@ -242,8 +241,7 @@ def individual_typology_angle(colours: Tensor) -> Tensor:
 def albedo(found: Decomposition) -> Tensor:
     """Linear sRGB of the bare skin beside a white of 1, as its light and camera have it: (B, 3, H, W)."""
     one = torch.ones_like(found.melanin)
-    image = render(found.melanin, found.haemoglobin, one, 0.0 * one, found.illuminant, found.camera)
-    return image / WHITE
+    return replace(found, diffuse=one, specular=0.0 * one).render() / WHITE
 
 
 def skin_tones(truth: Decomposition, mask: Tensor) -> Tensor:
@@ -253,15 +251,8 @@ def skin_tones(truth: Decomposition, mask: Tensor) -> Tensor:
     face was photographed by.
     """
     day = Illuminant.standard("D65", batch=len(truth))
-    standard = Decomposition(
-        truth.melanin,
-        truth.haemoglobin,
-        truth.diffuse,
-        truth.specular,
-        Illuminant(day.weights.to(truth.camera), day.cct.to(truth.camera)),
-        torch.zeros_like(truth.camera),
-    )
-    skin = albedo(standard)
+    light = Illuminant(day.weights.to(truth.camera), day.cct.to(truth.camera))
+    skin = albedo(replace(truth, illuminant=light, camera=torch.zeros_like(truth.camera)))
     mean = torch.stack([masked_mean(skin[:, c : c + 1], mask) for c in range(3)], dim=1)
     return individual_typology_angle(lab(mean))
 
@@ -326,7 +317,11 @@ def measure(
         image: (B, 3, H, W), the photos, linear sRGB.
         mask: (B, 1, H, W), 1 where to compare.
         reconstruction: what ``found`` renders to, when that is known already.
+
+    Raises:
+        ValueError: the maps are of different skins.
     """
+    found.check_same_skin(truth)
     if reconstruction is None:
         reconstruction = found.render()
     unit = masked_mean(truth.diffuse, mask).clamp(min=1e-6).reshape(-1, 1, 1, 1)

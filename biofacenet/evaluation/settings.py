@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import BioFaceNetError
+from ..physics.names import SkinName
 
 __all__ = ["METHODS", "TITLES", "Settings", "chosen_methods"]
 
@@ -45,6 +46,9 @@ class Settings:
     polarised: Path | None = None
     """Instead: a folder of photo pairs, NAME_diffuse.* (crossed polarisers) and NAME_specular.*
     (parallel less crossed, in linear light)."""
+    skin: SkinName | None = None
+    """Constants of the skin model of the synthetic faces, which maps must be of to be compared; those of
+    the network when not given."""
     training_faces: int = 200
     """KnownFaces of the training distribution that constant and ica know the statistics of."""
     out: Path = Path("evaluation")
