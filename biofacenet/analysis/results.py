@@ -9,7 +9,7 @@ from torch import Tensor
 from ..decomposition import Decomposition
 from ..photos.framing import Part, region
 from ..photos.reading import Photo
-from ..photos.skin_mask import seen_skin
+from ..photos.skin_pixels import seen_skin
 
 __all__ = [
     "Result",

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from .._version import __version__
 from ..decomposition import Decomposition
-from ..fitting.enlarge import explain
+from ..fitting.enlarging import explain
 from ..network.unet import BioFaceNet
 from ..photos.faces import Box
 from ..photos.framing import Part, Wanted, choose_parts, cut

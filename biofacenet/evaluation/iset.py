@@ -14,7 +14,7 @@ from ..decomposition import Decomposition
 from ..errors import DataError
 from ..fitting.hyperspectral import invert
 from ..photos.faces import Box, find_face
-from ..photos.skin_mask import face_region, skin_mask
+from ..photos.skin_pixels import face_region, skin_mask
 from ..physics.colour import XYZ_TO_SRGB, linear_to_srgb, luminance, raw_to_xyz
 from ..physics.illuminant import Illuminant, spectrum
 from ..physics.tables import Tables

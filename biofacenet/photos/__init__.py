@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from .paths import expand as expand
     from .reading import Photo as Photo
     from .reading import read_photo as read_photo
-    from .skin_mask import eyes_and_teeth as eyes_and_teeth
-    from .skin_mask import face_region as face_region
-    from .skin_mask import seen_skin as seen_skin
-    from .skin_mask import skin_mask as skin_mask
+    from .skin_pixels import eyes_and_teeth as eyes_and_teeth
+    from .skin_pixels import face_region as face_region
+    from .skin_pixels import seen_skin as seen_skin
+    from .skin_pixels import skin_mask as skin_mask
     from .video import frames as frames
 
 __all__ = [
@@ -49,13 +49,13 @@ __getattr__ = lazy(
         "crop": "faces",
         "cut": "framing",
         "expand": "paths",
-        "eyes_and_teeth": "skin_mask",
-        "face_region": "skin_mask",
+        "eyes_and_teeth": "skin_pixels",
+        "face_region": "skin_pixels",
         "find_faces": "faces",
         "frames": "video",
         "read_photo": "reading",
         "region": "framing",
-        "seen_skin": "skin_mask",
-        "skin_mask": "skin_mask",
+        "seen_skin": "skin_pixels",
+        "skin_mask": "skin_pixels",
     },
 )

@@ -13,7 +13,7 @@ from cv2.data import haarcascades
 from torch import Tensor
 
 from ..physics.colour import linear_to_srgb, luminance, srgb_to_linear
-from .skin_mask import skin_mask
+from .skin_pixels import skin_mask
 
 __all__ = [
     "Box",

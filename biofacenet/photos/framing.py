@@ -15,7 +15,7 @@ from ..errors import BioFaceNetError, PhotoError
 from ..physics.colour import srgb_to_linear
 from .faces import Box, crop, find_faces, into_photo
 from .reading import MIN_SIDE, Photo
-from .skin_mask import face_region
+from .skin_pixels import face_region
 
 __all__ = [
     "Part",

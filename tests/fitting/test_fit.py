@@ -21,7 +21,7 @@ from biofacenet.fitting.objective import Unknowns as _Unknowns
 from biofacenet.fitting.objective import objective_of as _objective
 from biofacenet.photos.faces import crop
 from biofacenet.photos.reading import read_photo
-from biofacenet.photos.skin_mask import eyes_and_teeth, face_region, skin_mask
+from biofacenet.photos.skin_pixels import eyes_and_teeth, face_region, skin_mask
 from biofacenet.physics.colour import srgb_to_linear
 
 FACES = 16
