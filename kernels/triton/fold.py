@@ -4,7 +4,7 @@ One program an image. `biofacenet.rendering.folding` has the equations, `csrc/fo
 """
 
 # Bodies under @triton.jit are Triton's language, not Python's; their arguments have no Python types.
-# mypy: disable-error-code="no-untyped-def, misc, untyped-decorator, no-untyped-call"
+# mypy: disable-error-code="no-untyped-def, untyped-decorator"
 # ruff: noqa: N803, RET505
 
 from __future__ import annotations

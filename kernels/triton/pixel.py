@@ -1,7 +1,7 @@
 """What a pixel's colour is made of, and the kernels that render a tile of pixels, either direction."""
 
 # Bodies under @triton.jit are Triton's language, not Python's; their arguments have no Python types.
-# mypy: disable-error-code="no-untyped-def, misc, untyped-decorator, no-untyped-call"
+# mypy: disable-error-code="no-untyped-def, untyped-decorator"
 # ruff: noqa: N803
 
 from __future__ import annotations
