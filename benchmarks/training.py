@@ -32,7 +32,7 @@ from biofacenet.data.pair_files import find_pairs
 from biofacenet.data.pairs import FacePairs, decode
 from biofacenet.physics.colour import srgb_to_linear
 from biofacenet.physics.lighting import sh_shading
-from biofacenet.preparation.synthetic import Settings as SynthesizeSettings
+from biofacenet.preparation.settings import SyntheticSettings
 from biofacenet.preparation.synthetic import synthesize
 from biofacenet.system.console import console
 from biofacenet.system.device import choose_device, processor
@@ -257,7 +257,7 @@ def measure_steps(settings: Settings, device: torch.device) -> dict[str, Any]:
     """Milliseconds of the steps, which take turns, and of the parts of ours."""
     with tempfile.TemporaryDirectory(prefix="biofacenet-") as name:
         folder = Path(name)
-        synthesize(SynthesizeSettings(out=folder, count=settings.faces, holdout=0))
+        synthesize(SyntheticSettings(out=folder, count=settings.faces, holdout=0))
         held = our_run(folder, settings, device, compiled=False)
         calls: dict[str, Callable[[], object]] = {
             PLAIN: plain_step(folder, settings, device),

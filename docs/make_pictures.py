@@ -20,12 +20,10 @@ from PIL import Image
 from skimage import data
 
 from biofacenet import BioFaceNet, Tables
-from biofacenet.analysis.editing import apply, soft
-from biofacenet.analysis.methods import analyse, decompose
-from biofacenet.analysis.results import Result
-from biofacenet.data.synthetic.faces import generate
-from biofacenet.photos.faces import crop
-from biofacenet.photos.reading import read_photo
+from biofacenet.analysis import ByFitting, ByNetwork, Result, apply
+from biofacenet.analysis.editing import soft
+from biofacenet.data import generate
+from biofacenet.photos import crop, read_photo
 from biofacenet.plotting.figures import decomposition_figure, edit_sheet
 from biofacenet.plotting.grids import contact_sheet
 
@@ -49,12 +47,12 @@ def main(run: Path | None) -> None:
         path = Path(folder) / "astronaut.png"
         Image.fromarray(data.astronaut()).save(path)
         photo = read_photo(path)
-    for name, analysed, sheet in (
-        ("network", lambda: decompose(network, photo, resolution=1024), "astronaut.png"),
-        ("fit", lambda: analyse(photo, size=256), "fit.png"),
+    for name, method, sheet in (
+        ("network", ByNetwork(network, resolution=1024), "astronaut.png"),
+        ("fit", ByFitting(size=256), "fit.png"),
     ):
         begin = time.perf_counter()
-        found = analysed()
+        found = method(photo)
         print(f"{name}: the portrait took {time.perf_counter() - begin:.1f} s")
         portrait(name, found, IMAGES / sheet)
     edited(found)

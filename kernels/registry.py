@@ -40,7 +40,7 @@ PREFERENCE = {"cpu": ("cpp",), "cuda": ("triton", "cuda")}
 def _module(name: str) -> tuple[ModuleType | None, str]:
     """A backend's module, or None and why it cannot be imported."""
     try:
-        return importlib.import_module(f".{name}", __name__), ""
+        return importlib.import_module(f".{name}", __package__), ""
     except ImportError as error:
         if name == "triton":
             return None, f"triton cannot be imported ({error}); pip install triton"

@@ -1,11 +1,19 @@
 """Shared fixtures: where the paper authors' tables are, and random inputs of the renderer."""
 
+import contextlib
+import importlib
+import io
+import multiprocessing
 import os
 import re
+import resource
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
+from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Busy threads of several processes on the same cores slow each other several times.
@@ -13,10 +21,27 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 
 import pytest
 import torch
+from PIL import Image
 
 from biofacenet import Decomposition, Illuminant
+from biofacenet.cli import run
+from biofacenet.network.unet import SIZES, NetworkSize
+from biofacenet.system.files import whole_file
 
 os.environ.setdefault("MPLBACKEND", "Agg")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if hasattr(config.option, "loadscopereorder"):  # the order below is better
+        config.option.loadscopereorder = False
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that take long come first: none of them is left to one process in the end."""
+    weights = Counter(item.path for item in items)
+    for item in items:
+        weights[item.path] += 20 * (item.get_closest_marker("slow") is not None)
+    items.sort(key=lambda item: -weights[item.path])
 
 
 @pytest.fixture(scope="session")
@@ -26,6 +51,119 @@ def authors() -> Path:
     if not folder:
         pytest.skip("BIOFACENET_AUTHORS_DIR does not name the authors' tables")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def in_process() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """A command as from a shell, but without the seconds that a process takes to import torch.
+
+    `test_readme.py` starts each command in a process of its own.
+    """
+
+    def call(module: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+        words, errors = io.StringIO(), io.StringIO()
+        main = importlib.import_module(module).main
+        status: object = 0
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(cwd)
+            patch.setattr(sys, "argv", [module, *arguments])
+            with contextlib.redirect_stdout(words), contextlib.redirect_stderr(errors):
+                try:
+                    run(main)
+                except SystemExit as ended:
+                    status = ended.code or 0
+        assert isinstance(status, int)
+        return subprocess.CompletedProcess(
+            [module, *arguments], status, words.getvalue(), errors.getvalue()
+        )
+
+    return call
+
+
+class Forked:
+    """A command in a process of its own, forked from one that has torch loaded; much like a Popen."""
+
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["torch", "biofacenet.train"])
+
+    def __init__(
+        self, module: str, *arguments: str, largest: int | None = None, **variables: str
+    ) -> None:
+        ends = [self.context.Pipe(duplex=False) for _ in range(2)]
+        self._said = [reader for reader, _ in ends]
+        writers = [writer for _, writer in ends]
+        self.process = self.context.Process(
+            target=_run_forked, args=(writers, module, arguments, largest, variables)
+        )
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("OMP_NUM_THREADS", "1")  # of the process to fork from
+            self.process.start()
+        for writer in writers:
+            writer.close()
+
+    def poll(self) -> int | None:
+        return self.process.exitcode
+
+    @property
+    def returncode(self) -> int | None:
+        return self.process.exitcode
+
+    def send_signal(self, number: int) -> None:
+        assert self.process.pid is not None
+        os.kill(self.process.pid, number)
+
+    def communicate(self, timeout: float | None = None) -> tuple[str, str]:
+        """Wait for the end; what it said, and its errors, less than a pipe holds."""
+        self.process.join(timeout)
+        assert self.process.exitcode is not None, f"still running after {timeout} s"
+        found = []
+        for end in self._said:
+            with open(end.fileno(), "rb", closefd=False) as stream:
+                found.append(stream.read().decode())
+            end.close()
+        return found[0], found[1]
+
+
+def _run_forked(
+    writers: list[Connection],
+    module: str,
+    arguments: tuple[str, ...],
+    largest: int | None,
+    variables: dict[str, str],
+) -> None:
+    for number, writer in enumerate(writers, 1):
+        os.dup2(writer.fileno(), number)
+        writer.close()
+    os.environ.update(variables)
+    sys.argv = [module, *arguments]
+    if largest is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
+    run(importlib.import_module(module).main)
+
+
+@pytest.fixture(scope="session")
+def forked() -> type[Forked]:
+    """Start a command in a process that can be killed, without the seconds to import torch."""
+    return Forked
+
+
+@pytest.fixture
+def tiny_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Training draws next to nothing: half of a short run's time, where no test looks at it."""
+
+    def tiny(*maps_and_path: Any, title: str) -> None:
+        with whole_file(maps_and_path[-1]) as temporary:
+            Image.new("RGB", (8, 8)).save(temporary)
+
+    monkeypatch.setattr("biofacenet.plotting.grids.training_grid", tiny)
+    monkeypatch.setattr("biofacenet.plotting.curves.loss_plot", lambda *_: b"<svg/>")
+
+
+@pytest.fixture
+def little_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """ "small" with two levels of one convolution: all kinds of layers, but a quarter to compile."""
+    little = NetworkSize((8, 16), 1, 1, 16, normalised=False, logarithms=True)
+    monkeypatch.setitem(SIZES, "small", little)
 
 
 @pytest.fixture(scope="session")

@@ -69,7 +69,7 @@ def parse_crop(text: str) -> Box | None:
     """
     if text in NAMED_CROPS:
         return None
-    found = NAMED_BOX.fullmatch(text)
+    found = NAMED_BOX.fullmatch(text.replace(" ", ""))
     if found is not None:
         left, top, width = (int(found[i]) for i in (1, 2, 3))
         tall = None if found[4] is None else int(found[4])

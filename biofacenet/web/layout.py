@@ -6,8 +6,8 @@ Import this only inside `biofacenet.web.uploads.private_folder`: gradio reads it
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
@@ -18,28 +18,12 @@ from ..photos.reading import Photo
 from ..physics.camera import COORDINATE_RANGE
 from ..physics.illuminant import CCT_RANGE
 from .html import NOTHING, downloads, example_buttons, follow, gallery, line, picture, table
-from .session import Session
+from .knobs import AS_FOUND, LIGHT_NAMES, LIGHTS, at_rest, edit_of
 from .studio import Studio, examples
 
-__all__ = ["AROUND", "LIGHTS", "build", "edit_of"]
+__all__ = ["AROUND", "build"]
 
 LOG = logging.getLogger(__name__)
-
-AS_FOUND = "as found"
-LIGHT_NAMES = {
-    AS_FOUND: "as found in the photo",
-    "D": "D: daylight of the temperature below",
-    "D50": "D50: daylight, 5003 K",
-    "D55": "D55: daylight, 5503 K",
-    "D65": "D65: daylight, 6504 K",
-    "D75": "D75: daylight, 7504 K",
-    "A": "A: incandescent lamp, 2856 K",
-    "F2": "F2: cool white fluorescent",
-    "F7": "F7: daylight fluorescent",
-    "F11": "F11: three-band fluorescent, 4000 K",
-}
-LIGHTS = (AS_FOUND, "D", "D50", "D55", "D65", "D75", "A", *(f"F{i}" for i in range(1, 13)))
-"""Lights to choose from; D is daylight of the chosen temperature."""
 
 AROUND = """<style>
 :root { --body-text-color-subdued: #5d6670 !important; --block-info-text-color: #5d6670 !important; }
@@ -210,51 +194,6 @@ def _sliders() -> tuple[Knobs, gr.Button, gr.HTML]:
         everywhere=everywhere,
     )
     return knobs, reset, links
-
-
-# What knobs mean -----------------------------------------------------------------------------
-
-
-def at_rest(session: Session) -> list[Any]:
-    """Values of all knobs at which nothing changes."""
-    rest, found = Edit(), session.found
-    return [
-        *(rest.melanin, rest.melanin_scale, rest.haemoglobin, rest.haemoglobin_scale),
-        *(rest.diffuse_scale, rest.specular_scale, AS_FOUND),
-        round(float(found.illuminant.cct[0]) / 50) * 50,
-        *(round(value, 2) for value in found.camera[0].tolist()),
-        False,
-    ]
-
-
-def edit_of(session: Session, values: Sequence[Any]) -> tuple[Edit, bool]:
-    """The edit that knobs stand for, and whether it is for more than skin.
-
-    A camera slider that was not moved changes nothing.
-
-    Raises:
-        BioFaceNetError: the light is not one of the page's.
-    """
-    *numbers, light, cct, b1, b2, everywhere = values
-    if light not in LIGHTS:
-        raise BioFaceNetError(f"light {light!r}: expected one of {', '.join(LIGHTS)}")
-    resting = at_rest(session)[8:10]
-    found = session.found.camera[0].tolist()
-    moved = (b1, b2) != tuple(resting)
-    camera = tuple(
-        found[i] if chosen == resting[i] else float(chosen) for i, chosen in enumerate((b1, b2))
-    )
-    edit = Edit(
-        **dict(zip(NUMBERS, numbers, strict=True)),
-        light=None if light == AS_FOUND else light,
-        cct=cct if light == "D" else None,
-        camera=(camera[0], camera[1]) if moved else None,
-    )
-    return edit, bool(everywhere)
-
-
-NUMBERS = tuple(field.name for field in fields(Knobs))[:6]
-"""Knobs that are numbers of an edit, under their own names."""
 
 
 # What leads to what --------------------------------------------------------------------------

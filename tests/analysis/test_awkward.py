@@ -13,8 +13,8 @@ import torch
 from PIL import ExifTags, Image
 from skimage import data
 
-from biofacenet import cli, fit, results
-from biofacenet.analysis.results import Result
+from biofacenet import cli, fit
+from biofacenet.analysis import Result, batch
 from biofacenet.data.synthetic import faces as synthetic
 
 SIDE = 96
@@ -197,7 +197,7 @@ def fitted(
         cli.run(fit.main)
         return kept
 
-    monkeypatch.setattr(results, "write", keep)
+    monkeypatch.setattr(batch, "write", keep)
     return run
 
 
@@ -222,11 +222,11 @@ def test_handled(
         assert result.mask is not None
     result = found[0][0]
     if name in ("meadow.png", "white.png", "black.png", "panorama.png"):
-        assert "no face found" in result.framing
+        assert "no face found" in result.part.note
     if name in ("phone.jpg", "cmyk.jpg", "palette.png", "deep.png", "grey.png", "animated.gif"):
-        assert result.framing == "face found"
+        assert result.part.note == "face found"
     if name == "turned.png":
-        assert result.box.angle == pytest.approx(33, abs=6)
+        assert result.part.box.angle == pytest.approx(33, abs=6)
 
 
 @pytest.mark.parametrize("name", REFUSED)

@@ -1,7 +1,8 @@
 """Editing: every change does what it says, and nothing else; photos stay photos."""
 
 import subprocess
-import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,8 @@ from biofacenet.analysis.editing import apply, combine, paste, soft
 from biofacenet.photos.faces import Box
 from biofacenet.photos.reading import Photo
 from biofacenet.plotting.encoding import display
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def decomposition(batch: int = 2) -> Decomposition:
@@ -182,14 +185,9 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def command(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "biofacenet.edit", *arguments],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+@pytest.fixture(scope="module")
+def command(in_process: Command) -> Command:
+    return partial(in_process, "biofacenet.edit")
 
 
 def opened(path: Path) -> np.ndarray:
@@ -197,7 +195,7 @@ def opened(path: Path) -> np.ndarray:
         return np.asarray(picture).astype(int)
 
 
-def test_photo_of_which_nothing_is_changed(workplace: Path) -> None:
+def test_photo_of_which_nothing_is_changed(workplace: Path, command: Command) -> None:
     done = command("astronaut.png", "--size", "64", "--out", "same", cwd=workplace)
     assert done.returncode == 0, done.stderr
     assert "nothing changed" in done.stdout
@@ -205,7 +203,7 @@ def test_photo_of_which_nothing_is_changed(workplace: Path) -> None:
     assert np.abs(edited - data.astronaut()).max() <= 1
 
 
-def test_photo_with_more_melanin(workplace: Path) -> None:
+def test_photo_with_more_melanin(workplace: Path, command: Command) -> None:
     changes = ("--melanin", "0.6", "--haemoglobin-scale", "0.5", "--specular-scale", "0")
     done = command("astronaut.png", *changes, "--size", "128", cwd=workplace)
     assert done.returncode == 0, done.stderr
@@ -218,7 +216,7 @@ def test_photo_with_more_melanin(workplace: Path) -> None:
     assert opened(folder / "figure.png").shape[1] > 1000
 
 
-def test_stored_maps(workplace: Path) -> None:
+def test_stored_maps(workplace: Path, command: Command) -> None:
     done = command("maps.npz", "--light", "F11", "--out", "lit", cwd=workplace)
     assert done.returncode == 0, done.stderr
     folder = workplace / "lit" / "maps"
@@ -239,7 +237,7 @@ def test_stored_maps(workplace: Path) -> None:
         ("astronaut.png", "--crop", "nose"),
     ],
 )
-def test_errors_are_one_line(workplace: Path, arguments: tuple[str, ...]) -> None:
+def test_errors_are_one_line(workplace: Path, arguments: tuple[str, ...], command: Command) -> None:
     done = command(*arguments, "--out", "wrong", cwd=workplace)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1

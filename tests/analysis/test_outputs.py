@@ -14,8 +14,9 @@ import torch
 from PIL import ExifTags, Image
 from skimage import data
 
-from biofacenet import BioFaceNet, Decomposition, Illuminant, cli, edit, fit, predict
-from biofacenet.analysis.formats import write_formats
+from biofacenet import BioFaceNet, Decomposition, Illuminant, cli, edit, fit
+from biofacenet.analysis import ByFitting, ByNetwork
+from biofacenet.analysis.formats import check_formats, write_formats
 from biofacenet.data.synthetic.faces import generate
 from biofacenet.errors import BioFaceNetError
 from biofacenet.fitting.enlarge import enlarge, explain
@@ -78,7 +79,7 @@ def test_other_formats_hold_the_maps(
 def test_a_missing_library_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "OpenEXR", None)
     with pytest.raises(BioFaceNetError, match=r"biofacenet\[exr\]"):
-        predict.check_formats(("exr",))
+        check_formats(("exr",))
 
 
 # Detail --------------------------------------------------------------------------------------
@@ -155,8 +156,8 @@ def test_decomposed_saved_loaded_and_rendered_is_the_same(album: Path, tmp_path:
     assert abs(part.box.angle) > 10
     network = BioFaceNet("small").eval()
     for result in (
-        fit.analyse(photo, part=part, size=48, steps=5),
-        predict.decompose(network, photo, part=part, size=48, resolution=100),
+        ByFitting(48, 5)(photo, part),
+        ByNetwork(network, 48, resolution=100)(photo, part),
     ):
         result.decomposition.save(tmp_path / "maps.npz")
         again = Decomposition.load(tmp_path / "maps.npz")
@@ -209,16 +210,13 @@ def test_all_of_a_photo(album: Path) -> None:
     photo = read_photo(album / "turned.png")
     torch.manual_seed(0)
     network = BioFaceNet("small").eval()
-    for result in (
-        fit.analyse(photo, crop="image", size=40, steps=3),
-        predict.decompose(network, photo, crop="image", size=48),
-    ):
-        assert result.framing.startswith("whole image")
-        assert (result.box.left, result.box.top, result.box.size) == (0, 0, 240)
+    (whole,) = choose_parts(photo, "image")
+    for result in (ByFitting(40, 3)(photo, whole), ByNetwork(network, 48)(photo, whole)):
+        assert result.part.kind == "whole"
+        assert (whole.box.left, whole.box.top, whole.box.size) == (0, 0, 240)
     wide = Image.fromarray(data.astronaut()[20:260])
     wide.save(album.parent / "wide.png")
-    result = predict.decompose(
-        network, read_photo(album.parent / "wide.png"), crop="image", size=64
-    )
+    strip = read_photo(album.parent / "wide.png")
+    result = ByNetwork(network, 64)(strip, choose_parts(strip, "image")[0])
     assert result.image.shape == (1, 3, 30, 64)
     assert result.decomposition.melanin.shape == (1, 1, 30, 64)

@@ -6,6 +6,7 @@ import csv
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +17,11 @@ from skimage import data
 from skimage.color import rgb2lab
 
 from biofacenet import BioFaceNet, Decomposition, Illuminant
+from biofacenet.analysis import ByNetwork
 from biofacenet.analysis.batch import result_folders
-from biofacenet.analysis.methods import decompose
 from biofacenet.errors import BioFaceNetError, PhotoError
 from biofacenet.photos.faces import Box, crop
-from biofacenet.photos.framing import choose_box
+from biofacenet.photos.framing import choose_parts, crop_text, parse_crop
 from biofacenet.photos.reading import Photo, read_photo
 from biofacenet.physics.colour import srgb_to_linear
 from biofacenet.physics.illuminant import ILLUMINANT_NAMES
@@ -30,6 +31,7 @@ from biofacenet.plotting.grids import contact_sheet, training_grid
 from biofacenet.plotting.light import camera_csv, camera_plot, light_csv, light_plot
 from biofacenet.plotting.maps import MAP_NAMES, albedo_image, map_image
 
+Command = Callable[..., subprocess.CompletedProcess[str]]
 RESULTS = {
     "figure.png",
     "melanin.png",
@@ -230,34 +232,59 @@ def grey_photo(height: int = 60, width: int = 100) -> Photo:
 
 def test_choosing_the_box():
     photo = grey_photo()
-    assert choose_box(photo, "whole")[0] == Box(20, 0, 60)
-    box, how = choose_box(photo, "face")
-    assert box == Box(20, 0, 60)
-    assert "no face" in how
-    assert choose_box(photo, "-5, 10, 40")[0] == Box(-5, 10, 40)
+    (middle,) = choose_parts(photo, "whole")
+    assert (middle.box, middle.kind) == (Box(20, 0, 60), "central")
+    (instead,) = choose_parts(photo, "face")
+    assert (instead.box, instead.kind) == (Box(20, 0, 60), "central")
+    assert "no face" in instead.note
+    (named,) = choose_parts(photo, "-5, 10, 40")
+    assert (named.box, named.kind) == (Box(-5, 10, 40), "named")
 
 
-@pytest.mark.parametrize("crop", ["nose", "1,2", "1,2,x", "1,2,0", "1,2,15", "1.5,2,30", ""])
+@pytest.mark.parametrize(
+    "box",
+    [Box(3, 4, 20), Box(-3, 4, 20, 12.5), Box(0, 0, 20, tall=31), Box(1, 2, 20, -33.06, 40)],
+)
+def test_a_box_as_text_is_the_box(box):
+    assert parse_crop(crop_text(box)) == box
+
+
+@pytest.mark.parametrize(
+    "crop",
+    [
+        "nose",
+        "1,2",
+        "1,2,x",
+        "1,2,0",
+        "1,2,15",
+        "1.5,2,30",
+        "",
+        "1,2,30@",
+        "1,2,30x9",
+        "1,2,30@400",
+    ],
+)
 def test_a_crop_that_is_none(crop):
     with pytest.raises(BioFaceNetError, match="LEFT,TOP,SIZE"):
-        choose_box(grey_photo(), crop)
+        choose_parts(grey_photo(), crop)
 
 
 @pytest.mark.parametrize("crop", ["100,0,40", "0,60,40", "-40,0,40", "0,0,100000000"])
 def test_a_crop_beside_the_photo(crop):
     with pytest.raises(PhotoError, match="100 x 60"):
-        choose_box(grey_photo(), crop)
+        choose_parts(grey_photo(), crop)
 
 
 @pytest.mark.parametrize("size", [0, 8, 100, 4096, -16])
 def test_a_size_the_network_cannot_take(model, size):
     with pytest.raises(BioFaceNetError, match="multiple of 16"):
-        decompose(model, grey_photo(), size=size)
+        ByNetwork(model, size)
 
 
 @pytest.mark.parametrize("size", [16, 64, 208])
 def test_decompose(model, size):
-    prediction = decompose(model, grey_photo(), crop="whole", size=size)
+    photo = grey_photo()
+    prediction = ByNetwork(model, size)(photo, choose_parts(photo, "whole")[0])
     assert prediction.image.shape == (1, 3, size, size)
     assert prediction.decomposition.melanin.shape == (1, 1, size, size)
     torch.testing.assert_close(prediction.reconstruction, prediction.decomposition.render())
@@ -290,19 +317,15 @@ def workplace(tmp_path_factory, model) -> Path:
     return folder
 
 
-def predict(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-m", "biofacenet.predict", *arguments],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert "Traceback" not in done.stderr
-    return done
+@pytest.fixture(scope="module")
+def predict(in_process: Command) -> Command:
+    def call(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return in_process("biofacenet.predict", *arguments, cwd=folder)
+
+    return call
 
 
-def test_predict_writes_everything(workplace):
+def test_predict_writes_everything(workplace, predict):
     done = predict(workplace, "astronaut.png", "--size", "64")
     assert (done.returncode, done.stderr) == (0, "")
     folder = workplace / "predictions" / "astronaut"
@@ -322,7 +345,7 @@ def test_predict_writes_everything(workplace):
     summary = json.loads((folder / "summary.json").read_text("utf-8"))
     assert summary["photo"] == "astronaut.png"
     assert summary["photo_size"] == [512, 512]
-    assert summary["crop_choice"] == "face found"
+    assert (summary["crop_kind"], summary["crop_choice"]) == ("face", "face found")
     assert 120 < summary["crop"]["left"] < 160
     assert summary["method"] == "model small, on cpu"
     assert 4000 <= summary["daylight_cct_kelvin"] <= 25000
@@ -337,7 +360,7 @@ def test_predict_writes_everything(workplace):
     assert len(rows(folder / "light.csv")) == len(rows(folder / "camera.csv")) == 33
 
 
-def test_a_bad_photo_does_not_stop_the_others(workplace):
+def test_a_bad_photo_does_not_stop_the_others(workplace, predict):
     photos = ("astronaut.png", "letter.jpg", "other/astronaut.png", "missing.png")
     done = predict(workplace, *photos, "--out", "several", "--crop", "whole", "--size", "32")
     assert done.returncode == 2
@@ -367,7 +390,7 @@ def test_a_bad_photo_does_not_stop_the_others(workplace):
         (("astronaut.png", "--out", "letter.jpg", "--size", "32"), "letter.jpg"),
     ],
 )
-def test_mistakes_end_in_one_line(workplace, arguments, words):
+def test_mistakes_end_in_one_line(workplace, arguments, words, predict):
     done = predict(workplace, *arguments)
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
@@ -378,11 +401,17 @@ def test_mistakes_end_in_one_line(workplace, arguments, words):
 def test_without_a_model_the_shipped_one_is_used(tmp_path):
     """In a folder with nothing but a photo, right after installation: lips are redder than cheeks."""
     Image.fromarray(data.astronaut()).save(tmp_path / "astronaut.png")
-    done = predict(tmp_path, "astronaut.png")
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-m", "biofacenet.predict", "astronaut.png"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     assert (done.returncode, done.stderr) == (0, "")
     assert "small" in done.stdout
     photo = read_photo(tmp_path / "astronaut.png")
-    result = decompose(BioFaceNet.from_pretrained("small"), photo, resolution=1024)
+    result = ByNetwork(BioFaceNet.from_pretrained("small"), resolution=1024)(photo)
     maps = Decomposition.load(tmp_path / "predictions" / "astronaut" / "maps.npz")
     torch.testing.assert_close(maps.haemoglobin, result.decomposition.haemoglobin)
 
@@ -397,7 +426,7 @@ def test_without_a_model_the_shipped_one_is_used(tmp_path):
     assert lips > mean((190, 123, 198, 131), (249, 121, 259, 131)) + 0.05
 
 
-def test_a_model_that_is_not_there_is_told_of(tmp_path):
+def test_a_model_that_is_not_there_is_told_of(tmp_path, predict):
     Image.fromarray(data.astronaut()).save(tmp_path / "astronaut.png")
     done = predict(tmp_path, "astronaut.png", "--model", "runs/001/model")
     assert done.returncode == 2
@@ -405,7 +434,7 @@ def test_a_model_that_is_not_there_is_told_of(tmp_path):
     assert "runs/001/model: no such folder" in done.stderr
 
 
-def test_photos_are_not_changed(workplace):
+def test_photos_are_not_changed(workplace, predict):
     before = (workplace / "astronaut.png").read_bytes()
     folder = workplace / "mine" / "astronaut"
     folder.mkdir(parents=True)
@@ -421,12 +450,12 @@ def test_photos_are_not_changed(workplace):
 def test_refining_brings_the_rendering_closer(workplace):
     photo = read_photo(workplace / "astronaut.png")
     model = BioFaceNet("small").eval()
-    plain = decompose(model, photo, size=64)
-    refined = decompose(model, photo, size=64, refine=60)
+    plain = ByNetwork(model, 64)(photo)
+    refined = ByNetwork(model, 64, refine=60)(photo)
     assert refined.mask is not None
     assert refined.skin_rmse is not None
     error = (plain.reconstruction - plain.image).square().mean(dim=1, keepdim=True)
     before = float(((error * refined.mask).sum() / refined.mask.sum()).sqrt())
     assert refined.skin_rmse < 0.5 * before
     with pytest.raises(BioFaceNetError, match="refine"):
-        decompose(model, photo, refine=-1)
+        ByNetwork(model, refine=-1)

@@ -13,7 +13,7 @@ import torch
 from skimage import data
 
 from biofacenet import BioFaceNet, Illuminant, cli, predict
-from biofacenet.analysis.video import Smooth, _steady, _Tracked, film
+from biofacenet.analysis.video import Smooth, VideoSettings, _steady, _Tracked, decompose_video
 from biofacenet.errors import BioFaceNetError
 from biofacenet.photos.video import frames
 
@@ -62,7 +62,9 @@ def test_frames_come_in_order_with_their_times(clip: Path) -> None:
 
 
 def test_everything_is_written(clip: Path, tmp_path: Path, network: BioFaceNet) -> None:
-    line = film(network, clip, tmp_path / "out", size=32, method="a network")
+    line = decompose_video(
+        network, clip, tmp_path / "out", VideoSettings(size=32, method="a network")
+    )
     assert f"{COUNT} frames" in line
     names = {path.name for path in (tmp_path / "out").iterdir()}
     maps = {f"{name}.mp4" for name in ("melanin", "haemoglobin", "diffuse", "specular")}

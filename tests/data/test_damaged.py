@@ -4,13 +4,13 @@ import contextlib
 import hashlib
 import json
 import random
-import resource
 import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -21,7 +21,7 @@ from safetensors.torch import load_file, save_file
 from biofacenet import cli
 from biofacenet.data.pair_files import find_pairs
 from biofacenet.data.pairs import FacePairs
-from biofacenet.preparation.synthetic import Settings as SynthesizeSettings
+from biofacenet.preparation.settings import SyntheticSettings
 from biofacenet.preparation.synthetic import synthesize
 from biofacenet.system.files import sha256
 from biofacenet.train import main
@@ -39,7 +39,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A set as published, float64 in one piece, with a second pair in compressed chunks; and a run."""
     root = tmp_path_factory.mktemp("whole")
     made = root / "made"
-    synthesize(SynthesizeSettings(out=made, count=16, holdout=0, size=32, workers=0))
+    synthesize(SyntheticSettings(out=made, count=16, holdout=0, size=32, workers=0))
     raw = FacePairs(find_pairs(made)).read(range(16))
     data = root / "data"
     data.mkdir()
@@ -377,26 +377,19 @@ def test_output_that_cannot_be_written(
     assert (tmp_path / "file").read_text() == "precious"
 
 
+@pytest.mark.usefixtures("tiny_pictures")
 @pytest.mark.parametrize("size", [100, 20_000, 300_000, 5_000_000, 20_000_000])
-def test_full_disk(size: int, whole: Path, tmp_path: Path) -> None:
+def test_full_disk(size: int, whole: Path, tmp_path: Path, forked: Callable[..., Any]) -> None:
     """No file may become larger than this, wherever that meets the run."""
     run = tmp_path / "run"
     shutil.copytree(whole / "run", run)
     before = contents(run)
 
-    def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
-
-    done = subprocess.run(
-        [sys.executable, "-m", "biofacenet.train", "--resume", str(run), "--epochs", "3"],
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        preexec_fn=limit,
-    )
-    assert done.returncode == 2, done.stderr
-    assert done.stderr.startswith("error: ")
-    assert done.stderr.count("\n") == 1
+    done = forked("biofacenet.train", "--resume", str(run), "--epochs", "3", largest=size)
+    _, errors = done.communicate(timeout=SECONDS)
+    assert done.returncode == 2, errors
+    assert errors.startswith("error: ")
+    assert errors.count("\n") == 1
     after = contents(run)
     kept = [name for name in before if name.startswith(("checkpoints", "model"))]
     assert all(after[name] == before[name] for name in kept)

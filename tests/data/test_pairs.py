@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
+from biofacenet.data import Faces
 from biofacenet.data.pair_files import find_pairs
 from biofacenet.data.pairs import FacePairs, RawBatch, decode, read_truth
 from biofacenet.data.pairs_writing import write_pairs
@@ -17,7 +18,7 @@ from biofacenet.data.synthetic.faces import generate
 from biofacenet.decomposition import Decomposition
 from biofacenet.errors import DataError
 from biofacenet.physics.illuminant import Illuminant
-from biofacenet.preparation.synthetic import Settings as SynthesizeSettings
+from biofacenet.preparation.settings import SyntheticSettings
 from biofacenet.preparation.synthetic import synthesize
 
 SIZE = 16
@@ -237,9 +238,7 @@ def test_written_pairs_read_back(tmp_path: Path) -> None:
     )
     with write_pairs(tmp_path, "07", truth=True) as writer:
         for part in (slice(0, 2), slice(2, 5)):
-            writer.append(
-                image[part], normals[part], mask[part], image[part], lighting[part], truth[part]
-            )
+            writer.append(Faces(image, normals, mask, image, lighting, truth)[part])
         assert not list(tmp_path.glob("*d10*"))  # nothing to be seen before it is whole
     (file,) = find_pairs(tmp_path)
     raw = FacePairs([file]).read(range(count))
@@ -371,7 +370,7 @@ def test_decoding_follows_the_batch_dtype_and_device() -> None:
 def test_truth_comes_with_its_own_faces(tmp_path: Path, in_memory: bool) -> None:
     """Of several files, in any order, some of them twice."""
     synthesize(
-        SynthesizeSettings(out=tmp_path, count=5, holdout=0, per_file=3, size=16, seed=3, workers=0)
+        SyntheticSettings(out=tmp_path, count=5, holdout=0, per_file=3, size=16, seed=3, workers=0)
     )
     data = FacePairs(find_pairs(tmp_path), truth=True, in_memory=in_memory)
     order = [4, 1, 3, 3, 0]
@@ -391,7 +390,7 @@ def test_truth_comes_with_its_own_faces(tmp_path: Path, in_memory: bool) -> None
 
 
 def test_truth_that_is_not_there_is_told_of(tmp_path: Path) -> None:
-    synthesize(SynthesizeSettings(out=tmp_path, count=2, holdout=0, size=16, workers=0))
+    synthesize(SyntheticSettings(out=tmp_path, count=2, holdout=0, size=16, workers=0))
     next(tmp_path.glob("zx_7_truth_*")).unlink()
     with pytest.raises(DataError, match=r"zx_7_truth_synthetic_01\.hdf5: no such file"):
         FacePairs(find_pairs(tmp_path), truth=True).read([0])

@@ -6,19 +6,20 @@ from pathlib import Path
 import pytest
 import torch
 
+from biofacenet.data import Faces, generate
 from biofacenet.data.pair_files import find_pairs
 from biofacenet.data.pairs import FacePairs, decode, read_truth
-from biofacenet.data.synthetic.faces import SyntheticFaces, generate
 from biofacenet.errors import BioFaceNetError
 from biofacenet.physics.colour import linear_to_srgb
 from biofacenet.physics.lighting import sh_shading
-from biofacenet.preparation.synthetic import Settings, synthesize
+from biofacenet.preparation.settings import SyntheticSettings as Settings
+from biofacenet.preparation.synthetic import synthesize
 
 COUNT = 48
 
 
 @pytest.fixture(scope="module")
-def faces() -> SyntheticFaces:
+def faces() -> Faces:
     return generate(range(COUNT), seed=3, noise=False)
 
 
@@ -26,7 +27,7 @@ def correlation(a: torch.Tensor, b: torch.Tensor) -> float:
     return float(torch.corrcoef(torch.stack((a, b)))[0, 1])
 
 
-def parts(faces: SyntheticFaces) -> list[torch.Tensor]:
+def parts(faces: Faces) -> list[torch.Tensor]:
     own = [faces.image, faces.normals, faces.mask, faces.coordinates, faces.lighting]
     return own + [torch.from_numpy(values) for values in faces.truth.arrays().values()]
 
@@ -52,7 +53,7 @@ def test_any_size(size: int) -> None:
     assert faces.mask.shape == faces.truth.melanin.shape == (2, 1, size, size)
 
 
-def test_ranges(faces: SyntheticFaces) -> None:
+def test_ranges(faces: Faces) -> None:
     levels = 255 * faces.image
     torch.testing.assert_close(levels, levels.round(), atol=1e-3, rtol=0)
     assert ((faces.image >= 0) & (faces.image <= 1)).all()
@@ -73,7 +74,7 @@ def test_ranges(faces: SyntheticFaces) -> None:
     assert all(torch.isfinite(values).all() for values in parts(faces))
 
 
-def test_the_image_is_the_rendered_truth(faces: SyntheticFaces) -> None:
+def test_the_image_is_the_rendered_truth(faces: Faces) -> None:
     """Exactly, but for 8-bit coding, in the whole mask of a picture without noise."""
     error = (faces.image - linear_to_srgb(faces.truth.render())).abs() * faces.mask
     assert error.max() < 0.5 / 255 + 1e-4
@@ -83,7 +84,7 @@ def test_the_image_is_the_rendered_truth(faces: SyntheticFaces) -> None:
     assert 0.25 / 255 < median < 0.03
 
 
-def test_few_pixels_are_overexposed_and_faces_are_not_dark(faces: SyntheticFaces) -> None:
+def test_few_pixels_are_overexposed_and_faces_are_not_dark(faces: Faces) -> None:
     """On each face, not on average: a few burnt faces would hide among many good ones."""
     pixels = faces.mask.sum(dim=(1, 2, 3))
     burnt = ((faces.image.amax(dim=1, keepdim=True) == 1) * faces.mask).sum(dim=(1, 2, 3))
@@ -92,7 +93,7 @@ def test_few_pixels_are_overexposed_and_faces_are_not_dark(faces: SyntheticFaces
     assert means.min() > 0.08
 
 
-def test_shading_of_normals_and_lighting_is_a_good_but_rough_proxy(faces: SyntheticFaces) -> None:
+def test_shading_of_normals_and_lighting_is_a_good_but_rough_proxy(faces: Faces) -> None:
     proxy = sh_shading(faces.normals, faces.lighting)
     inside = faces.mask > 0
     found = torch.tensor(
@@ -102,7 +103,7 @@ def test_shading_of_normals_and_lighting_is_a_good_but_rough_proxy(faces: Synthe
     assert found.max() < 1.0  # folds and the chin throw shadows that normals cannot know
 
 
-def test_lighting_has_the_scale_of_the_true_shading(faces: SyntheticFaces) -> None:
+def test_lighting_has_the_scale_of_the_true_shading(faces: Faces) -> None:
     """The exposure is in both, and the light's tint has mean 1 over the channels."""
     proxy = sh_shading(faces.normals, faces.lighting).mean(dim=1, keepdim=True)
     shaded = (faces.truth.diffuse * faces.mask).sum(dim=(1, 2, 3))
@@ -111,7 +112,7 @@ def test_lighting_has_the_scale_of_the_true_shading(faces: SyntheticFaces) -> No
     assert scale.max() <= 1.0 + 1e-3  # cavities only darken
 
 
-def test_cheeks_are_bare_up_to_the_ears(faces: SyntheticFaces) -> None:
+def test_cheeks_are_bare_up_to_the_ears(faces: Faces) -> None:
     """No beard, the darkest large area of a face, on the side of the cheek that a turn shows."""
     x, y, z = (2.6 * faces.coordinates - 1.3).unbind(dim=1)
     inside = faces.mask[:, 0] > 0
@@ -129,7 +130,7 @@ def test_cheeks_are_bare_up_to_the_ears(faces: SyntheticFaces) -> None:
     assert darker.abs().max() < 0.3
 
 
-def test_lips_are_redder_than_cheeks(faces: SyntheticFaces) -> None:
+def test_lips_are_redder_than_cheeks(faces: Faces) -> None:
     """By the pose-free coordinates: lips at y = -0.56, cheeks beside the nose."""
     x, y = 2.6 * faces.coordinates[:, 0] - 1.3, 2.6 * faces.coordinates[:, 1] - 1.3
     inside = faces.mask[:, 0] > 0
@@ -145,7 +146,7 @@ def test_lips_are_redder_than_cheeks(faces: SyntheticFaces) -> None:
     assert sum(redder) > 0.9 * len(redder)
 
 
-def test_skin_covers_the_human_range(faces: SyntheticFaces) -> None:
+def test_skin_covers_the_human_range(faces: Faces) -> None:
     melanin = faces.truth.melanin
     medians = torch.stack([melanin[i][faces.mask[i] > 0].median() for i in range(COUNT)])
     assert medians.min() < -0.5
@@ -155,7 +156,7 @@ def test_skin_covers_the_human_range(faces: SyntheticFaces) -> None:
     assert fractions.max() > 0.25
 
 
-def test_highlights_are_sparse(faces: SyntheticFaces) -> None:
+def test_highlights_are_sparse(faces: Faces) -> None:
     specular = faces.truth.specular[faces.mask > 0]
     assert specular.median() < 0.25 * specular.quantile(0.99)
 

@@ -17,6 +17,7 @@ from types import ModuleType
 
 import pytest
 import torch
+from pages import ROOT, blocks
 from PIL import Image
 from skimage import data
 
@@ -29,15 +30,10 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 LANGUAGES = {"python", "bash", "bibtex", "text"}
 PROGRAMS = {"pip", "ruff", "mypy", "mkdocs", "pre-commit", "python3", ".", "torchrun", "accelerate"}
 """Programs, besides python, that a page may call."""
-
-
-def blocks(page: Path, language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text("utf-8"), re.DOTALL | re.M)
 
 
 def commands(page: Path) -> list[list[str]]:

@@ -4,6 +4,7 @@ import csv
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,32 +15,33 @@ from PIL import Image
 
 from biofacenet import BioFaceNet
 from biofacenet.cli import run
-from biofacenet.data.synthetic.faces import SyntheticFaces, generate
+from biofacenet.data import Faces, generate
 from biofacenet.errors import DataError
 from biofacenet.evaluate import main
 from biofacenet.evaluation.baselines import IndependentComponents, Statistics, constant_maps
 from biofacenet.evaluation.metrics import COLUMNS, masked_mean, rank_correlation
 from biofacenet.evaluation.polarised import find_pairs, polarised_faces
-from biofacenet.evaluation.run import Settings, evaluate, evaluate_network
-from biofacenet.evaluation.sets import Faces, fixed_faces
+from biofacenet.evaluation.run import evaluate, evaluate_network
+from biofacenet.evaluation.sets import KnownFaces, fixed_faces
+from biofacenet.evaluation.settings import Settings
 from biofacenet.evaluation.tables import tables
 from biofacenet.physics.colour import linear_to_srgb, luminance, srgb_to_linear
 
 
 @pytest.fixture(scope="module")
-def made() -> SyntheticFaces:
+def made() -> Faces:
     return generate(range(700, 724))
 
 
 @pytest.fixture(scope="module")
-def usual(made: SyntheticFaces) -> Statistics:
+def usual(made: Faces) -> Statistics:
     return Statistics.of(made.truth, made.mask)
 
 
 # Baselines -----------------------------------------------------------------------------------
 
 
-def test_statistics_weigh_faces_alike(made: SyntheticFaces, usual: Statistics) -> None:
+def test_statistics_weigh_faces_alike(made: Faces, usual: Statistics) -> None:
     means, squares = [], []
     for melanin, mask in zip(made.truth.melanin, made.mask, strict=True):
         means.append(float(melanin[mask > 0].mean()))
@@ -49,9 +51,7 @@ def test_statistics_weigh_faces_alike(made: SyntheticFaces, usual: Statistics) -
     assert usual.illuminant.weights.sum() == pytest.approx(1.0, abs=1e-5)
 
 
-def test_constants_are_the_best_ones_and_meet_the_exposure(
-    made: SyntheticFaces, usual: Statistics
-) -> None:
+def test_constants_are_the_best_ones_and_meet_the_exposure(made: Faces, usual: Statistics) -> None:
     image = srgb_to_linear(made.image)
     found = constant_maps(image, made.mask, usual)
     assert found.melanin.std() < 1e-6
@@ -111,7 +111,7 @@ def test_kept_faces_are_the_same_and_of_this_generator(tmp_path: Path) -> None:
     assert torch.equal(fixed_faces(2, size=16, cache=tmp_path).image, fresh.image[:2])
 
 
-def write_pair(folder: Path, made: SyntheticFaces, index: int) -> None:
+def write_pair(folder: Path, made: Faces, index: int) -> None:
     """The crossed photo of a face, and the surface reflection at twice its exposure."""
     face = made.truth[index]
     surface = (face.render() - face.edit(specular_scale=0.0).render()) * made.mask[index]
@@ -123,7 +123,7 @@ def write_pair(folder: Path, made: SyntheticFaces, index: int) -> None:
         large.save(folder / f"{index}_{name}.png")
 
 
-def test_photo_pairs_add_up(tmp_path: Path, made: SyntheticFaces) -> None:
+def test_photo_pairs_add_up(tmp_path: Path, made: Faces) -> None:
     for index in (1, 3):
         write_pair(tmp_path, made, index)
     faces = polarised_faces(tmp_path, size=64)
@@ -133,7 +133,7 @@ def test_photo_pairs_add_up(tmp_path: Path, made: SyntheticFaces) -> None:
     assert faces.mask.sum((1, 2, 3)).min() > 200
 
 
-def test_halves_of_photo_pairs(tmp_path: Path, made: SyntheticFaces) -> None:
+def test_halves_of_photo_pairs(tmp_path: Path, made: Faces) -> None:
     with pytest.raises(DataError, match="no such folder"):
         find_pairs(tmp_path / "nowhere")
     with pytest.raises(DataError, match="no photo pair"):
@@ -157,19 +157,16 @@ def test_halves_of_photo_pairs(tmp_path: Path, made: SyntheticFaces) -> None:
 
 
 @pytest.fixture(scope="module")
-def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def evaluated(
+    tmp_path_factory: pytest.TempPathFactory,
+    in_process: Callable[..., subprocess.CompletedProcess[str]],
+) -> Path:
     """A folder with an untrained network and what was written of it and of the baselines."""
     folder = tmp_path_factory.mktemp("evaluated")
     torch.manual_seed(1)
     BioFaceNet("small").save_pretrained(folder / "model")
     arguments = ["--count", "8", "--training-faces", "16", "--model", "model", "--device", "cpu"]
-    done = subprocess.run(
-        [sys.executable, "-m", "biofacenet.evaluate", *arguments],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=900,
-    )
+    done = in_process("biofacenet.evaluate", *arguments, cwd=folder)
     assert done.returncode == 0, done.stderr
     (folder / "output.txt").write_text(done.stdout, "utf-8")
     return folder
@@ -180,7 +177,7 @@ def test_figures_of_the_files_are_those_of_the_metrics(evaluated: Path) -> None:
     results: dict[str, Any] = json.loads((out / "evaluation.json").read_text("utf-8"))
     assert list(results["methods"]) == ["network", "untrained", "constant", "ica", "fit"]
     made = generate(range(8), 20190909)
-    faces = Faces("the same", srgb_to_linear(made.image), made.mask, made.truth)
+    faces = KnownFaces("the same", srgb_to_linear(made.image), made.mask, made.truth)
     again = evaluate_network(BioFaceNet.from_pretrained(folder / "model"), faces)
     network = results["methods"]["network"]
     assert network["rmse"] == pytest.approx(again["rmse"], rel=1e-4)
@@ -216,7 +213,7 @@ def test_methods_are_in_their_place(evaluated: Path) -> None:
     assert within == dict.fromkeys(within, 0.0)
 
 
-def test_photo_pairs_are_evaluated(evaluated: Path, tmp_path: Path, made: SyntheticFaces) -> None:
+def test_photo_pairs_are_evaluated(evaluated: Path, tmp_path: Path, made: Faces) -> None:
     (tmp_path / "pairs").mkdir()
     write_pair(tmp_path / "pairs", made, 1)
     settings = Settings(

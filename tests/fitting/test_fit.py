@@ -2,7 +2,8 @@
 
 import json
 import subprocess
-import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,8 @@ from PIL import Image
 from skimage import data
 
 from biofacenet import Decomposition, Illuminant, render
-from biofacenet.analysis.methods import analyse
-from biofacenet.data.synthetic.faces import SyntheticFaces, generate
+from biofacenet.analysis import ByFitting
+from biofacenet.data import Faces, generate
 from biofacenet.errors import BioFaceNetError
 from biofacenet.fitting.image import Fit, Start, fit
 from biofacenet.fitting.objective import OUTSIDE, Priors
@@ -24,15 +25,16 @@ from biofacenet.photos.skin_mask import eyes_and_teeth, face_region, skin_mask
 from biofacenet.physics.colour import srgb_to_linear
 
 FACES = 16
+Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="module")
-def faces() -> SyntheticFaces:
+def faces() -> Faces:
     return generate(range(500_000, 500_000 + FACES))
 
 
 @pytest.fixture(scope="module")
-def found(faces: SyntheticFaces) -> Fit:
+def found(faces: Faces) -> Fit:
     return fit(srgb_to_linear(faces.image), faces.mask)
 
 
@@ -57,7 +59,7 @@ def within(found: torch.Tensor, true: torch.Tensor, mask: torch.Tensor) -> float
 
 
 def test_synthetic_faces_are_rendered_and_their_melanin_is_ordered(
-    faces: SyntheticFaces, found: Fit
+    faces: Faces, found: Fit
 ) -> None:
     assert found.rmse.max() < 0.02
     assert found.rmse.square().mean().sqrt() < 0.01
@@ -72,7 +74,7 @@ def test_synthetic_faces_are_rendered_and_their_melanin_is_ordered(
     assert within(ours.specular, true.specular, mask) > 0.2
 
 
-def test_fit_says_what_its_maps_render_to(faces: SyntheticFaces, found: Fit) -> None:
+def test_fit_says_what_its_maps_render_to(faces: Faces, found: Fit) -> None:
     torch.testing.assert_close(found.reconstruction, found.decomposition.render())
     image = srgb_to_linear(faces.image)
     error = ((found.reconstruction - image) ** 2 * faces.mask).sum((1, 2, 3))
@@ -95,14 +97,14 @@ def test_fit_of_measured_skin() -> None:
         fit(image, skin="other", steps=1)  # type: ignore[arg-type]
 
 
-def test_images_of_a_batch_do_not_know_of_each_other(faces: SyntheticFaces, found: Fit) -> None:
+def test_images_of_a_batch_do_not_know_of_each_other(faces: Faces, found: Fit) -> None:
     alone = fit(srgb_to_linear(faces.image[3:4]), faces.mask[3:4])
     for name in ("melanin", "diffuse"):
         theirs = getattr(found.decomposition, name)[3:4]
         torch.testing.assert_close(getattr(alone.decomposition, name), theirs, atol=2e-2, rtol=2e-2)
 
 
-def test_what_is_outside_the_mask_hardly_matters(faces: SyntheticFaces) -> None:
+def test_what_is_outside_the_mask_hardly_matters(faces: Faces) -> None:
     image, mask = srgb_to_linear(faces.image[:2]), faces.mask[:2]
     other = image * mask + (1 - mask) * torch.tensor([0.05, 0.3, 0.9]).reshape(1, 3, 1, 1)
     one, two = (fit(pixels, mask).decomposition for pixels in (image, other))
@@ -110,7 +112,7 @@ def test_what_is_outside_the_mask_hardly_matters(faces: SyntheticFaces) -> None:
     assert ((one.melanin - two.melanin) * mask).abs().mean() < 0.03
 
 
-def test_refining_the_truth_stays_there_and_gets_better(faces: SyntheticFaces) -> None:
+def test_refining_the_truth_stays_there_and_gets_better(faces: Faces) -> None:
     image, mask = srgb_to_linear(faces.image[:4]), faces.mask[:4]
     truth = faces.truth[slice(0, 4)]
     refined = fit(image, mask, start=truth, steps=30)
@@ -227,7 +229,7 @@ def test_every_skin_is_skin_and_other_colours_are_not() -> None:
         assert skin_mask(image).sum() == 0
 
 
-def test_mask_of_synthetic_faces(faces: SyntheticFaces) -> None:
+def test_mask_of_synthetic_faces(faces: Faces) -> None:
     found = skin_mask(srgb_to_linear(faces.image), region=faces.mask)
     both = (found * faces.mask).sum()
     assert both / faces.mask.sum() > 0.75
@@ -291,8 +293,8 @@ def astronaut(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_portrait(astronaut: Path) -> None:
-    result = analyse(read_photo(astronaut))
-    assert result.framing == "face found"
+    result = ByFitting()(read_photo(astronaut))
+    assert result.part.kind == "face"
     assert result.mask is not None
     assert 0.15 < result.mask.mean() < 0.4
     assert result.skin_rmse is not None
@@ -313,28 +315,23 @@ def test_portrait(astronaut: Path) -> None:
 def test_no_face_and_no_skin(tmp_path: Path) -> None:
     path = tmp_path / "meadow.png"
     Image.new("RGB", (90, 60), (40, 160, 50)).save(path)
-    result = analyse(read_photo(path), size=32, steps=5)
-    assert "no face found" in result.framing
-    assert "no skin found" in result.framing
+    result = ByFitting(32, 5)(read_photo(path))
+    assert "no face found" in result.part.note
+    assert any("no skin found" in remark for remark in result.remarks)
 
 
 @pytest.mark.parametrize(("size", "steps"), [(15, 10), (4096, 10), (64, 0)])
 def test_settings_out_of_range(astronaut: Path, size: int, steps: int) -> None:
     with pytest.raises(BioFaceNetError):
-        analyse(read_photo(astronaut), size=size, steps=steps)
+        ByFitting(size, steps)
 
 
-def command(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "biofacenet.fit", *arguments],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+@pytest.fixture(scope="module")
+def command(in_process: Command) -> Command:
+    return partial(in_process, "biofacenet.fit")
 
 
-def test_command_line(astronaut: Path, tmp_path: Path) -> None:
+def test_command_line(astronaut: Path, tmp_path: Path, command: Command) -> None:
     text = tmp_path / "text.jpg"
     text.write_text("no photo")
     done = command(
@@ -361,7 +358,9 @@ def test_command_line(astronaut: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "arguments", [(), ("--size", "7"), ("x.jpg", "--crop", "1,2"), ("nowhere.jpg",)]
 )
-def test_command_line_errors_are_one_line(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+def test_command_line_errors_are_one_line(
+    tmp_path: Path, arguments: tuple[str, ...], command: Command
+) -> None:
     done = command(*arguments, cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1

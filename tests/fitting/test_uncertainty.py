@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from biofacenet import Decomposition, Illuminant
-from biofacenet.data.synthetic.faces import SyntheticFaces, generate
+from biofacenet.data import Faces, generate
 from biofacenet.fitting.image import Fit, fit
 from biofacenet.fitting.uncertainty import UNKNOWNS, Spread, estimate, interval, slopes
 from biofacenet.physics.colour import srgb_to_linear
@@ -108,19 +108,17 @@ FACES = 24
 
 
 @pytest.fixture(scope="module")
-def faces() -> SyntheticFaces:
+def faces() -> Faces:
     return generate(range(830_000, 830_000 + FACES))
 
 
 @pytest.fixture(scope="module")
-def fitted(faces: SyntheticFaces) -> Fit:
+def fitted(faces: Faces) -> Fit:
     return fit(srgb_to_linear(faces.image), faces.mask)
 
 
 @pytest.mark.slow
-def test_intervals_of_68_percent_hold_the_truth_about_so_often(
-    faces: SyntheticFaces, fitted: Fit
-) -> None:
+def test_intervals_of_68_percent_hold_the_truth_about_so_often(faces: Faces, fitted: Fit) -> None:
     pixels: dict[str, list[torch.Tensor]] = {name: [] for name in UNKNOWNS}
     means: dict[str, list[bool]] = {name: [] for name in UNKNOWNS}
     for i in range(FACES):
@@ -144,7 +142,7 @@ def test_intervals_of_68_percent_hold_the_truth_about_so_often(
 
 
 @pytest.mark.slow
-def test_deviations_tell_sure_pixels_from_unsure_ones(faces: SyntheticFaces, fitted: Fit) -> None:
+def test_deviations_tell_sure_pixels_from_unsure_ones(faces: Faces, fitted: Fit) -> None:
     """Across faces, errors of melanin are larger where they are said to be."""
     said, errors = [], []
     for i in range(FACES):

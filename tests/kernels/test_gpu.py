@@ -4,8 +4,10 @@ Without a GPU, `test_without_gpu.py` runs this file in processes of their own, w
 BIOFACENET_TEST_GPU=interpreter for the Triton kernels and =imitation for the CUDA kernels.
 """
 
+import importlib
 import os
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -19,6 +21,7 @@ from biofacenet.rendering.folding import fold
 
 MODE = os.environ.get("BIOFACENET_TEST_GPU", "gpu")
 ON_GPU = MODE == "gpu"
+INTERPRETED = MODE == "interpreter"
 DEVICE = "cuda" if ON_GPU else "cpu"
 BACKENDS = {"gpu": ("triton", "cuda"), "interpreter": ("triton",), "imitation": ("cuda",)}[MODE]
 NAMES = ("melanin", "haemoglobin", "diffuse", "specular", "weights", "cct", "camera")
@@ -27,8 +30,15 @@ if ON_GPU and not torch.cuda.is_available():
 gpu_only = pytest.mark.skipif(not ON_GPU, reason="only a GPU shows it")
 
 SIZES = [(1, 1, 1), (2, 1, 63), (1, 63, 1), (2, 63, 65), (65, 3, 5)]
+GRADIENT_SIZES = [(3, 17, 19), (1, 48, 48), (9, 2, 3)]
+SOME = (3, 9, 23)
+"""An image of several tiles, the last of them not full."""
 if ON_GPU:
     SIZES += [(1, 4096, 4096), (512, 64, 64), (7, 1000, 999)]
+if INTERPRETED:  # which takes milliseconds for each tile, of 16 to 128 pixels
+    SIZES[3:] = [(2, 13, 15), (5, 3, 5)]
+    GRADIENT_SIZES = [(2, 7, 11), (1, 13, 15), (3, 2, 3)]
+    SOME = (2, 7, 11)
 
 
 @pytest.fixture(autouse=True)
@@ -48,6 +58,15 @@ def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
             pytest.fail(reason)
         pytest.skip(reason)
     return request.param
+
+
+@pytest.fixture
+def _three_programs_an_image(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the interpreter each program goes over several tiles, as it does in large images."""
+    if INTERPRETED:
+        shapes = importlib.import_module("biofacenet.kernels.triton.launch")
+        by_rule = shapes.shape
+        monkeypatch.setattr(shapes, "shape", lambda *of: replace(by_rule(*of), programs=3))
 
 
 def scene(
@@ -149,8 +168,9 @@ def test_image(backend: str, bands: int, dtype: torch.dtype, tolerance: float, s
     assert (found.double() - expected).abs().max() <= tolerance * full_scale
 
 
-@pytest.mark.parametrize("size", [(3, 17, 19), (1, 48, 48), (9, 2, 3)], ids=str)
+@pytest.mark.parametrize("size", GRADIENT_SIZES, ids=str)
 @pytest.mark.parametrize("bands", [16, 32, 33])
+@pytest.mark.usefixtures("_three_programs_an_image")
 def test_gradients(backend: str, bands: int, size) -> None:
     inputs = leaves(scene(*size, inner=True), torch.float64)
     # 16 bands are another picture by some 1e-4: compare with the C++ kernel, checked elsewhere.
@@ -184,6 +204,7 @@ def test_gradcheck(backend: str, bands: int) -> None:
     assert torch.autograd.gradcheck(
         lambda *tensors: rendered(list(tensors), biofacenet.render, bands=bands, backend=backend),
         inputs,
+        fast_mode=INTERPRETED,  # along random directions, not along every axis
     )
 
 
@@ -245,9 +266,9 @@ def test_layouts(backend: str, layout: str) -> None:
 
 @pytest.mark.parametrize("wanted", range(1, 64, 3))
 def test_wanted_gradients_are_filled_whole(backend: str, wanted: int) -> None:
-    tensors = raw_inputs(torch.float32, 16 if wanted % 2 else 32, (3, 9, 23))
+    tensors = raw_inputs(torch.float32, 16 if wanted % 2 else 32, SOME)
     inputs = [t.requires_grad_(bool(wanted >> i & 1)) for i, t in enumerate(tensors[:6])]
-    image = torch.full((3, 3, 9, 23), torch.nan, device=DEVICE)
+    image = torch.full((SOME[0], 3, *SOME[1:]), torch.nan, device=DEVICE)
     kernel = kernels.kernel(backend)
     with torch.no_grad():
         kernel.forward(*tensors, image)
@@ -283,7 +304,7 @@ def test_empty(backend: str, size) -> None:
 @pytest.mark.parametrize("components", [16, 32, 33])
 def test_maps_of_16_bits(backend: str, maps: torch.dtype, components: int) -> None:
     """As the rounded maps in float32, results rounded once."""
-    inputs = raw_inputs(torch.float32, components, (2, 8, 24), maps)
+    inputs = raw_inputs(torch.float32, components, SOME, maps)
     whole = [tensor.float().requires_grad_() for tensor in inputs]
     inputs = [tensor.requires_grad_() for tensor in inputs]
     expected_image = operator.render(*whole, backend)
@@ -343,7 +364,7 @@ def test_nan_stays_in_its_pixel(backend: str, place: int, components: int) -> No
 
 
 def test_equal_inputs_equal_bits(backend: str) -> None:
-    size = (3, 400, 500) if ON_GPU else (3, 20, 30)
+    size = (3, 400, 500) if ON_GPU else SOME
     inputs = [t.requires_grad_() for t in raw_inputs(torch.float32, 32, size)]
     gradient = torch.randn(size[0], 3, *size[1:]).to(DEVICE)
 
@@ -362,7 +383,7 @@ def test_equal_inputs_equal_bits(backend: str) -> None:
 def test_folding_against_torch(
     backend: str, dtype: torch.dtype, tolerance: float, spectral: bool
 ) -> None:
-    found = scene(9, 1, 1)
+    found = scene(5 if INTERPRETED else 9, 1, 1)
     found = found.to(dtype=dtype)
     for bands in (16, 33):
         folding = Renderer(bands=bands).prepared(torch.device(DEVICE), dtype).folding
@@ -407,7 +428,8 @@ def test_choice(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_sanitizer(backend: str) -> None:
     """Small and odd, for compute-sanitizer to watch."""
     for components in (16, 32, 33):
-        inputs = [t.requires_grad_() for t in raw_inputs(torch.float32, components, (2, 13, 31))]
+        size = SOME if INTERPRETED else (2, 13, 31)
+        inputs = [t.requires_grad_() for t in raw_inputs(torch.float32, components, size)]
         image = operator.render(*inputs, backend)
         gradients = torch.autograd.grad(image.sum(), inputs[:6])
         assert all(gradient.isfinite().all() for gradient in gradients)

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from pages import ROOT, blocks
 from PIL import Image
 from skimage import data
-from test_documents import ROOT, blocks
 
 from biofacenet import BioFaceNet, BioFaceNetError, Decomposition
-from biofacenet import export as export_module
 from biofacenet.export import main
+from biofacenet.network import exporting as export_module
 from biofacenet.network.deployed import OUTPUTS, AnySizePool, Deployed
 from biofacenet.network.exporting import export, load_onnx, load_program
 from biofacenet.physics.colour import linear_to_srgb, srgb_to_linear

@@ -122,7 +122,7 @@ def test_a_failed_save_keeps_the_earlier_network(
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("biofacenet.network.unet.save_file", full)
+    monkeypatch.setattr("biofacenet.network.pretrained.save_file", full)
     with pytest.raises(OSError, match="No space"):
         network.save_pretrained(tmp_path / "model")
     assert {path.name: path.read_bytes() for path in (tmp_path / "model").iterdir()} == before
@@ -232,7 +232,7 @@ def test_weights_that_come_with_the_package() -> None:
 @pytest.mark.parametrize("shape", [(2, 3, 32, 48), (1, 3, 37, 50)])
 def test_look_takes_any_size(network: BioFaceNet, shape: tuple[int, ...]) -> None:
     image = torch.rand(shape, generator=torch.Generator().manual_seed(2))
-    found = network.look(image)
+    found = network.decompose(image)
     assert found.melanin.shape == (shape[0], 1, *shape[2:])
     height, width = (-(-side // 16) * 16 for side in shape[2:])
     wide = image[:, :, :, [min(i, shape[3] - 1) for i in range(width)]]

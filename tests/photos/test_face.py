@@ -135,7 +135,7 @@ def photo(pixels: torch.Tensor) -> Photo:
 def test_choosing_among_faces() -> None:
     group = photo(two())
     both = choose_parts(group)
-    assert [part.framing for part in both] == ["face 1 of 2 found", "face 2 of 2 found"]
+    assert [part.note for part in both] == ["face 1 of 2 found", "face 2 of 2 found"]
     assert choose_parts(group, face="largest") == both[:1]
     assert choose_parts(group, face="2") == both[1:]
     assert all(part.is_face for part in both)
@@ -158,8 +158,8 @@ def test_a_face_that_is_none(text: str) -> None:
 def test_a_photo_without_a_face_says_so() -> None:
     plain = photo(torch.full((3, 40, 90), 0.5))
     (part,) = choose_parts(plain)
-    assert "no face found" in part.framing
-    assert "--whole-image" in part.framing
+    assert "no face found" in part.note
+    assert "--whole-image" in part.note
     assert part.box == Box(25, 0, 40)
     (part,) = choose_parts(plain, "image")
     assert (part.box.height, part.box.width) == (40, 90)

@@ -28,7 +28,7 @@ from biofacenet.physics.colour import (
     srgb_to_linear,
 )
 from biofacenet.physics.illuminant import ILLUMINANT_NAMES, daylight
-from biofacenet.rebuild import read_camera_database
+from biofacenet.physics.rebuilding import read_camera_database
 
 MEAN, COMPONENTS = mean_and_components()
 TABLE = raw_to_xyz_table(MEAN, COMPONENTS)

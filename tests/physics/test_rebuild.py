@@ -1,15 +1,15 @@
 """The tool that rebuilds the figure files gives the files that ship."""
 
 import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
 from biofacenet.errors import DataError
+from biofacenet.physics.rebuilding import FIGURES, Camera, Chromophores, Cie, read_camera_database
 from biofacenet.physics.spectra import WAVELENGTHS
-from biofacenet.rebuild import FIGURES, Camera, Chromophores, Cie, read_camera_database
 
 
 def columns(path: Path) -> dict[str, list[float]]:
@@ -62,13 +62,10 @@ def test_every_figure_file_names_its_source() -> None:
         assert columns(path)["wavelength_nm"] == list(WAVELENGTHS)
 
 
-def test_command_line_errors(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "biofacenet.rebuild", "camera", "nowhere.txt"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-    )
+def test_command_line_errors(
+    tmp_path: Path, in_process: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    done = in_process("biofacenet.rebuild", "camera", "nowhere.txt", cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert "nowhere.txt" in done.stderr

@@ -17,21 +17,23 @@ import torch
 from PIL import Image, ImageOps
 from skimage import data
 
-from biofacenet import prepare as module
+from biofacenet.data import Faces, generate
 from biofacenet.data.pair_files import find_pairs
 from biofacenet.data.pairs import FaceBatch, FacePairs, RawBatch, decode
-from biofacenet.data.synthetic.faces import SyntheticFaces, generate
 from biofacenet.data.synthetic.shape import rotation, unit
 from biofacenet.errors import BioFaceNetError
 from biofacenet.fitting.lighting import fit_lighting, sh_basis
 from biofacenet.photos.faces import Box
+from biofacenet.photos.paths import expand
 from biofacenet.photos.reading import Photo
 from biofacenet.physics.colour import linear_to_srgb, srgb_to_linear
 from biofacenet.physics.lighting import directional_light, sh_shading
 from biofacenet.preparation import landmarks
+from biofacenet.preparation import photos as module
 from biofacenet.preparation.mean_face import Pose, find_pose, shape_of_mean_face
-from biofacenet.preparation.photos import Settings, divide, find_photos, prepare
+from biofacenet.preparation.photos import divide, photos_of, prepare
 from biofacenet.preparation.sample import UnfitError, make_sample
+from biofacenet.preparation.settings import PhotoSettings as Settings
 
 SIZE = 32
 FACES = (0, 4, 8)
@@ -43,7 +45,7 @@ needs_model = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="module")
-def faces() -> SyntheticFaces:
+def faces() -> Faces:
     """Pictures without noise, at half the resolution at which poses are sought."""
     return generate(range(8), seed=5, size=128, noise=False)
 
@@ -108,7 +110,7 @@ def test_no_shading_is_negative_even_where_no_normal_was_seen() -> None:
     assert (basis @ found.T).min() > -0.02
 
 
-def test_light_of_synthetic_faces(faces: SyntheticFaces) -> None:
+def test_light_of_synthetic_faces(faces: Faces) -> None:
     """Skin has patterns, folds and highlights; its shading is found all the same."""
     for i in range(len(faces.image)):
         found = fit_lighting(srgb_to_linear(faces.image[i]), faces.normals[i], faces.mask[i])
@@ -157,7 +159,7 @@ def test_the_mean_face_follows_its_pose() -> None:
     assert apart.median() < 5.0
 
 
-def test_the_pose_of_synthetic_faces_is_found(faces: SyntheticFaces) -> None:
+def test_the_pose_of_synthetic_faces_is_found(faces: Faces) -> None:
     """Normals come nearer to the true ones than those of a face that looks at the camera."""
     found, frontal = [], []
     for image, normals, mask in zip(faces.image, faces.normals, faces.mask, strict=True):
@@ -172,7 +174,7 @@ def test_the_pose_of_synthetic_faces_is_found(faces: SyntheticFaces) -> None:
 
 
 @needs_model
-def test_landmarks_of_the_portrait_and_of_synthetic_faces(faces: SyntheticFaces) -> None:
+def test_landmarks_of_the_portrait_and_of_synthetic_faces(faces: Faces) -> None:
     for i in range(2):
         mesh = landmarks.find_landmarks(faces.image[i])
         assert mesh.certainty > 0.9
@@ -187,7 +189,7 @@ def test_landmarks_of_the_portrait_and_of_synthetic_faces(faces: SyntheticFaces)
 
 
 @needs_model
-def test_landmarks_turn_and_mirror_with_the_picture(faces: SyntheticFaces) -> None:
+def test_landmarks_turn_and_mirror_with_the_picture(faces: Faces) -> None:
     image = faces.image[1]
     shape = landmarks.shape_of_landmarks(landmarks.find_landmarks(image), 64)
     other = landmarks.shape_of_landmarks(landmarks.find_landmarks(image.flip(-1)), 64)
@@ -331,7 +333,10 @@ def test_a_second_run_does_nothing_and_a_new_photo_is_all_the_work(
 ) -> None:
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*.*")}
     prepare(settings)
-    assert f"0 of {len(find_photos([album], folder))} photos looked at" in capsys.readouterr().out
+    assert (
+        f"0 of {len(photos_of(Settings((album,), out=folder)))} photos looked at"
+        in capsys.readouterr().out
+    )
     after = {path: path.stat().st_mtime_ns for path in folder.rglob("*.*")}
     assert {path for path in after if after[path] != before.get(path)} <= {folder / "rejected.csv"}
     broken = next((folder / "parts").rglob("*.npz"))
@@ -367,7 +372,7 @@ def test_a_killed_run_goes_on_and_ends_the_same(
     kept = len(parts())
     assert kept >= 2
     prepare(replace(settings, out=out))
-    count = len(find_photos([album], out))
+    count = len(photos_of(Settings((album,), out=out)))
     assert f"{count - 1 - kept} of {count} photos looked at" in capsys.readouterr().out
     assert_equal_sets(out, folder)
 
@@ -434,17 +439,25 @@ def test_photos_are_held_out_by_their_content() -> None:
 
 
 def test_files_folders_and_patterns(album: Path, tmp_path: Path) -> None:
-    everything = find_photos([album], tmp_path)
+    """The same files that predict, fit and edit would take, each once, in the order of their paths."""
+
+    def found(*names: Path, out: Path = tmp_path) -> list[Path]:
+        return photos_of(Settings(names, out=out))
+
+    everything = found(album)
     assert len(everything) == 12
     assert everything == sorted(everything)
-    assert find_photos([album, album / "grey.png"], tmp_path) == everything
-    assert len(find_photos([album / "sub" / "*.png"], tmp_path)) == len(FACES)
-    assert find_photos([album / "notes.txt"], tmp_path) == [album / "notes.txt"]
-    assert len(find_photos([album], album / "sub")) == 12 - 1 - len(FACES)
-    with pytest.raises(BioFaceNetError, match="no such file or folder"):
-        find_photos([album / "missing*.jpg"], tmp_path)
+    assert set(everything) == set(expand([album]))
+    assert found(album, album / "grey.png") == everything
+    assert len(found(album / "sub" / "*.png")) == len(FACES)
+    assert found(album / "notes.txt") == [album / "notes.txt"]
+    assert len(found(album, out=album / "sub")) == 12 - 1 - len(FACES)
+    with pytest.raises(BioFaceNetError, match="no file fits this pattern"):
+        found(album / "missing*.jpg")
+    with pytest.raises(BioFaceNetError, match="without a photo"):
+        found(tmp_path, out=tmp_path / "out")
     with pytest.raises(BioFaceNetError, match="no photos found"):
-        find_photos([tmp_path], tmp_path / "out")
+        found()
 
 
 @pytest.mark.parametrize(
@@ -481,14 +494,14 @@ def test_nothing_usable_ends_in_one_line(tmp_path: Path) -> None:
     ],
 )
 def test_faces_that_are_not_fit_to_train_on(
-    faces: SyntheticFaces,
+    faces: Faces,
     box: Box,
     change: float,
     kind: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(
-        "biofacenet.photos.skin_mask.skin_mask", lambda image, region: region.to(image)
+        "biofacenet.preparation.sample.skin_mask", lambda image, region: region.to(image)
     )
     shape = shape_of_mean_face(find_pose(faces.image[0])[0], SIZE)
     monkeypatch.setattr("biofacenet.preparation.sample.shape_of", lambda *_: shape)

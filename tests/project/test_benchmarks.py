@@ -66,6 +66,7 @@ def test_what_was_not_measured_is_not_met() -> None:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # torch's own, of compiling and of profiling
+@pytest.mark.usefixtures("little_network")
 def test_every_part_runs_and_the_report_names_device_and_commit(tmp_path: Path) -> None:
     """On the CPU, to try the program out."""
     options = {"out": tmp_path, "device": "cpu", "size": "small", "batch": 2, "quick": True}

@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 import biofacenet
+from biofacenet.kernels import build
 
 ROOT = Path(__file__).parents[2]
 PARTS = {"biofacenet": "biofacenet", "kernels": "biofacenet/kernels", "csrc": "biofacenet/csrc"}
@@ -33,6 +34,12 @@ light = biofacenet.Illuminant.standard("D65")
 image = biofacenet.render(maps, maps, maps + 2, maps, light, torch.zeros(1, 2), backend="cpp")
 assert image.mean() > 0
 assert kernels.choose(kernels.select(), "cpu") == "cpp"
+from biofacenet.kernels import build
+assert build.prebuilt(build.CPU).is_file()
+if build.prebuilt(build.CUDA).is_file():  # it needs no library of CUDA to load
+    torch.ops.load_library(build.prebuilt(build.CUDA))
+    schema = str(torch.ops.biofacenet_cuda.forward.default._schema)
+    assert schema.endswith("int stream) -> ()"), schema
 print(biofacenet.__file__)
 """
 
@@ -140,12 +147,24 @@ def test_the_source_archive_holds_what_is_built_and_tested(sdist: Path) -> None:
 def test_a_wheel_built_with_a_compiler_needs_none(
     sdist: Path, tmp_path: Path, bare: dict[str, str]
 ) -> None:
-    environment = {**os.environ, "BIOFACENET_REQUIRE_NATIVE": "1"}
+    """Neither C++'s nor CUDA's, whose library is in it where there is nvcc."""
+    # The oldest GPUs and what newer ones compile; test_without_gpu.py compiles for others.
+    environment = {
+        **os.environ,
+        "BIOFACENET_REQUIRE_NATIVE": "1",
+        "TORCH_CUDA_ARCH_LIST": "7.5;9.0+PTX",
+    }
     made = wheel(sdist, tmp_path / "wheels", environment)
     assert f"-{biofacenet.__version__}-py3-none-" in made.name
     assert not made.name.endswith("-any.whl")
     names = set(zipfile.ZipFile(made).namelist())
     assert installed_files() <= names, sorted(installed_files() - names)
+    try:
+        build.cuda_compiler()
+    except build.BuildError:
+        pass
+    else:
+        assert f"biofacenet/kernels/{build.CUDA.file}" in names
     python = install(made, tmp_path / "environment")
     done = run([python, "-I", "-c", WITH_BINARY], env=bare, cwd=tmp_path)
     assert Path(done.stdout.strip()).is_relative_to(tmp_path)

@@ -394,6 +394,7 @@ def test_compile_fullgraph(random_decomposition) -> None:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.usefixtures("little_network")
 def test_compile_a_training_step(random_decomposition) -> None:
     torch._dynamo.reset()
     target = random_decomposition(2, 16, 16, dtype=torch.float32).render()

@@ -4,9 +4,9 @@ import csv
 import json
 import math
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import h5py
@@ -18,7 +18,7 @@ from biofacenet import BioFaceNet
 from biofacenet.data.pair_files import find_pairs
 from biofacenet.data.pairs import FacePairs, decode, read_truth
 from biofacenet.errors import BioFaceNetError, DataError, ModelError
-from biofacenet.preparation.synthetic import Settings as SynthesizeSettings
+from biofacenet.preparation.settings import SyntheticSettings
 from biofacenet.preparation.synthetic import synthesize
 from biofacenet.training.checkpoints import checkpoints
 from biofacenet.training.data import image_mean, load_data
@@ -26,11 +26,15 @@ from biofacenet.training.loop import train
 from biofacenet.training.settings import PRESETS, LossWeights, Settings, resolve, settings_of_run
 from biofacenet.training.step import follow
 
+# Only the pictures of the fixture `finished` are looked at here, which has them whole.
+pytestmark = pytest.mark.usefixtures("tiny_pictures")
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("faces") / "set"
-    synthesize(SynthesizeSettings(out=folder, count=20, holdout=6, size=32, workers=0))
+    synthesize(SyntheticSettings(out=folder, count=20, holdout=6, size=32, workers=0))
     return folder
 
 
@@ -216,12 +220,12 @@ def test_without_data_synthetic_faces_are_made_once(
 ) -> None:
     made = []
 
-    def few(settings: SynthesizeSettings) -> None:
+    def few(settings: SyntheticSettings) -> None:
         made.append(settings.out)
         synthesize(replace(settings, count=8, holdout=2, size=32, workers=0))
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("biofacenet.preparation.synthetic.synthesize", few)
+    monkeypatch.setattr("biofacenet.training.data.synthesize", few)
     for run in (1, 2):
         train(Settings(epochs=1, device="cpu"))
         assert (tmp_path / "runs" / f"00{run}" / "model" / "config.json").is_file()
@@ -256,7 +260,7 @@ def test_the_shipped_recipe_asks_for_truth_and_for_faces_of_its_own() -> None:
 def test_short_training_finds_shading_and_colour_without_seeing_true_maps(tmp_path: Path) -> None:
     """Half a minute on two cores; the shading term alone could not colour the skin."""
     folder = tmp_path / "set"
-    synthesize(SynthesizeSettings(out=folder, count=192, holdout=32))
+    synthesize(SyntheticSettings(out=folder, count=192, holdout=32))
     run = train(Settings(data=folder, out=tmp_path / "run", epochs=5, device="cpu"))
     network = BioFaceNet.from_pretrained(run / "model")
     (file,) = find_pairs(folder, ("20",))
@@ -415,17 +419,12 @@ def test_nan_in_the_data_is_told_also_from_a_worker(
     assert "sample 13" in str(caught.value)
 
 
-def command(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "biofacenet.train", *arguments],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+@pytest.fixture(scope="module")
+def command(in_process: Command) -> Command:
+    return partial(in_process, "biofacenet.train")
 
 
-def test_command_line(data: Path, tmp_path: Path) -> None:
+def test_command_line(data: Path, tmp_path: Path, command: Command) -> None:
     done = command(
         *("--data", str(data), "--epochs", "1", "--batch-size", "10", "--device", "cpu"),
         cwd=tmp_path,
@@ -455,7 +454,7 @@ def test_command_line(data: Path, tmp_path: Path) -> None:
     ],
 )
 def test_command_line_errors_are_one_line_and_status_2(
-    tmp_path: Path, arguments: tuple[str, ...]
+    tmp_path: Path, arguments: tuple[str, ...], command: Command
 ) -> None:
     done = command(*arguments, cwd=tmp_path)
     assert done.returncode == 2
@@ -464,7 +463,7 @@ def test_command_line_errors_are_one_line_and_status_2(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_help_is_for_newcomers(tmp_path: Path) -> None:
+def test_help_is_for_newcomers(tmp_path: Path, command: Command) -> None:
     done = command("--help", cwd=tmp_path)
     assert done.returncode == 0
     for word in (

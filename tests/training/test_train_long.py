@@ -8,21 +8,27 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from biofacenet import BioFaceNet
-from biofacenet.preparation.synthetic import Settings as SynthesizeSettings
+from biofacenet.preparation.settings import SyntheticSettings
 from biofacenet.preparation.synthetic import synthesize
 from biofacenet.training.checkpoints import checkpoints
+
+Start = Callable[..., Any]
+"""Starts the command in a process of its own, much like a Popen."""
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("faces") / "set"
-    synthesize(SynthesizeSettings(out=folder, count=80, holdout=8, size=32, workers=0))
+    synthesize(SyntheticSettings(out=folder, count=80, holdout=8, size=32, workers=0))
     return folder
 
 
@@ -33,14 +39,9 @@ def options(data: Path, out: Path, *others: str) -> list[str]:
     ]
 
 
-def start(*arguments: str, **variables: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "biofacenet.train", *arguments],
-        env=os.environ | {"OMP_NUM_THREADS": "1"} | variables,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+@pytest.fixture(scope="module")
+def start(forked: Start) -> Start:
+    return partial(forked, "biofacenet.train")
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -53,7 +54,7 @@ def steps(folder: Path) -> list[dict[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def uninterrupted(data: Path, start: Start, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "whole"
     done = start(*options(data, out))
     words, errors = done.communicate()
@@ -68,7 +69,7 @@ def same(one: Path, other: Path) -> bool:
 
 @pytest.mark.slow
 def test_killed_five_times_the_run_ends_with_the_same_bits(
-    data: Path, uninterrupted: Path, tmp_path: Path
+    data: Path, start: Start, uninterrupted: Path, tmp_path: Path
 ) -> None:
     """SIGKILL at random moments, once in the middle of writing a checkpoint."""
     out = tmp_path / "run"
@@ -102,7 +103,7 @@ def test_killed_five_times_the_run_ends_with_the_same_bits(
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_finishes_the_step_saves_and_says_how_to_go_on(
-    data: Path, uninterrupted: Path, tmp_path: Path, number: signal.Signals
+    data: Path, start: Start, uninterrupted: Path, tmp_path: Path, number: signal.Signals
 ) -> None:
     out = tmp_path / "run"
     process = start(*options(data, out))
@@ -127,14 +128,14 @@ CALM = ("--learning-rate", "2e-4", "--epochs", "1")
 
 
 @pytest.fixture(scope="module")
-def calm(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def calm(data: Path, start: Start, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "calm"
     words, errors = start(*options(data, out, *CALM)).communicate()
     assert len(steps(out)) == 20, words + errors
     return out
 
 
-def in_two_processes(*arguments: str) -> None:
+def in_two_processes(start: Start, *arguments: str) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -157,7 +158,7 @@ def in_two_processes(*arguments: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("way", ["two processes", "accumulated", "both"])
 def test_a_batch_in_parts_gives_the_losses_of_the_whole(
-    data: Path, calm: Path, tmp_path: Path, way: str
+    data: Path, start: Start, calm: Path, tmp_path: Path, way: str
 ) -> None:
     """Over 20 steps; the parts have masks of different sizes."""
     out = tmp_path / "run"
@@ -169,11 +170,11 @@ def test_a_batch_in_parts_gives_the_losses_of_the_whole(
         words, errors = done.communicate()
         assert done.returncode == 0, words + errors
     else:
-        in_two_processes(*arguments)
+        in_two_processes(start, *arguments)
     for one, other in zip(steps(out), steps(calm), strict=True):
         for name in ("total", "appearance", "camera", "specular", "shading"):
             # The camera's squares are next to nothing here, and round accordingly.
-            digits = 1e-3 if name == "camera" else 3e-5
+            digits = 1e-3 if name == "camera" else 1e-4
             assert float(one[name]) == pytest.approx(float(other[name]), rel=digits), name
 
 

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from biofacenet.errors import BioFaceNetError
-from biofacenet.preparation.synthetic import Settings as SynthesizeSettings
+from biofacenet.preparation.settings import SyntheticSettings
 from biofacenet.preparation.synthetic import synthesize
 from biofacenet.training.journal import Journal
 from biofacenet.training.loop import train
@@ -24,7 +24,7 @@ from biofacenet.training.settings import Settings, settings_of_run
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("faces") / "set"
-    synthesize(SynthesizeSettings(out=folder, count=16, holdout=4, size=32, workers=0))
+    synthesize(SyntheticSettings(out=folder, count=16, holdout=4, size=32, workers=0))
     return folder
 
 
@@ -165,6 +165,7 @@ def test_profile_leaves_a_trace_and_no_network(
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # torch's own, of compiling
+@pytest.mark.usefixtures("little_network")
 def test_compiled_network_trains_alike(data: Path, tmp_path: Path) -> None:
     lines = []
     for compiled in (False, True):

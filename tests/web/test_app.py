@@ -16,16 +16,19 @@ from PIL import Image
 
 from biofacenet import BioFaceNet, Decomposition, app
 from biofacenet import edit as edit_command
+from biofacenet.analysis import ByFitting
 from biofacenet.analysis.editing import apply
-from biofacenet.analysis.methods import analyse
 from biofacenet.cli import run
 from biofacenet.data.synthetic.faces import generate
+from biofacenet.decomposition import Edit
 from biofacenet.errors import BioFaceNetError, PhotoError
+from biofacenet.photos.framing import parse_crop
 from biofacenet.photos.reading import Photo
 from biofacenet.plotting.encoding import display, eight_bit
 from biofacenet.system.settings import load_settings
 from biofacenet.web.html import FILES, downloads, follow, gallery, line, table
-from biofacenet.web.session import LIGHTS, STAGE, Edit, Session, Sessions
+from biofacenet.web.knobs import LIGHTS, at_rest, edit_of
+from biofacenet.web.session import STAGE, Session, Sessions
 from biofacenet.web.session import _encoded as encoded
 from biofacenet.web.studio import FITTING, NETWORK, Studio
 from biofacenet.web.tiles import change, percent, tiles
@@ -46,7 +49,7 @@ def photo() -> Photo:
 
 @pytest.fixture(scope="module")
 def session(photo: Photo) -> Session:
-    return Session(analyse(photo, size=64, steps=15), method=FITTING)
+    return Session(ByFitting(64, 15)(photo), method=FITTING)
 
 
 def test_sliders_at_rest_leave_the_photo_as_it_is(session: Session, photo: Photo) -> None:
@@ -63,11 +66,11 @@ def test_sliders_at_rest_leave_the_photo_as_it_is(session: Session, photo: Photo
 
 @pytest.mark.parametrize("everywhere", [False, True])
 def test_the_picture_is_the_one_that_edit_makes(session: Session, everywhere: bool) -> None:
-    edit = Edit(**{**vars(STRONG), "everywhere": everywhere})
     maps, mask = session._maps, None if everywhere else session._soft
-    expected = apply(session.image, maps, edit.change(maps), mask)
-    torch.testing.assert_close(session.picture(edit), expected, rtol=0, atol=1e-5)
-    changed = (session.picture(edit) - session.image).abs().amax(dim=1, keepdim=True)
+    expected = apply(session.image, maps, maps.edit(STRONG), mask)
+    picture = session.picture(STRONG, everywhere=everywhere)
+    torch.testing.assert_close(picture, expected, rtol=0, atol=1e-5)
+    changed = (picture - session.image).abs().amax(dim=1, keepdim=True)
     assert (changed > 0.01).any()
     if not everywhere:
         assert (changed[session._soft == 0] < 1e-5).all()
@@ -84,8 +87,8 @@ def test_the_picture_is_the_one_that_edit_makes(session: Session, everywhere: bo
         Edit(specular_scale=4.0),
         Edit(light="A"),
         Edit(light="D", cct=12_000.0),
-        Edit(b1=2.0),
-        Edit(b2=-2.0),
+        Edit(camera=(2.0, 0.0)),
+        Edit(camera=(0.0, -2.0)),
     ],
 )
 def test_every_slider_changes_the_picture(session: Session, edit: Edit) -> None:
@@ -118,19 +121,17 @@ def test_what_is_shown_is_the_encoded_picture(session: Session) -> None:
 
 
 def test_settings_file_makes_the_edit_command_do_the_same(session: Session, tmp_path: Path) -> None:
-    edit = Edit(melanin=0.2, haemoglobin_scale=1.5, light="D", cct=9000.0, b1=1.0, everywhere=True)
-    session.show(edit)
+    edit = Edit(melanin=0.2, haemoglobin_scale=1.5, light="D", cct=9000.0, camera=(1.0, 0.25))
+    session.show(edit, everywhere=True)
     path = tmp_path / "settings.json"
     path.write_bytes(session.settings_file())
     settings = load_settings(edit_command.Settings, path)
-    theirs, ours = settings.change(session.found), edit.change(session.found)
-    for name, values in theirs.arrays().items():
-        np.testing.assert_array_equal(values, ours.arrays()[name])
-    assert settings.crop == f"{session.box.left},{session.box.top},{session.box.size}"
+    assert settings.edit == edit
+    assert parse_crop(settings.crop) == session.box
     assert settings.everywhere
     session.show(Edit())
     path.write_bytes(session.settings_file())
-    assert load_settings(edit_command.Settings, path).words() == "nothing changed"
+    assert load_settings(edit_command.Settings, path).edit.words() == "nothing changed"
 
 
 def test_maps_file_is_a_decomposition_with_its_deviations(session: Session, tmp_path: Path) -> None:
@@ -146,7 +147,7 @@ def test_maps_file_is_a_decomposition_with_its_deviations(session: Session, tmp_
 def test_words_below_the_picture_are_those_of_the_edited_maps(session: Session) -> None:
     edit = Edit(melanin=0.25, melanin_scale=1.5)
     skin = session.mask > 0.5
-    after = edit.change(session.found).melanosomes()[skin].median()
+    after = session.found.edit(edit).melanosomes()[skin].median()
     assert change(session, "melanin", edit).endswith(f"→ {percent(float(after))}")
     assert "→" not in change(session, "haemoglobin", edit)
 
@@ -174,12 +175,26 @@ def test_a_wrong_edit_is_refused_in_one_line(session: Session) -> None:
     for edit in (
         Edit(light="moon"),
         Edit(light="D", cct=1.0),
-        Edit(b1=9.0),
+        Edit(camera=(9.0, 0.0)),
         Edit(melanin_scale=-1),
     ):
         with pytest.raises(BioFaceNetError) as caught:
             session.picture(edit)
         assert "\n" not in str(caught.value)
+
+
+def test_knobs_stand_for_an_edit(session: Session) -> None:
+    """Each on its own; at rest they change nothing, and a light that the page lacks is refused."""
+    rest = at_rest(session)
+    assert edit_of(session, rest) == (Edit(), False)
+    assert edit_of(session, [0.25, *rest[1:]])[0] == Edit(melanin=0.25)
+    assert edit_of(session, [*rest[:6], "D", 9000.0, *rest[8:]])[0] == Edit(light="D", cct=9000.0)
+    assert edit_of(session, [*rest[:6], "F2", 9000.0, *rest[8:]])[0] == Edit(light="F2")
+    b1, b2 = session.found.camera[0].tolist()
+    assert edit_of(session, [*rest[:8], 1.5, *rest[9:]])[0] == Edit(camera=(1.5, b2))
+    assert edit_of(session, [*rest[:9], -1.5, True]) == (Edit(camera=(b1, -1.5)), True)
+    with pytest.raises(BioFaceNetError, match="moon"):
+        edit_of(session, [*rest[:6], "moon", *rest[7:]])
     assert set(LIGHTS) >= {"A", "D", "F1", "F12", "D50", "D55", "D65", "D75"}
 
 
@@ -212,7 +227,7 @@ def test_uploads_are_limited_and_their_folder_is_not_told(tmp_path: Path) -> Non
 
 
 def test_a_network_comes_first_where_there_is_one(photo: Photo) -> None:
-    studio = Studio(model=BioFaceNet("small").eval(), network_size=64, refine=2, size=32)
+    studio = Studio(model=BioFaceNet("small").eval(), size=64, refine=2, resolution=32)
     assert studio.methods == [NETWORK, FITTING]
     assert Studio().methods == [FITTING]
     for method, size in ((NETWORK, 64), (FITTING, 32)):
@@ -234,7 +249,7 @@ def test_a_moved_slider_takes_less_than_a_tenth_of_a_second(session: Session) ->
     times = []
     for i in range(40):
         start = time.perf_counter()
-        shown, _ = follow(session, Edit(melanin=i / 100, light="F2", b1=0.5))
+        shown, _ = follow(session, Edit(melanin=i / 100, light="F2", camera=(0.5, 0.0)))
         times.append(time.perf_counter() - start)
     times.sort()
     print(f"slider: best {1e3 * times[0]:.1f} ms, median {1e3 * times[20]:.1f} ms, {len(shown)} B")  # noqa: T201
@@ -298,6 +313,7 @@ def test_a_taken_port_and_wrong_settings_are_one_line(
         for arguments, told in (
             (("--port", port), f"cannot listen on 127.0.0.1 port {port}"),
             (("--size", "100"), "multiple of 16"),
+            (("--resolution", "9"), "resolution"),
             (("--most-megapixels", "0"), "most_megapixels"),
             (("--model", "no/such/folder"), "no/such/folder"),
         ):
