@@ -105,6 +105,7 @@ setup(
     package_data={
         "biofacenet": ["py.typed"],
         "biofacenet.network": ["weights/*/*"],
+        "biofacenet.photos": ["*.png"],
         "biofacenet.training": ["*.html"],
         "biofacenet.web": ["*.css"],
         "biofacenet.physics": ["figures/*.csv"],

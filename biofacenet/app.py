@@ -11,6 +11,8 @@ from importlib.util import find_spec
 from .analysis.choices import check_refine, check_resolution, check_size
 from .cli import parse, run
 from .errors import BioFaceNetError
+from .network.folders import find
+from .system.settings import option
 
 __all__ = ["Settings", "main"]
 
@@ -25,22 +27,23 @@ class Settings:
     deleted when the program ends. Nothing is sent anywhere.
     """
 
-    host: str = "127.0.0.1"
+    host: str = option("127.0.0.1", metavar="ADDRESS")
     """Address to listen on. With another one than this computer's own, others can use the page."""
     port: int = 7860
     """Port to listen on; 0 takes any that is free."""
     model: str = "small"
-    """Network to decompose with: a shipped one by name, or a folder that training wrote."""
+    """Network to decompose with: small, which comes with the package; a folder that training wrote; or
+    owner/name of one on the Hugging Face hub."""
     size: int = 96
-    """Side of the square that the network sees, in pixels; a multiple of 16."""
+    """Longer side of the image that the network sees, in pixels; a multiple of 16."""
     resolution: int = 256
-    """Side of the maps, in pixels; a multiple of 16."""
-    refine: int = 60
-    """Steps of fitting from the network's answer."""
+    """Longer side of the maps, in pixels."""
+    refine: int = option(60, metavar="STEPS")
+    """Steps of fitting from the network's answer, at the resolution of the maps; 0 for none."""
     most_megabytes: int = 40
-    """Largest file that is taken."""
+    """Largest file that is taken, in megabytes."""
     most_megapixels: int = 50
-    """Largest photo that is taken."""
+    """Largest photo that is taken, in megapixels."""
 
 
 def check(settings: Settings) -> None:
@@ -57,6 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Serve the page until it is stopped."""
     settings = parse(Settings, arguments, program="app", examples=EXAMPLES)
     check(settings)
+    find(settings.model)
     if find_spec("gradio") is None:
         raise BioFaceNetError("the page needs gradio; pip install 'biofacenet[app]'")
 

@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
-
-import tyro
 
 from .analysis.choices import check_fitted_size, check_resolution, check_size
 from .cli import parse, run
 from .decomposition.edit import Edit
 from .errors import BioFaceNetError
+from .network.folders import find
 from .photos.paths import expand
+from .system.settings import option
 
 __all__ = ["Settings", "main"]
 
 EXAMPLES = ("portrait.jpg --melanin 0.6", "predictions/portrait/maps.npz --specular-scale 0")
+
+
+FITTED_SIZE, SEEN_SIZE = 256, 96
+"""Side of the image when none is given: for fitting, and for a network."""
 
 
 @dataclass
@@ -30,7 +33,7 @@ class Settings:
     maps.npz.
     """
 
-    sources: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    sources: tuple[Path, ...] = option(metavar="PHOTO|MAPS", positional=True)
     """Photos, decompositions that predict, fit or edit wrote (maps.npz), folders of photos, or patterns
     in quotes."""
     edit: Edit = field(default_factory=Edit)
@@ -38,27 +41,27 @@ class Settings:
     """Change everything in the square, not only what looks like skin of the face."""
     out: Path = Path("edits")
     """Folder for results, one folder in it for each source."""
-    model: str | None = None
-    """Folder of a trained network to decompose with; fitting when not given."""
-    crop: str = "face"
-    """What to look at: face, whole or LEFT,TOP,SIZE, as for predict."""
-    face: str = "all"
-    """Which face of several: all, largest, or a number, 1 being the largest."""
+    model: str | None = option(None, shown="none, fitting")
+    """Network to decompose with: small, which comes with the package; a folder that training wrote; or
+    owner/name of one on the Hugging Face hub."""
+    crop: str = option("face", metavar="face|whole|LEFT,TOP,SIZE")
+    """Part of each photo: face finds it, and takes the central square where there is none; whole is
+    the central square; LEFT,TOP,SIZE is a square in pixels."""
+    face: str = option("all", metavar="all|largest|NUMBER")
+    """Which face of several; 1 is the largest."""
     whole_image: bool = False
-    """Look at all of the photo, not at faces or squares."""
-    size: int | None = None
-    """Longer side of what is fitted, or of what the network sees, in pixels (256; with --model 96)."""
+    """Take all of the photo, not faces or squares."""
+    size: int | None = option(None, shown=f"{FITTED_SIZE}; with --model: {SEEN_SIZE}")
+    """Longer side of the image that is fitted, or that the network sees, in pixels."""
     resolution: int = 256
-    """Longer side of the maps at most, with --model."""
-    device: str = "auto"
-    """Where to compute: auto, cpu or cuda."""
+    """Longer side of the maps at most, in pixels, with --model; they have SIZE without."""
+    device: str = option("auto", metavar="auto|cpu|cuda")
+    """Where to compute."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Edit what the command line names."""
     settings = parse(Settings, arguments, program="edit", examples=EXAMPLES)
-    if not settings.sources:
-        raise BioFaceNetError("nothing named to edit; name a photo, or the maps.npz of one")
     try:
         settings.edit.check()
     except ValueError as error:
@@ -66,6 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if settings.size is not None:
         (check_size if settings.model else check_fitted_size)(settings.size)
     check_resolution(settings.resolution)
+    if settings.model is not None:
+        find(settings.model)
     sources = expand(settings.sources, without=settings.out)
 
     from .analysis.editing import edit_all
@@ -76,10 +81,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     wanted = Wanted("image" if settings.whole_image else settings.crop, settings.face)
     device = choose_device(settings.device)
-    method: Method = ByFitting(settings.size or 256, device=device)
+    method: Method = ByFitting(settings.size or FITTED_SIZE, device=device)
     if settings.model is not None:
         model = BioFaceNet.from_pretrained(settings.model).to(device)
-        method = ByNetwork(model, settings.size or 96, resolution=settings.resolution)
+        method = ByNetwork(model, settings.size or SEEN_SIZE, resolution=settings.resolution)
     edit_all(sources, settings.out, method, wanted, settings.edit, everywhere=settings.everywhere)
 
 

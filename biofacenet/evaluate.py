@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .cli import parse, run
-from .evaluation.settings import Settings, chosen_methods
+from .evaluation.settings import Settings, check
 
 __all__ = ["Settings", "main"]
 
@@ -15,7 +15,7 @@ EXAMPLES = ("", "--model runs/001/model --methods network,fit --count 100")
 def main(arguments: Sequence[str] | None = None) -> None:
     """Evaluate what the command line names."""
     settings = parse(Settings, arguments, program="evaluate", examples=EXAMPLES)
-    chosen_methods(settings.methods)
+    check(settings)
 
     from .evaluation.run import CASES_FILE, evaluate
     from .evaluation.tables import show

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
-
-import tyro
+from typing import Literal
 
 from .cli import parse, run
+from .network.folders import check_ending, find
+from .system.settings import option
 
 __all__ = ["Settings", "main"]
 
@@ -27,10 +27,10 @@ class Settings:
     What was written is run and compared with the network before it takes its place.
     """
 
-    model: Annotated[str, tyro.conf.Positional] = "small"
-    """Folder of a network that training wrote, or owner/name of one on the Hugging Face hub; small:
-    the weights that come with the package."""
-    out: tuple[Path, ...] = (Path("biofacenet.onnx"),)
+    model: str = option("small", positional=True)
+    """Network to write: small, which comes with the package; a folder that training wrote; or owner/name
+    of one on the Hugging Face hub."""
+    out: tuple[Path, ...] = option((Path("biofacenet.onnx"),), metavar="FILE")
     """One file or more, ending in .onnx (needs the export extra) or .pt2."""
     encoding: Literal["srgb", "linear"] = "srgb"
     """Of the input image and the reconstruction: srgb, as photos are stored, or linear light."""
@@ -42,6 +42,9 @@ class Settings:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Export what the command line names."""
     settings = parse(Settings, arguments, program="export", examples=EXAMPLES)
+    for path in settings.out:
+        check_ending(path)
+    find(settings.model)
 
     from .network.exporting import TOLERANCE, export, file_format
     from .network.unet import BioFaceNet

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
-
-import tyro
 
 from .analysis.choices import Format, check_fitted_size, check_steps
 from .cli import parse, run
 from .photos.paths import expand
 from .physics.names import SkinName
+from .system.settings import option
 
 __all__ = ["Settings", "main"]
 
@@ -23,32 +21,32 @@ EXAMPLES = ("portrait.jpg", "portrait.jpg --skin measured --size 512")
 class Settings:
     """Decompose photos without a network: maps, light and camera that render to each photo.
 
-    Leaves the same files as python -m biofacenet.predict. Slower than a network, a second or two a
+    Leaves the same files as biofacenet predict. Slower than a network, a second or two a
     photo, and true to the photo to its last detail; needs no training.
     """
 
-    photos: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    photos: tuple[Path, ...] = option(metavar="PHOTO", positional=True)
     """Photos (JPEG, PNG, WebP, TIFF, BMP, GIF or AVIF), folders of them, or patterns in quotes."""
     out: Path = Path("fits")
     """Folder for results, one folder in it for each face."""
-    crop: str = "face"
-    """What to look at: 'face' finds it, and takes the central square where there is none; 'whole'
-    is the central square; LEFT,TOP,SIZE is a square in pixels."""
-    face: str = "all"
-    """Which face of several: all, largest, or a number, 1 being the largest."""
+    crop: str = option("face", metavar="face|whole|LEFT,TOP,SIZE")
+    """Part of each photo: face finds it, and takes the central square where there is none; whole is
+    the central square; LEFT,TOP,SIZE is a square in pixels."""
+    face: str = option("all", metavar="all|largest|NUMBER")
+    """Which face of several; 1 is the largest."""
     whole_image: bool = False
-    """Look at all of the photo, not at faces or squares."""
+    """Take all of the photo, not faces or squares."""
     size: int = 256
-    """Longer side of what is fitted, in pixels."""
+    """Longer side of the image that is fitted, in pixels; the maps have it too."""
     steps: int = 80
     """Steps of each size, from coarse to fine; more are slower and closer."""
     skin: SkinName = "published"
     """Constants of the skin model: published, those of the paper's authors, or measured, tuned on
     measured spectra."""
-    format: tuple[Format, ...] = ()
+    format: tuple[Format, ...] = option((), shown="no others")
     """Other formats for the maps: png16 (16 bits), exr (OpenEXR, float)."""
-    device: str = "auto"
-    """Where to compute: auto, cpu or cuda."""
+    device: str = option("auto", metavar="auto|cpu|cuda")
+    """Where to compute."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -5,22 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
-
-import tyro
 
 from .analysis.choices import Format, check_refine, check_resolution, check_size, check_smoothing
-from .cli import parse, run
-from .photos.paths import PHOTO_ENDINGS, VIDEO_ENDINGS, expand
+from .cli import parse, program_name, run
+from .network.folders import find
+from .photos.paths import EXAMPLE, PHOTO_ENDINGS, VIDEO_ENDINGS, expand
+from .system.settings import option
 
 __all__ = ["Settings", "main"]
 
-EXAMPLES = ("portrait.jpg", "album --out maps --format exr")
+EXAMPLES = ("portrait.jpg", "album --out maps --format exr --refine 60")
 
 
 @dataclass
 class Settings:
-    """What the colour of a face is made of: melanin, blood, shading, light and camera.
+    """Decompose photos: what the colour of a face is made of.
+
+    Melanin, blood, shading, light and camera, as a network sees them.
 
     For each face, a folder in OUT gets figure.png, which shows everything on one sheet; each map
     as a picture, plain and with its scale; maps.npz, the numbers behind them; the light and the camera
@@ -28,37 +29,39 @@ class Settings:
     by side; each map as a video; frames.csv, with light and camera of each frame; and summary.json.
     """
 
-    photos: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    photos: tuple[Path, ...] = option(
+        (), shown="a synthetic face that comes with the package", metavar="PHOTO", positional=True
+    )
     """Photos (JPEG, PNG, WebP, TIFF, BMP, GIF or AVIF), videos (MP4, MOV, MKV, WebM or AVI), folders
     of them, or patterns in quotes."""
     model: str = "small"
-    """Folder of a network that training wrote, or owner/name of one on the Hugging Face hub; small:
-    the weights that come with the package."""
+    """Network to decompose with: small, which comes with the package; a folder that training wrote; or
+    owner/name of one on the Hugging Face hub."""
     out: Path = Path("predictions")
     """Folder for results, one folder in it for each face or video."""
-    crop: str = "face"
-    """What to look at: 'face' finds it, and takes the central square where there is none; 'whole'
-    is the central square; LEFT,TOP,SIZE is a square in pixels."""
-    face: str = "all"
-    """Which face of several: all, largest, or a number, 1 being the largest. A video has one face: the
-    largest, or that number of its first frame that shows it."""
+    crop: str = option("face", metavar="face|whole|LEFT,TOP,SIZE")
+    """Part of each photo: face finds it, and takes the central square where there is none; whole is
+    the central square; LEFT,TOP,SIZE is a square in pixels."""
+    face: str = option("all", metavar="all|largest|NUMBER")
+    """Which face of several; 1 is the largest. A video has one face: the largest, or that number of its
+    first frame that shows it."""
     whole_image: bool = False
-    """Look at all of the photo, not at faces or squares."""
+    """Take all of the photo, not faces or squares."""
     size: int = 96
-    """Longer side of what the network sees, in pixels; a multiple of 16. Networks know faces best at
-    the size they were trained on."""
+    """Longer side of the image that the network sees, in pixels; a multiple of 16. Networks know faces
+    best at the size they were trained on."""
     resolution: int = 1024
-    """Longer side of the maps at most; they are as large as the face is in the photo, and no smaller
-    than SIZE. Of videos the maps have SIZE."""
-    refine: int = 0
+    """Longer side of the maps at most, in pixels; they are as large as the face is in the photo, and no
+    smaller than SIZE. Of videos the maps have SIZE."""
+    refine: int = option(0, metavar="STEPS")
     """Steps of fitting from the network's answer, at the resolution of the maps: closer to the photo; a
     second for 60 of them at 256 x 256."""
-    smoothing: float = 1.0
+    smoothing: float = option(1.0, metavar="SECONDS")
     """Seconds over which light and camera of a video are averaged."""
-    format: tuple[Format, ...] = ()
+    format: tuple[Format, ...] = option((), shown="no others")
     """Other formats for the maps of photos: png16 (16 bits), exr (OpenEXR, float)."""
-    device: str = "auto"
-    """Where to compute: auto, cpu or cuda."""
+    device: str = option("auto", metavar="auto|cpu|cuda")
+    """Where to compute."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -68,7 +71,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     check_refine(settings.refine)
     check_resolution(settings.resolution)
     check_smoothing(settings.smoothing)
-    photos = expand(settings.photos, endings=PHOTO_ENDINGS | VIDEO_ENDINGS, without=settings.out)
+    endings = PHOTO_ENDINGS | VIDEO_ENDINGS
+    photos = expand(settings.photos or (EXAMPLE,), endings=endings, without=settings.out)
+    find(settings.model)
 
     from .analysis.batch import process
     from .analysis.formats import check_formats
@@ -76,6 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from .analysis.video import VideoSettings, decompose_video
     from .network.unet import BioFaceNet
     from .photos.framing import Wanted
+    from .system.console import console
     from .system.device import choose_device
 
     wanted = Wanted("image" if settings.whole_image else settings.crop, settings.face)
@@ -88,6 +94,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         how = VideoSettings(wanted, settings.size, settings.smoothing, said)
         return decompose_video(model, path, folder, how)
 
+    if not settings.photos:
+        console.print(
+            "no photo named: this is a synthetic face that comes with the package; for your own, "
+            f"{program_name('predict')} portrait.jpg",
+            markup=False,
+        )
     method = ByNetwork(model, settings.size, settings.refine, settings.resolution)
     process(photos, settings.out, method, wanted, said=said, formats=settings.format, video=video)
 

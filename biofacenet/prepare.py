@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .cli import parse, run
+from .photos.paths import expand
 from .preparation.settings import PhotoSettings as Settings
 
 __all__ = ["Settings", "main"]
 
-EXAMPLES = ("album --out data/mine", "'album/*.jpg' --size 96")
+EXAMPLES = ("album --out data/mine", "'album/*.jpg' --size 96 --normals mean")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Prepare what the command line names."""
     settings = parse(Settings, arguments, program="prepare", examples=EXAMPLES)
+    expand(settings.photos, without=settings.out)  # before torch is imported
 
     from .preparation.photos import prepare
 

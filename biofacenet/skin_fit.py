@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
-
-import tyro
 
 from .cli import parse, run
 from .errors import BioFaceNetError, DataError
 from .physics.names import SkinName
+from .system.settings import option
 
 __all__ = ["Settings", "main"]
 
@@ -27,7 +25,7 @@ class Settings:
     summary.md, and samples.csv with the map values of each sample.
     """
 
-    file: Annotated[Path, tyro.conf.Positional]
+    file: Path = option(positional=True)
     """CSV file of reflectances in 0..1, at least from 430 to 670 nm, at most 20 nm apart."""
     skin: SkinName = "measured"
     """Constants of the skin model: published, those of the paper's authors, or measured, tuned on

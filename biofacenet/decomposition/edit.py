@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, fields
 
 from ..physics.names import CCT_RANGE, COORDINATE_RANGE, DAYLIGHTS, ILLUMINANT_NAMES
+from ..system.settings import option
 
 __all__ = ["Edit"]
 
@@ -17,7 +18,7 @@ class Edit:
     melanin: float = 0.0
     """Added to the melanin map, which lies in -1..1."""
     haemoglobin: float = 0.0
-    """Added to the haemoglobin map."""
+    """Added to the haemoglobin map, which lies in -1..1."""
     melanin_scale: float = 1.0
     """Factor on the fraction of melanosomes in the epidermis."""
     haemoglobin_scale: float = 1.0
@@ -26,11 +27,11 @@ class Edit:
     """Factor on the diffuse shading."""
     specular_scale: float = 1.0
     """Factor on highlights; 0 removes them."""
-    light: str | None = None
+    light: str | None = option(None, shown="as it is", metavar="NAME")
     """Another light: A, D, F1 .. F12, D50, D55, D65 or D75. White stays white: cameras see to that."""
-    cct: float | None = None
-    """Temperature of daylight, 4000..25000 K."""
-    camera: tuple[float, float] | None = None
+    cct: float | None = option(None, shown="as it is", metavar="KELVIN")
+    """Another temperature of daylight, 4000..25000 K."""
+    camera: tuple[float, float] | None = option(None, shown="as it is", metavar="B1 B2")
     """Another camera, by its coordinates b1 b2 in -3..3."""
 
     def check(self) -> None:

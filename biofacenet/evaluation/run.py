@@ -15,7 +15,6 @@ from torch import Tensor
 
 from .._version import __version__
 from ..decomposition import Decomposition
-from ..errors import BioFaceNetError
 from ..fitting.image import fit
 from ..network.unet import BioFaceNet
 from ..physics.names import SkinName
@@ -28,7 +27,7 @@ from .iset_files import find_scenes
 from .metrics import COLUMNS, Errors
 from .polarised import PolarisedFaces, find_pairs, polarised_faces
 from .sets import SEED, SIZE, TRAINING_SEED, KnownFaces, fixed_faces
-from .settings import TITLES, Settings, chosen_methods
+from .settings import TITLES, Settings, check, chosen_methods
 from .summary import PUBLISHED, Estimate, collect, summarise, summarise_polarised
 from .tables import write
 
@@ -136,13 +135,8 @@ def evaluate(settings: Settings) -> dict[str, Any]:
     Raises:
         BioFaceNetError: a setting is out of range, or something named is not to be had.
     """
+    check(settings)
     names = chosen_methods(settings.methods)
-    if settings.count < 1:
-        raise BioFaceNetError(f"count must be at least 1, got {settings.count}")
-    if settings.training_faces < 1:
-        raise BioFaceNetError(f"training_faces must be at least 1, got {settings.training_faces}")
-    if settings.iset and settings.polarised:
-        raise BioFaceNetError("--iset and --polarised are two sets; evaluate one at a time")
     device = choose_device(settings.device)
     network = None
     if "network" in names:  # before anything that takes time

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import BioFaceNetError
+from ..errors import BioFaceNetError, DataError
+from ..network.folders import find
 from ..physics.names import SkinName
+from ..system.settings import option
 
-__all__ = ["METHODS", "TITLES", "Settings", "chosen_methods"]
+__all__ = ["METHODS", "TITLES", "Settings", "check", "chosen_methods"]
 
 TITLES = {
     "network": "network",
@@ -33,30 +35,52 @@ class Settings:
     """
 
     model: str = "small"
-    """Name of a network that comes with the package, a folder that training wrote, or owner/name of one on
-    the Hugging Face hub."""
+    """Network to measure: small, which comes with the package; a folder that training wrote; or
+    owner/name of one on the Hugging Face hub."""
     methods: str = ",".join(METHODS)
     """What to compare, separated by commas: network, untrained (a network of the same size), constant
     (the best constant maps), ica (independent components of log RGB), fit."""
-    count: int = COUNT
-    """KnownFaces of the synthetic set."""
-    iset: Path | None = None
+    count: int = option(COUNT, metavar="FACES")
+    """Faces of the synthetic set."""
+    iset: Path | None = option(None, shown="the synthetic set", metavar="SCENES")
     """Instead: an ISET scene (.mat), or a folder of them. They are photographed under D65 by the mean
     camera; the truth is what the skin model makes of their spectra."""
-    polarised: Path | None = None
+    polarised: Path | None = option(None, shown="the synthetic set", metavar="FOLDER")
     """Instead: a folder of photo pairs, NAME_diffuse.* (crossed polarisers) and NAME_specular.*
     (parallel less crossed, in linear light)."""
-    skin: SkinName | None = None
+    skin: SkinName | None = option(None, shown="of the network")
     """Constants of the skin model of the synthetic faces, which maps must be of to be compared; those of
     the network when not given."""
     training_faces: int = 200
-    """KnownFaces of the training distribution that constant and ica know the statistics of."""
+    """Faces of the training distribution that constant and ica know the statistics of."""
     out: Path = Path("evaluation")
     """Folder for tables and pictures."""
     cache: Path = Path("data/evaluation")
     """Folder in which the synthetic faces are kept, so that they are made once."""
-    device: str = "auto"
-    """Where networks and fit compute: auto, cpu or cuda."""
+    device: str = option("auto", metavar="auto|cpu|cuda")
+    """Where to compute."""
+
+
+def check(settings: Settings) -> None:
+    """Raise BioFaceNetError where a setting is out of range, or what it names is not there."""
+    names = chosen_methods(settings.methods)
+    if settings.count < 1:
+        raise BioFaceNetError(f"--count must be at least 1, got {settings.count}")
+    if settings.training_faces < 1:
+        raise BioFaceNetError(f"--training-faces must be at least 1, got {settings.training_faces}")
+    if settings.iset and settings.polarised:
+        raise BioFaceNetError("--iset and --polarised are two sets; evaluate one at a time")
+    if settings.iset is not None and not settings.iset.exists():
+        raise DataError(
+            f"{settings.iset}: no such file or folder; expected an ISET scene (.mat), or a folder of them"
+        )
+    if settings.polarised is not None and not settings.polarised.is_dir():
+        raise DataError(
+            f"{settings.polarised}: no such folder; expected one with NAME_diffuse.* beside "
+            "NAME_specular.*"
+        )
+    if "network" in names:
+        find(settings.model)
 
 
 def chosen_methods(text: str) -> list[str]:

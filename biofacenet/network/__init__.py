@@ -7,7 +7,7 @@ from ..system.lazy import lazy
 if TYPE_CHECKING:
     from .deployed import Deployed as Deployed
     from .exporting import export as export
-    from .pretrained import SHIPPED as SHIPPED
+    from .folders import SHIPPED as SHIPPED
     from .unet import SIZES as SIZES
     from .unet import BioFaceNet as BioFaceNet
 
@@ -18,7 +18,7 @@ __getattr__ = lazy(
     {
         "BioFaceNet": "unet",
         "Deployed": "deployed",
-        "SHIPPED": "pretrained",
+        "SHIPPED": "folders",
         "SIZES": "unet",
         "export": "exporting",
     },

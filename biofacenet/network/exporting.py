@@ -21,6 +21,7 @@ from ..errors import BioFaceNetError
 from ..physics.colour import linear_to_srgb, srgb_to_linear
 from ..system.files import whole_file
 from .deployed import OUTPUTS, Deployed
+from .folders import check_ending
 from .unet import BioFaceNet
 
 __all__ = [
@@ -108,10 +109,9 @@ def file_format(path: Path) -> tuple[Write, Load]:
     Raises:
         BioFaceNetError: another ending, or a package is missing.
     """
+    check_ending(path)
     if path.suffix == ".pt2":
         return write_program, load_program
-    if path.suffix != ".onnx":
-        raise BioFaceNetError(f"{path}: expected a name that ends in .onnx or .pt2")
     for package in ("onnx", "onnxscript", "onnxruntime"):
         try:
             importlib.import_module(package)

@@ -1,4 +1,4 @@
-"""Networks as files: what `save_pretrained` writes and `from_pretrained` finds."""
+"""Networks as files: what `save_pretrained` writes and `from_pretrained` reads."""
 
 from __future__ import annotations
 
@@ -16,15 +16,11 @@ from ..errors import ModelError
 from ..physics.names import SkinName
 from ..physics.skin import SKINS
 from ..system.files import sha256
+from .folders import CONFIG_FILE, EXPECTED, WEIGHTS_FILE
 
-__all__ = ["SHIPPED", "Stored", "check_weights", "find", "read", "write"]
+__all__ = ["Stored", "check_weights", "read", "write"]
 
-SHIPPED = {"small": Path(__file__).parent / "weights" / "small"}
-"""Weights that come with the package, by name; how they were made: the model card in docs."""
-CONFIG_FILE = "config.json"
-WEIGHTS_FILE = "model.safetensors"
 FORMAT = "biofacenet network 1"
-EXPECTED = f"expected a folder with {CONFIG_FILE} and {WEIGHTS_FILE}, as training writes them"
 
 
 def write(
@@ -68,33 +64,16 @@ class Stored:
             ) from error
 
 
-def find(path: str | Path) -> Path:
-    """The folder that a name means: of shipped weights, of a model on the hub, or its own.
-
-    Raises:
-        ModelError: it would be on the hub, and is not to be had.
-    """
-    folder = SHIPPED.get(str(path), Path(path))
-    if not folder.exists() and len(folder.parts) == 2 and not folder.is_absolute():
-        return _download(str(path))
-    return folder
-
-
 def read(folder: Path, *, sizes: Sequence[str]) -> Stored:
     """What a folder says of its network.
 
     Args:
-        folder: that `write` wrote to.
+        folder: that `biofacenet.network.folders.find` found.
         sizes: of networks that are known.
 
     Raises:
-        ModelError: nothing is there, or what is there is damaged or of another kind.
+        ModelError: what is there is damaged or of another kind.
     """
-    if not folder.exists():
-        raise ModelError(f"{folder}: no such folder; {EXPECTED}")
-    for name in (CONFIG_FILE, WEIGHTS_FILE):
-        if not (folder / name).is_file():
-            raise ModelError(f"{folder}: not a saved network, {name} is missing; {EXPECTED}")
     file = folder / CONFIG_FILE
     try:
         config = json.loads(file.read_text("utf-8"))
@@ -131,22 +110,3 @@ def check_weights(
     for name, tensor in weights.items():
         if not torch.isfinite(tensor).all():
             raise ModelError(f"{where}: {name} holds NaN or infinite values; use an earlier one")
-
-
-def _download(name: str) -> Path:
-    """The folder of a model on the hub, brought here."""
-    try:
-        from huggingface_hub import snapshot_download
-        from huggingface_hub.errors import HfHubHTTPError
-    except ImportError as error:
-        raise ModelError(
-            f"{name}: no such folder, and models of that name on the hub need "
-            "pip install 'biofacenet[hub]'"
-        ) from error
-    try:
-        return Path(snapshot_download(name, allow_patterns=[CONFIG_FILE, WEIGHTS_FILE]))
-    except (HfHubHTTPError, OSError, ValueError) as error:
-        raise ModelError(
-            f"{name}: no such folder, and not to be had from the hub ({type(error).__name__}); name a "
-            "folder that training wrote"
-        ) from error

@@ -23,7 +23,7 @@ from ..physics.camera import COORDINATE_RANGE
 from ..physics.illuminant import CCT_RANGE, ILLUMINANT_NAMES, Illuminant
 from ..physics.skin import SkinName, skin_name
 from ..system.files import whole_directory
-from . import pretrained
+from . import folders, pretrained
 
 __all__ = ["PUBLISHED_IMAGE_MEAN", "SIZES", "BioFaceNet", "NetworkSize"]
 
@@ -282,7 +282,7 @@ class BioFaceNet(nn.Module):
         Raises:
             ModelError: nothing is there, or what is there is damaged or of another kind.
         """
-        stored = pretrained.read(pretrained.find(path), sizes=tuple(SIZES))
+        stored = pretrained.read(folders.find(path), sizes=tuple(SIZES))
         network = cls(stored.size, skin=stored.skin)
         network.load_weights(stored.weights(), where=str(stored.file))
         return network.eval()

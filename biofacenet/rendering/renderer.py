@@ -144,12 +144,16 @@ class Renderer(nn.Module):
 _defaults: dict[tuple[int, str, str], Renderer] = {}
 
 
-@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def _make_default(bands: int, backend: str, skin: str) -> bool:
     """Make the renderer of a skin, once; torch.compile runs this while tracing."""
     if (bands, backend, skin) not in _defaults:
         _defaults[bands, backend, skin] = Renderer(skin_name(skin), bands=bands, backend=backend)
     return True
+
+
+# What torch.compiler.assume_constant_result does; the decorator itself would import the compiler, two
+# seconds for those who only render.
+_make_default._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 def render(

@@ -15,7 +15,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from scipy.linalg import qr
 from torch import Tensor
 
 __all__ = [
@@ -77,8 +76,7 @@ def kept_bands(table: Tensor, bands: int) -> tuple[Tensor, Tensor]:
         return torch.arange(count), torch.eye(count, dtype=table.dtype)
     # The triangular factor has the columns' geometry, and only 33 rows to pivot over.
     triangle = torch.linalg.qr(table.reshape(-1, count), mode="r").R
-    factor, order = qr(triangle.numpy(), mode="r", pivoting=True)
-    upper, pivots = torch.from_numpy(factor), torch.from_numpy(order).long()
+    upper, pivots = _pivoted(triangle)
     coefficients = torch.linalg.solve_triangular(
         upper[:bands, :bands], upper[:bands, bands:], upper=True
     )
@@ -87,6 +85,26 @@ def kept_bands(table: Tensor, bands: int) -> tuple[Tensor, Tensor]:
     combination[:, pivots[bands:]] = coefficients
     ascending = pivots[:bands].argsort()
     return pivots[:bands][ascending], combination[ascending]
+
+
+def _pivoted(matrix: Tensor) -> tuple[Tensor, Tensor]:
+    """Triangular factor and column order of a QR decomposition with column pivoting.
+
+    By Householder reflections (Businger and Golub, Numerische Mathematik 7, 1965). SciPy has one too;
+    importing it would take most of the time that importing this package takes.
+    """
+    upper, order = matrix.clone(), torch.arange(matrix.shape[1])
+    for step in range(min(matrix.shape)):
+        longest = step + int(upper[step:, step:].square().sum(dim=0).argmax())
+        for columns in (upper, order):
+            columns[..., [step, longest]] = columns[..., [longest, step]]
+        normal = upper[step:, step].clone()
+        normal[0] += torch.copysign(normal.norm(), normal[0])
+        length = normal.square().sum()
+        if length > 0.0:
+            rest = upper[step:, step:]
+            upper[step:, step:] = rest - torch.outer(2.0 / length * normal, normal @ rest)
+    return upper.triu(), order
 
 
 def factor(

@@ -14,10 +14,31 @@ from .files import whole_file
 __all__ = [
     "Settings",
     "load_settings",
+    "option",
     "save_settings",
 ]
 
 Settings = TypeVar("Settings")
+
+
+def option(
+    default: Any = dataclasses.MISSING,
+    *,
+    shown: str = "",
+    metavar: str = "",
+    positional: bool = False,
+) -> Any:
+    """A field of settings, with what its type does not say of it.
+
+    Args:
+        default: its value when not given; it must be given when there is none.
+        shown: the default in words, where the value does not say it, such as None.
+        metavar: what stands for its value in help, in capitals; the last word of its name as a rule.
+        positional: whether a command line names it by its place.
+    """
+    facts = {"shown": shown, "metavar": metavar, "positional": positional}
+    found: Any = dataclasses.field(default=default, metadata=facts)
+    return found
 
 
 def save_settings(settings: Any, path: str | Path) -> None:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import importlib.util
 import math
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from ..data.layout import NormalsEncoding
-from ..errors import BioFaceNetError, ModelError
+from ..data.layout import LAYOUT, NormalsEncoding
+from ..errors import BioFaceNetError, DataError, ModelError
 from ..physics.names import SkinName
 from ..preparation.settings import SyntheticSettings
-from ..system.settings import load_settings
+from ..system.settings import load_settings, option
 
 __all__ = [
     "GRID_ROWS",
@@ -126,6 +126,35 @@ PRESETS = {
 }
 
 
+def words(value: Any) -> str:
+    """A value of a preset, for people."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, tuple):
+        return " ".join(map(str, value)) or "as stored"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def loss_words(weights: LossWeights) -> str:
+    """Weights of the four terms, for people."""
+    four = (weights.appearance, weights.camera, weights.specular, weights.shading)
+    return " ".join(f"{weight:g}" for weight in four)
+
+
+def by_preset(name: str, *, told: Callable[[Any], str] = words, metavar: str = "") -> Any:
+    """A setting that is the preset's when not given; help shows that of each preset that differs.
+
+    Args:
+        name: of the preset's value.
+        told: the value, for people.
+        metavar: as for `option`.
+    """
+    values = {preset: told(getattr(PRESETS[preset], name)) for preset in PRESETS}
+    usual = values.pop("default")
+    others = [f"{preset}: {value}" for preset, value in values.items() if value != usual]
+    return option(None, shown="; ".join([usual, *others]), metavar=metavar)
+
+
 @dataclass
 class Settings:
     """Train BioFaceNet on face images; no maps are needed as truth.
@@ -133,57 +162,57 @@ class Settings:
     Reads numbered HDF5 pairs of the Neural Face Editing layout. Without --data it makes synthetic
     faces once, in data/synthetic, and trains on those. Each epoch leaves a checkpoint, a line in
     losses.csv and a picture grid in the output folder; at the end the network is in OUT/model, for
-    python -m biofacenet.predict. Ctrl-C finishes the step, saves, and says how to go on.
+    biofacenet predict. Ctrl-C finishes the step, saves, and says how to go on.
     """
 
-    data: Path | None = None
-    """Folder with the file pairs; synthetic faces are made when none is given."""
-    files: tuple[str, ...] = ()
-    """Use these files only, by number, such as --files 20 05; all when empty."""
+    data: Path | None = option(None, shown="synthetic faces, made once")
+    """Folder with the file pairs."""
+    files: tuple[str, ...] = option((), shown="all", metavar="NUMBER")
+    """Use these files only, by number, such as --files 20 05."""
     holdout: str = "auto"
     """Number of the file kept for validation. auto: 20 when there are others, else the last
     twentieth of the samples. none: train on everything."""
-    out: Path | None = None
-    """Folder for results; the next free one of runs/001, runs/002, .. when not given."""
-    resume: Path | None = None
+    out: Path | None = option(None, shown="the next free one of runs/001, runs/002, ..")
+    """Folder for results."""
+    resume: Path | None = option(None, shown="a new run", metavar="FOLDER")
     """Continue the run in this folder, with its settings, from its last checkpoint."""
     preset: Literal["default", "paper", "shipped"] = "default"
-    """default: converges quickly. paper: the published setting (paper network, SGD, learning rate
-    1e-5, batches of 64, 200 epochs, faces as they are). shipped: the recipe of the weights that come
-    with the package, which also learns from the true maps of synthetic faces, at several sizes."""
+    """default: converges quickly. paper: the published setting, faces as they are. shipped: the recipe of
+    the weights that come with the package, which also learns from the true maps of synthetic faces, at
+    several sizes."""
     skin: SkinName = "published"
     """Constants of the skin model: published, those of the paper's authors, or measured, tuned on
     measured spectra."""
-    network: Literal["small", "paper"] | None = None
-    """Network: small (3.5 M parameters) or paper (47 M); by the preset when not given."""
-    epochs: int | None = None
-    """Passes over the data (8; paper 200)."""
-    batch_size: int | None = None
-    """Faces in a step, of all processes together (8; paper 64)."""
-    accumulate: int = 1
+    network: Literal["small", "paper"] | None = by_preset("network")
+    """Network to train: small (3.5 M parameters) or paper (47 M)."""
+    epochs: int | None = by_preset("epochs")
+    """Passes over the data."""
+    batch_size: int | None = by_preset("batch_size", metavar="FACES")
+    """Faces in a step, of all processes together."""
+    accumulate: int = option(1, metavar="PARTS")
     """Parts that each process computes its share of a batch in, one after the other: for batches
     that do not fit into memory. The result is the same, but for batch norm."""
-    optimiser: Literal["adamw", "sgd"] | None = None
+    optimiser: Literal["adamw", "sgd"] | None = by_preset("optimiser")
     """adamw, or sgd with momentum 0.9 as published."""
-    learning_rate: float | None = None
-    """Step size (2e-3; paper 1e-5)."""
-    average: float | None = None
-    """Decay of the moving average of the weights; 0 for none (0.99; paper 0)."""
-    flip: bool | None = None
-    """Mirror every other face, by chance (yes; paper no)."""
-    exposure: float | None = None
-    """Standard deviation of a random exposure, in stops (0.1; paper 0)."""
+    learning_rate: float | None = by_preset("learning_rate")
+    """Step size of the optimiser."""
+    average: float | None = by_preset("average", metavar="DECAY")
+    """Decay of the moving average of the weights; 0 for none."""
+    flip: bool | None = by_preset("flip")
+    """Mirror every other face, by chance."""
+    exposure: float | None = by_preset("exposure", metavar="STOPS")
+    """Standard deviation of a random exposure, in stops."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Of the network; the renderer and the losses stay in float32. auto: bfloat16 where the
+    """Precision of the network; the renderer and the losses stay in float32. auto: bfloat16 where the
     processor or the GPU has instructions for it."""
     compile: bool = False
     """Compile the network with torch.compile, which takes a minute and makes steps shorter."""
-    device: str = "auto"
-    """auto, cpu, cuda or cuda:N."""
+    device: str = option("auto", metavar="auto|cpu|cuda|cuda:N")
+    """Where to compute."""
     seed: int = 0
-    """Of the initial weights, the order of the samples and their changes."""
-    workers: int | None = None
-    """Processes that read data; 0 on a CPU, up to 8 beside a GPU when not given."""
+    """Another seed gives other initial weights, another order of the samples and other changes of them."""
+    workers: int | None = option(None, shown="0 on a CPU, up to 8 beside a GPU")
+    """Processes that read data, which does not depend on it."""
     in_memory: bool = False
     """Read the whole set once and keep it."""
     normals: NormalsEncoding = "offset"
@@ -193,14 +222,14 @@ class Settings:
     """Steps between checkpoints; there is one after each epoch besides."""
     log_steps: int = 10
     """Steps that a line of steps.csv is the mean of."""
-    keep: int = 3
+    keep: int = option(3, metavar="CHECKPOINTS")
     """Checkpoints kept, the newest ones; the best network by validation is kept besides."""
-    loss_weights: tuple[float, float, float, float] | None = None
-    """Weights of appearance, camera, specular and shading; by the preset when not given."""
-    truth_weight: float | None = None
-    """Weight of the true maps, which synthetic pairs have beside them (0; shipped 1)."""
-    sides: tuple[int, ...] | None = None
-    """Sides that batches are resized to, one of them by chance; as stored when not given."""
+    loss_weights: tuple[float, float, float, float] | None = by_preset("weights", told=loss_words)
+    """Weights of appearance, camera, specular and shading."""
+    truth_weight: float | None = by_preset("weights", told=lambda weights: f"{weights.truth:g}")
+    """Weight of the true maps, which synthetic pairs have beside them."""
+    sides: tuple[int, ...] | None = by_preset("sides", metavar="SIDE")
+    """Sides that batches are resized to, in pixels, one of them by chance."""
     tensorboard: bool = False
     """Also write event files for TensorBoard to OUT/tensorboard (needs the tensorboard extra)."""
     show: bool = False
@@ -212,11 +241,10 @@ class Settings:
     """Measure where the time of a few steps goes, and leave a trace, but no network."""
 
 
-# Settings ------------------------------------------------------------------------------------
-
-
 def check(settings: Settings) -> None:
-    """Raise where a setting is out of range."""
+    """Raise where a setting is out of range, or what it names is not there."""
+    if settings.data is not None and not settings.data.is_dir():
+        raise DataError(f"{settings.data}: no such folder; expected one with {LAYOUT}")
     if settings.truth_weight is not None and not 0 <= settings.truth_weight < math.inf:
         raise BioFaceNetError(f"--truth-weight must be at least 0, got {settings.truth_weight}")
     for side in settings.sides or ():
@@ -265,6 +293,9 @@ def settings_of_run(folder: Path, changed: Settings, given: Collection[str]) -> 
     """
     path = folder / "settings.json"
     if not path.is_file():
-        raise ModelError(f"{folder}: not the folder of a run, it has no settings.json")
+        raise ModelError(
+            f"{folder}: not the folder of a run, it has no settings.json; name one that training wrote, such "
+            "as runs/001"
+        )
     stored = load_settings(Settings, path)
     return replace(stored, **{name: getattr(changed, name) for name in given}, out=folder)

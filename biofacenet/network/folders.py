@@ -1,0 +1,61 @@
+"""Where networks are: with the package, in a folder, or on the hub; found without importing torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..errors import BioFaceNetError, ModelError
+
+__all__ = ["CONFIG_FILE", "ENDINGS", "EXPECTED", "SHIPPED", "WEIGHTS_FILE", "check_ending", "find"]
+
+SHIPPED = {"small": Path(__file__).parent / "weights" / "small"}
+"""Weights that come with the package, by name; how they were made: the model card in docs."""
+CONFIG_FILE = "config.json"
+WEIGHTS_FILE = "model.safetensors"
+EXPECTED = f"expected a folder with {CONFIG_FILE} and {WEIGHTS_FILE}, as training writes them"
+
+ENDINGS = (".onnx", ".pt2")
+"""Of the files that a network is exported to."""
+
+
+def find(path: str | Path) -> Path:
+    """The folder that a name means: of shipped weights, of a model on the hub, or its own.
+
+    Raises:
+        ModelError: no network is there, or it would be on the hub, and is not to be had.
+    """
+    folder = SHIPPED.get(str(path), Path(path))
+    if not folder.exists() and len(folder.parts) == 2 and not folder.is_absolute():
+        folder = _download(str(path))
+    if not folder.exists():
+        shipped = " or ".join(SHIPPED)
+        raise ModelError(f"{folder}: no such folder; {EXPECTED}, or the name {shipped}")
+    for name in (CONFIG_FILE, WEIGHTS_FILE):
+        if not (folder / name).is_file():
+            raise ModelError(f"{folder}: not a saved network, {name} is missing; {EXPECTED}")
+    return folder
+
+
+def check_ending(path: Path) -> None:
+    """Raise BioFaceNetError unless a file's ending says how to export to it."""
+    if path.suffix not in ENDINGS:
+        raise BioFaceNetError(f"{path}: expected a name that ends in {' or '.join(ENDINGS)}")
+
+
+def _download(name: str) -> Path:
+    """The folder of a model on the hub, brought here."""
+    try:
+        from huggingface_hub import snapshot_download
+        from huggingface_hub.errors import HfHubHTTPError
+    except ImportError as error:
+        raise ModelError(
+            f"{name}: no such folder, and models of that name on the hub need "
+            "pip install 'biofacenet[hub]'"
+        ) from error
+    try:
+        return Path(snapshot_download(name, allow_patterns=[CONFIG_FILE, WEIGHTS_FILE]))
+    except (HfHubHTTPError, OSError, ValueError) as error:
+        raise ModelError(
+            f"{name}: no such folder, and not to be had from the hub ({type(error).__name__}); name a "
+            "folder that training wrote"
+        ) from error
