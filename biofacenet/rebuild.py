@@ -60,7 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if settings.source is None:
         Cie(out)()
     else:
-        {"camera": Camera, "chromophores": Chromophores}[settings.part](settings.source, out)()
+        part = Camera if settings.part == "camera" else Chromophores
+        part(settings.source, out)()
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from .._version import __version__
 from ..decomposition import Decomposition
 from ..fitting.enlarging import explain
 from ..network.unet import BioFaceNet
-from ..photos.faces import Box
+from ..photos.boxes import Box
 from ..photos.framing import Part, Wanted, choose_parts, cut
 from ..photos.reading import Photo
 from ..photos.video import Clip, Frame, Writer, frames

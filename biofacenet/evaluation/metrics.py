@@ -324,26 +324,7 @@ def measure(
     found.check_same_skin(truth)
     if reconstruction is None:
         reconstruction = found.render()
-    unit = masked_mean(truth.diffuse, mask).clamp(min=1e-6).reshape(-1, 1, 1, 1)
-    true_albedo, found_albedo = albedo(truth), albedo(found)
-    true_diffuse = truth.diffuse / unit
-    compared = {
-        "diffuse": (
-            found.diffuse * best_scale(found.diffuse, true_diffuse, mask),
-            true_diffuse,
-        ),
-        "specular": (found.specular / unit, truth.specular / unit),
-        "albedo": (found_albedo, true_albedo),
-        "melanin": (found.melanin, truth.melanin),
-        "haemoglobin": (found.haemoglobin, truth.haemoglobin),
-        "reconstruction": (reconstruction, image),
-        "diffuse_plain": (found.diffuse, truth.diffuse),
-        "specular_plain": (found.specular, truth.specular),
-        "albedo_scaled": (
-            found_albedo * best_scale(found_albedo, true_albedo, mask),
-            true_albedo,
-        ),
-    }
+    compared = _compared(found, truth, mask) | {"reconstruction": (reconstruction, image)}
     lights = found.spectrum(), truth.spectrum()
     kelvin = [colour_temperature(light) for light in lights]
     curves = [one.spectral_sensitivity().flatten(1) for one in (found, truth)]
@@ -362,3 +343,28 @@ def measure(
         curves=(curves[0] - curves[1]).norm(dim=1) / curves[1].norm(dim=1),
         tone=skin_tones(truth, mask),
     )
+
+
+def _compared(
+    found: Decomposition, truth: Decomposition, mask: Tensor
+) -> dict[str, tuple[Tensor, Tensor]]:
+    """What was found and what is true for each column but the reconstruction, on its scale."""
+    unit = masked_mean(truth.diffuse, mask).clamp(min=1e-6).reshape(-1, 1, 1, 1)
+    true_albedo, found_albedo = albedo(truth), albedo(found)
+    true_diffuse = truth.diffuse / unit
+    return {
+        "diffuse": (
+            found.diffuse * best_scale(found.diffuse, true_diffuse, mask),
+            true_diffuse,
+        ),
+        "specular": (found.specular / unit, truth.specular / unit),
+        "albedo": (found_albedo, true_albedo),
+        "melanin": (found.melanin, truth.melanin),
+        "haemoglobin": (found.haemoglobin, truth.haemoglobin),
+        "diffuse_plain": (found.diffuse, truth.diffuse),
+        "specular_plain": (found.specular, truth.specular),
+        "albedo_scaled": (
+            found_albedo * best_scale(found_albedo, true_albedo, mask),
+            true_albedo,
+        ),
+    }

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from .._version import __version__
 from ..decomposition import Decomposition
+from ..errors import BioFaceNetError
 from ..fitting.image import fit
 from ..network.unet import BioFaceNet
 from ..physics.names import SkinName

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 from ..system.lazy import lazy
 
 if TYPE_CHECKING:
-    from .faces import Box as Box
-    from .faces import crop as crop
+    from .boxes import Box as Box
+    from .boxes import crop as crop
     from .faces import find_faces as find_faces
     from .framing import Part as Part
     from .framing import choose_parts as choose_parts
@@ -42,11 +42,11 @@ __all__ = [
 __getattr__ = lazy(
     __name__,
     {
-        "Box": "faces",
+        "Box": "boxes",
         "Part": "framing",
         "Photo": "reading",
         "choose_parts": "framing",
-        "crop": "faces",
+        "crop": "boxes",
         "cut": "framing",
         "expand": "paths",
         "eyes_and_teeth": "skin_pixels",

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from ..errors import BioFaceNetError, PhotoError
 from ..physics.colour import srgb_to_linear
-from .faces import Box, crop, find_faces, into_photo
+from .boxes import Box, crop, into_photo
+from .faces import find_faces
 from .reading import MIN_SIDE, Photo
 from .skin_pixels import face_region
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..errors import PhotoError
 from ..fitting.lighting import fit_lighting
-from ..photos.faces import Box, crop
+from ..photos.boxes import Box, crop
 from ..photos.reading import Photo
 from ..photos.skin_pixels import face_region, skin_mask
 from ..physics.colour import luminance, srgb_to_linear

@@ -20,7 +20,7 @@ from biofacenet import BioFaceNet, Decomposition, Illuminant
 from biofacenet.analysis import ByNetwork
 from biofacenet.analysis.batch import result_folders
 from biofacenet.errors import BioFaceNetError, PhotoError
-from biofacenet.photos.faces import Box, crop
+from biofacenet.photos.boxes import Box, crop
 from biofacenet.photos.framing import choose_parts, crop_text, parse_crop
 from biofacenet.photos.reading import Photo, read_photo
 from biofacenet.physics.colour import srgb_to_linear

@@ -19,7 +19,7 @@ from biofacenet.fitting.image import Fit, Start, fit
 from biofacenet.fitting.objective import OUTSIDE, Priors
 from biofacenet.fitting.objective import Unknowns as _Unknowns
 from biofacenet.fitting.objective import objective_of as _objective
-from biofacenet.photos.faces import crop
+from biofacenet.photos.boxes import crop
 from biofacenet.photos.reading import read_photo
 from biofacenet.photos.skin_pixels import eyes_and_teeth, face_region, skin_mask
 from biofacenet.physics.colour import srgb_to_linear

@@ -10,7 +10,8 @@ from skimage import data
 
 from biofacenet.analysis.editing import paste
 from biofacenet.errors import BioFaceNetError, PhotoError
-from biofacenet.photos.faces import Box, crop, find_face, find_faces, into_photo
+from biofacenet.photos.boxes import Box, crop, into_photo
+from biofacenet.photos.faces import find_face, find_faces
 from biofacenet.photos.framing import Part, choose_parts, cut, parse_face, region
 from biofacenet.photos.reading import Photo
 

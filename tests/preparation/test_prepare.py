@@ -23,7 +23,7 @@ from biofacenet.data.pairs import FaceBatch, FacePairs, RawBatch, decode
 from biofacenet.data.synthetic.shape import rotation, unit
 from biofacenet.errors import BioFaceNetError
 from biofacenet.fitting.lighting import fit_lighting, sh_basis
-from biofacenet.photos.faces import Box
+from biofacenet.photos.boxes import Box
 from biofacenet.photos.paths import expand
 from biofacenet.photos.reading import Photo
 from biofacenet.physics.colour import linear_to_srgb, srgb_to_linear
