@@ -43,7 +43,7 @@ FORMAT = "biofacenet evaluation 1"
 CASES_FILE = "cases.png"
 
 CASES = 2
-"""KnownFaces of each kind on the sheet."""
+"""Faces of each kind on the sheet."""
 
 
 # What is measured ----------------------------------------------------------------------------
