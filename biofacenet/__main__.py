@@ -6,7 +6,8 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-from . import __doc__ as about
+import biofacenet
+
 from ._version import __version__
 from .cli import COMMANDS, PROGRAM, command_name, fail, listing, nearest, program_name, run
 
@@ -18,7 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     if not given or given[0] in ("-h", "--help", "help"):
         options = [("--version", "Show the version."), ("-h, --help", "Show this help.")]
-        summary = (about or "").partition("\n")[0]
+        summary = (biofacenet.__doc__ or "").partition("\n")[0]
         run(lambda: _say(listing(program_name(), summary, COMMANDS, options)))
     elif given[0] in ("-V", "--version"):
         _say(f"{PROGRAM} {__version__}\n")
