@@ -59,9 +59,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     out = settings.out or FIGURES
     if settings.source is None:
         Cie(out)()
+    elif settings.part == "camera":
+        Camera(settings.source, out)()
     else:
-        part = Camera if settings.part == "camera" else Chromophores
-        part(settings.source, out)()
+        Chromophores(settings.source, out)()
 
 
 if __name__ == "__main__":

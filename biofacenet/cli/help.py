@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shlex
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from textwrap import wrap
@@ -20,6 +20,14 @@ COLUMN = 22
 """Where what is said of an option begins, on a terminal wide enough for two columns."""
 NARROW = 70
 """Columns below which it stands under the option."""
+
+WORD = re.compile(r"(?:--\S+ )?(?:'[^']*'|\S)+")
+"""A word of an example, or an option with its value."""
+
+GLUE = "\xa0"
+"""A space at which no line is broken."""
+SHORT = 24
+"""Characters of a default that stays on one line."""
 
 Row = tuple[str, str]
 
@@ -103,7 +111,7 @@ def table(title: str, rows: Sequence[Row], width: int, column: int = COLUMN) -> 
 
 def wrapped(text: str, width: int, first: str = "", others: str = "") -> list[str]:
     """A paragraph as lines; names with hyphens stay whole."""
-    return wrap(
+    lines = wrap(
         text,
         width,
         initial_indent=first,
@@ -111,6 +119,7 @@ def wrapped(text: str, width: int, first: str = "", others: str = "") -> list[st
         break_on_hyphens=False,
         break_long_words=False,
     )
+    return [line.replace(GLUE, " ") for line in lines]
 
 
 def _rows(options: Sequence[Option], group: str, start: Any | None) -> Iterator[Row]:
@@ -122,16 +131,18 @@ def _row(option: Option, start: Any | None) -> Row:
     if option.required and start is None:
         return option.usage, option.about
     default = option.default if start is None else getattr(start, option.name)
-    return option.usage, f"{option.about} (default: {option.default_text(default)})"
+    shown = f"(default: {option.default_text(default)})"
+    if len(shown) <= SHORT:
+        shown = shown.replace(" ", GLUE)
+    return option.usage, f"{option.about} {shown}"
 
 
 def _example(command: str, width: int) -> list[str]:
     """A command that can be copied, on more than one line where it is long."""
-    lines = [""]
-    for word in shlex.split(command):
-        quoted = shlex.quote(word)
-        if lines[-1] and len(lines[-1]) + len(quoted) + 3 > width:
+    lines = [" "]
+    for word in WORD.findall(command):
+        if lines[-1].strip() and len(lines[-1]) + len(word) + 3 > width:
             lines[-1] += " \\"
             lines.append("   ")
-        lines[-1] += f" {quoted}" if lines[-1] else f"  {quoted}"
+        lines[-1] += f" {word}"
     return lines

@@ -181,6 +181,24 @@ def _render_backward(
     return outputs
 
 
+@_render_backward.register_fake
+def _(
+    melanin: Tensor,
+    haemoglobin: Tensor,
+    diffuse: Tensor,
+    specular: Tensor,
+    weights: Tensor,
+    highlight: Tensor,
+    epidermis: Tensor,
+    dermis: Tensor,
+    image: Tensor,
+    gradient: Tensor,
+    wanted: Sequence[bool],
+    backend: str,
+) -> list[Tensor]:
+    return _outputs((melanin, haemoglobin, diffuse, specular, weights, highlight), wanted)
+
+
 def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
     *tensors, backend = inputs
     ctx.backend = backend

@@ -419,7 +419,7 @@ def test_without_a_model_the_shipped_one_is_used(tmp_path):
         marked = torch.zeros(3, 512, 512)
         for left, top, right, bottom in places:
             marked[:, top:bottom, left:right] = 1.0
-        inside = crop(marked, result.box, maps.haemoglobin.shape[-1])[0] > 0.5
+        inside = crop(marked, result.part.box, maps.haemoglobin.shape[-1])[0] > 0.5
         return float(maps.haemoglobin[0, 0][inside].mean())
 
     lips = mean((214, 140, 236, 142), (214, 150, 233, 154))

@@ -304,7 +304,7 @@ def test_portrait(astronaut: Path) -> None:
         marked = torch.zeros(3, 512, 512)
         for left, top, right, bottom in places:
             marked[:, top:bottom, left:right] = 1.0
-        return float(values[0, 0][crop(marked, result.box, 256)[0] > 0.5].mean())
+        return float(values[0, 0][crop(marked, result.part.box, 256)[0] > 0.5].mean())
 
     lips = [(214, 140, 236, 142), (214, 150, 233, 154)]
     cheeks = [(190, 123, 198, 131), (249, 121, 259, 131)]

@@ -142,7 +142,7 @@ def test_choosing_among_faces() -> None:
     assert all(part.is_face for part in both)
     with pytest.raises(PhotoError, match="no face 3"):
         choose_parts(group, face="3")
-    where = region(group, Part(Box.whole(240, 570), "whole image"), 120, 285)
+    where = region(group, Part(Box.whole(240, 570), "whole"), 120, 285)
     assert where is not None
     columns = where[0, 0].any(dim=0).nonzero()
     assert columns.min() < 110

@@ -28,8 +28,7 @@ from biofacenet.photos.paths import expand
 from biofacenet.photos.reading import Photo
 from biofacenet.physics.colour import linear_to_srgb, srgb_to_linear
 from biofacenet.physics.lighting import directional_light, sh_shading
-from biofacenet.preparation import landmarks
-from biofacenet.preparation import photos as module
+from biofacenet.preparation import landmarks, parts
 from biofacenet.preparation.mean_face import Pose, find_pose, shape_of_mean_face
 from biofacenet.preparation.photos import divide, photos_of, prepare
 from biofacenet.preparation.sample import UnfitError, make_sample
@@ -386,7 +385,7 @@ def test_a_run_that_was_stopped_says_how_to_go_on(
     def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(module, "find_faces", stop)
+    monkeypatch.setattr(parts, "find_faces", stop)
     with pytest.raises(KeyboardInterrupt):
         prepare(replace(settings, out=tmp_path / "set"))
     assert "same command again" in capsys.readouterr().err
