@@ -418,7 +418,7 @@ def test_a_network_trains_on_it(folder: Path, tmp_path: Path) -> None:
 
 
 def test_photos_are_held_out_by_their_content() -> None:
-    used = [module.Used(Path(f"{i}.jpg"), f"{(7 * i) % 20:02d}", ({}, {})) for i in range(20)]
+    used = [parts.Used(Path(f"{i}.jpg"), f"{(7 * i) % 20:02d}", ({}, {})) for i in range(20)]
     pairs = divide(used, 0.2, 10)
     assert {number: len(rows) for number, rows in pairs.items()} == {
         "01": 10,
