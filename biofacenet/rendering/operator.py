@@ -124,7 +124,7 @@ def render(
 
 
 @render.register_fake
-def _(
+def _fake_render(
     melanin: Tensor,
     haemoglobin: Tensor,
     diffuse: Tensor,
@@ -179,6 +179,24 @@ def _render_backward(
         *(output if want else None for output, want in zip(outputs, wanted, strict=True)),
     )
     return outputs
+
+
+@_render_backward.register_fake
+def _fake_render_backward(
+    melanin: Tensor,
+    haemoglobin: Tensor,
+    diffuse: Tensor,
+    specular: Tensor,
+    weights: Tensor,
+    highlight: Tensor,
+    epidermis: Tensor,
+    dermis: Tensor,
+    image: Tensor,
+    gradient: Tensor,
+    wanted: Sequence[bool],
+    backend: str,
+) -> list[Tensor]:
+    return _outputs((melanin, haemoglobin, diffuse, specular, weights, highlight), wanted)
 
 
 def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
