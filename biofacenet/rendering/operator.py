@@ -124,7 +124,7 @@ def render(
 
 
 @render.register_fake
-def _(
+def _fake_render(
     melanin: Tensor,
     haemoglobin: Tensor,
     diffuse: Tensor,
@@ -182,7 +182,7 @@ def _render_backward(
 
 
 @_render_backward.register_fake
-def _(
+def _fake_render_backward(
     melanin: Tensor,
     haemoglobin: Tensor,
     diffuse: Tensor,

@@ -4,7 +4,6 @@ Without a GPU, `test_without_gpu.py` runs this file in processes of their own, w
 BIOFACENET_TEST_GPU=interpreter for the Triton kernels and =imitation for the CUDA kernels.
 """
 
-import importlib
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -65,9 +64,10 @@ def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 def _three_programs_an_image(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """In the interpreter each program goes over several tiles, as it does in large images."""
     if INTERPRETED:
-        shapes = importlib.import_module("biofacenet.kernels.triton.launch")
-        by_rule = shapes.shape
-        monkeypatch.setattr(shapes, "shape", lambda *of: replace(by_rule(*of), programs=3))
+        from biofacenet.kernels.triton import shapes
+
+        by_rule = shapes.rule
+        monkeypatch.setattr(shapes, "rule", lambda *of: replace(by_rule(*of), programs=3))
 
 
 def scene(

@@ -95,7 +95,7 @@ def test_resumed_run_equals_the_uninterrupted_one(
         with pytest.raises(StopError):
             train(quick(data, out))
     assert len(rows(out)) == 1
-    train(settings_of_run(out, changed=Settings(resume=out)))
+    train(settings_of_run(out, changed=Settings(resume=out), given={"resume"}))
     one, two = weights(finished / "model"), weights(out / "model")
     assert all(torch.equal(one[name], two[name]) for name in one)
     assert [line["train_total"] for line in rows(out)] == [
@@ -135,7 +135,7 @@ def test_a_finished_run_goes_on_with_more_epochs(finished: Path, tmp_path: Path)
 
     out = tmp_path / "more"
     shutil.copytree(finished, out)
-    settings = settings_of_run(out, changed=Settings(resume=out, epochs=3))
+    settings = settings_of_run(out, changed=Settings(resume=out, epochs=3), given={"resume", "epochs"})
     assert settings.batch_size == 8  # from the run, not from the defaults
     train(settings)
     assert [line["epoch"] for line in rows(out)] == ["1", "2", "3"]
@@ -149,7 +149,7 @@ def test_only_the_newest_checkpoints_are_kept(data: Path, tmp_path: Path) -> Non
 def test_settings_file_reproduces_the_run(finished: Path) -> None:
     stored = json.loads((finished / "settings.json").read_text())
     assert (stored["epochs"], stored["batch_size"], stored["seed"]) == (2, 8, 0)
-    again = settings_of_run(finished, changed=Settings())
+    again = settings_of_run(finished, changed=Settings(), given={})
     assert again.data == Path(stored["data"])
 
 
@@ -371,7 +371,7 @@ def test_damaged_checkpoints(
 ) -> None:
     out = damaged_copy(finished, tmp_path / "run", damage)
     with pytest.raises(ModelError) as caught:
-        train(settings_of_run(out, changed=Settings(resume=out, epochs=3)))
+        train(settings_of_run(out, changed=Settings(resume=out, epochs=3), given={"resume", "epochs"}))
     assert "\n" not in str(caught.value)
     assert str(checkpoints(out)[-1]) in str(caught.value)
     assert not Path("/tmp/biofacenet-was-here").exists()
@@ -379,7 +379,7 @@ def test_damaged_checkpoints(
 
 def test_resuming_with_another_network_size(finished: Path) -> None:
     with pytest.raises(ModelError, match="do not fit"):
-        train(settings_of_run(finished, changed=Settings(resume=finished, size="paper")))
+        train(settings_of_run(finished, changed=Settings(resume=finished, size="paper"), given={"resume", "size"}))
 
 
 @pytest.mark.parametrize("folder", ["nowhere", "."])
