@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 
 from biofacenet import BioFaceNet
+from biofacenet import train as command
 from biofacenet.data.pair_files import find_pairs
 from biofacenet.data.pairs import FacePairs, decode, read_truth
 from biofacenet.errors import BioFaceNetError, DataError, ModelError
@@ -135,7 +136,9 @@ def test_a_finished_run_goes_on_with_more_epochs(finished: Path, tmp_path: Path)
 
     out = tmp_path / "more"
     shutil.copytree(finished, out)
-    settings = settings_of_run(out, changed=Settings(resume=out, epochs=3), given={"resume", "epochs"})
+    settings = settings_of_run(
+        out, changed=Settings(resume=out, epochs=3), given={"resume", "epochs"}
+    )
     assert settings.batch_size == 8  # from the run, not from the defaults
     train(settings)
     assert [line["epoch"] for line in rows(out)] == ["1", "2", "3"]
@@ -149,8 +152,21 @@ def test_only_the_newest_checkpoints_are_kept(data: Path, tmp_path: Path) -> Non
 def test_settings_file_reproduces_the_run(finished: Path) -> None:
     stored = json.loads((finished / "settings.json").read_text())
     assert (stored["epochs"], stored["batch_size"], stored["seed"]) == (2, 8, 0)
-    again = settings_of_run(finished, changed=Settings(), given={})
+    again = settings_of_run(finished, changed=Settings(), given=set())
     assert again.data == Path(stored["data"])
+
+
+def test_an_option_at_its_default_counts_on_resume(
+    finished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run was on the CPU; ``--device auto`` is the default, and wanted all the same."""
+    started: list[Settings] = []
+    monkeypatch.setattr("biofacenet.training.loop.train", started.append)
+    command.main(["--resume", str(finished), "--device", "auto", "--no-compile", "--seed=0"])
+    command.main(["--resume", str(finished)])
+    assert [settings.device for settings in started] == ["auto", "cpu"]
+    assert all(settings.batch_size == 8 for settings in started)  # from the run
+    assert all(settings.out == finished for settings in started)
 
 
 def test_same_seed_same_weights_other_seed_other_weights(
@@ -371,7 +387,9 @@ def test_damaged_checkpoints(
 ) -> None:
     out = damaged_copy(finished, tmp_path / "run", damage)
     with pytest.raises(ModelError) as caught:
-        train(settings_of_run(out, changed=Settings(resume=out, epochs=3), given={"resume", "epochs"}))
+        train(
+            settings_of_run(out, changed=Settings(resume=out, epochs=3), given={"resume", "epochs"})
+        )
     assert "\n" not in str(caught.value)
     assert str(checkpoints(out)[-1]) in str(caught.value)
     assert not Path("/tmp/biofacenet-was-here").exists()
@@ -379,13 +397,19 @@ def test_damaged_checkpoints(
 
 def test_resuming_with_another_network_size(finished: Path) -> None:
     with pytest.raises(ModelError, match="do not fit"):
-        train(settings_of_run(finished, changed=Settings(resume=finished, size="paper"), given={"resume", "size"}))
+        train(
+            settings_of_run(
+                finished,
+                changed=Settings(resume=finished, network="paper"),
+                given={"resume", "network"},
+            )
+        )
 
 
 @pytest.mark.parametrize("folder", ["nowhere", "."])
 def test_resuming_what_is_no_run(tmp_path: Path, folder: str) -> None:
     with pytest.raises(ModelError, match="not the folder of a run"):
-        settings_of_run(tmp_path / folder, changed=Settings())
+        settings_of_run(tmp_path / folder, changed=Settings(), given=set())
 
 
 def test_diverging_training_stops_with_advice(data: Path, tmp_path: Path) -> None:
