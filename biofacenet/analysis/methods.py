@@ -14,7 +14,8 @@ import torch
 from ..fitting.enlarging import enlarge
 from ..fitting.image import fit
 from ..network.unet import BioFaceNet
-from ..photos.framing import Part, choose_parts, cut, region
+from ..photos.boxes import Part
+from ..photos.framing import choose_parts, cut, region
 from ..photos.reading import Photo
 from ..photos.skin_pixels import seen_skin
 from ..physics.skin import SkinName, skin_name

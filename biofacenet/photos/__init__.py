@@ -6,9 +6,9 @@ from ..system.lazy import lazy
 
 if TYPE_CHECKING:
     from .boxes import Box as Box
+    from .boxes import Part as Part
     from .boxes import crop as crop
     from .faces import find_faces as find_faces
-    from .framing import Part as Part
     from .framing import choose_parts as choose_parts
     from .framing import cut as cut
     from .framing import region as region
@@ -43,7 +43,7 @@ __getattr__ = lazy(
     __name__,
     {
         "Box": "boxes",
-        "Part": "framing",
+        "Part": "boxes",
         "Photo": "reading",
         "choose_parts": "framing",
         "crop": "boxes",

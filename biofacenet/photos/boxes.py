@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from ..physics.colour import linear_to_srgb, srgb_to_linear
 
-__all__ = ["Box", "crop", "into_photo"]
+__all__ = ["Box", "Part", "crop", "into_photo"]
 
 
 @dataclass(frozen=True)
@@ -154,3 +155,23 @@ def _between_centres(box: Box, left: int, top: int) -> np.ndarray:
     matrix = box.to_photo()
     matrix[:, 2] += matrix[:, :2] @ (0.5, 0.5) - 0.5 - (left, top)
     return matrix
+
+
+Kind = Literal["face", "named", "central", "whole"]
+"""How a part was chosen: a face that was found, a box that was named, the central square, or all of
+the photo."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a photo, and how it was found."""
+
+    box: Box
+    kind: Kind
+    note: str = ""
+    """The same for people, with what to do where it may not be what they want."""
+
+    @property
+    def is_face(self) -> bool:
+        """Whether a face was found there."""
+        return self.kind == "face"

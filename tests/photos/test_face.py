@@ -10,9 +10,9 @@ from skimage import data
 
 from biofacenet.analysis.editing import paste
 from biofacenet.errors import BioFaceNetError, PhotoError
-from biofacenet.photos.boxes import Box, crop, into_photo
+from biofacenet.photos.boxes import Box, Part, crop, into_photo
 from biofacenet.photos.faces import find_face, find_faces
-from biofacenet.photos.framing import Part, choose_parts, cut, parse_face, region
+from biofacenet.photos.framing import choose_parts, cut, parse_face, region
 from biofacenet.photos.reading import Photo
 
 EYES = np.array([[203.3, 101.2, 1.0], [246.7, 103.7, 1.0]])

@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 from biofacenet import BioFaceNet
-from biofacenet import train as command
+from biofacenet import train as door
 from biofacenet.data.pair_files import find_pairs
 from biofacenet.data.pairs import FacePairs, decode, read_truth
 from biofacenet.errors import BioFaceNetError, DataError, ModelError
@@ -92,7 +92,7 @@ def test_resumed_run_equals_the_uninterrupted_one(
         raise StopError
 
     with monkeypatch.context() as patch:
-        patch.setattr("biofacenet.training.messages.summary", stop_after_checkpoint)
+        patch.setattr("biofacenet.training.loop.summary", stop_after_checkpoint)
         with pytest.raises(StopError):
             train(quick(data, out))
     assert len(rows(out)) == 1
@@ -162,8 +162,8 @@ def test_an_option_at_its_default_counts_on_resume(
     """The run was on the CPU; ``--device auto`` is the default, and wanted all the same."""
     started: list[Settings] = []
     monkeypatch.setattr("biofacenet.training.loop.train", started.append)
-    command.main(["--resume", str(finished), "--device", "auto", "--no-compile", "--seed=0"])
-    command.main(["--resume", str(finished)])
+    door.main(["--resume", str(finished), "--device", "auto", "--no-compile", "--seed=0"])
+    door.main(["--resume", str(finished)])
     assert [settings.device for settings in started] == ["auto", "cpu"]
     assert all(settings.batch_size == 8 for settings in started)  # from the run
     assert all(settings.out == finished for settings in started)
@@ -419,7 +419,7 @@ def test_diverging_training_stops_with_advice(data: Path, tmp_path: Path) -> Non
                 data,
                 tmp_path / "run",
                 preset="paper",
-                size="small",
+                network="small",
                 learning_rate=1e6,
                 epochs=20,
             )
