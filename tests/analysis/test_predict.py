@@ -382,7 +382,6 @@ def test_a_bad_photo_does_not_stop_the_others(workplace, predict):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ((), "photo"),
         (("astronaut.png", "--size", "100"), "multiple of 16"),
         (("astronaut.png", "--crop", "nose"), "LEFT,TOP,SIZE"),
         (("astronaut.png", "--model", "nowhere"), "nowhere"),
