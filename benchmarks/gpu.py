@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-import tyro
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
@@ -36,6 +35,7 @@ from biofacenet.kernels.registry import available
 from biofacenet.system.console import console
 from biofacenet.system.device import choose_device
 from biofacenet.system.files import whole_file
+from biofacenet.system.settings import option
 from biofacenet.training.losses import objective
 from biofacenet.training.settings import LossWeights
 
@@ -56,7 +56,7 @@ LOSS_WEIGHTS = LossWeights(appearance=3e-3, camera=1e-3, specular=0.1, shading=1
 class Settings:
     """Measure on a GPU and write what came out; `report` puts the parts together."""
 
-    part: tyro.conf.Positional[Literal["renderer", "training", "launches", "report"]]
+    part: Literal["renderer", "training", "launches", "report"] = option(positional=True)
     """Which part."""
     out: Path = Path("build/gpu")
     """Folder of the parts."""

@@ -23,7 +23,7 @@ export PYTHONSAFEPATH=1 # else the checkout itself would come first; from Python
 
 missing() {
     local name
-    for name in torch triton numpy scipy h5py matplotlib rich safetensors PIL tyro ninja pytest; do
+    for name in torch triton numpy scipy h5py matplotlib rich safetensors PIL ninja pytest; do
         "$python" -c "import $name" 2>/dev/null || echo "$name"
     done
 }
