@@ -13,15 +13,19 @@ from .system.settings import option
 
 __all__ = ["Settings", "main"]
 
-EXAMPLES = ("bash >> ~/.bashrc", "zsh > ~/.zfunc/_biofacenet")
+EXAMPLES = (
+    "bash > ~/.local/share/bash-completion/completions/biofacenet",
+    "zsh > ~/.zfunc/_biofacenet",
+)
 
 
 @dataclass
 class Settings:
     """Print a script that completes commands and options of biofacenet in a shell.
 
-    For bash, append it to ~/.bashrc. For zsh, write it to a file _biofacenet in a folder of $fpath. For
-    tcsh, append it to ~/.tcshrc. It holds for the installed version.
+    bash: write it to ~/.local/share/bash-completion/completions/biofacenet, or source it. zsh: write it to
+    a file _biofacenet in a folder of $fpath. tcsh: append it to ~/.tcshrc. It is of the version that is
+    installed.
     """
 
     shell: Literal["bash", "zsh", "tcsh"] = option(positional=True)

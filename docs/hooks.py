@@ -5,23 +5,27 @@ A page asks for a part with a comment, such as <!-- commands -->; see `PARTS`.
 
 from __future__ import annotations
 
-import contextlib
 import html
+import importlib
 import json
 import re
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import griffe
 from latex2mathml.converter import convert
 from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))  # for mkdocs, which does not look where it is started
+
+from biofacenet.cli.options import Option, options_of, summary_of  # noqa: E402
+
 RESULTS = ROOT / "benchmarks" / "results"
 ORDER = (
     *("predict", "fit", "edit", "app", "train", "synthesize", "prepare", "evaluate", "export"),
-    *("skin_fit", "doctor", "rebuild"),
+    *("skin_fit", "doctor", "rebuild", "completion"),
 )
 """Commands in the order of their use; others follow by name."""
 
@@ -43,81 +47,37 @@ def command_modules() -> list[str]:
 
 def commands() -> str:
     """A section for each command, from the dataclass that it parses."""
-    package = griffe.load("biofacenet", search_paths=[ROOT])
-    return "\n\n".join(section(package, name) for name in command_modules())
+    return "\n\n".join(section(name) for name in command_modules())
 
 
-def section(package: Any, name: str) -> str:
+def section(name: str) -> str:
     """What a command is called with, what it does, and its options."""
-    module = package[name]
-    settings = module.members.get("Settings")
-    described = module if settings is None else settings
-    members = [] if settings is None else list(fields(settings))
-    summary, _, rest = (described.docstring.value if described.docstring else "").partition("\n")
-    # Line breaks of the source are no line breaks here.
-    paragraphs = "\n\n".join(" ".join(part.split()) for part in rest.split("\n\n"))
-    words = [field.name.upper() for field in members if is_positional(field)]
-    words += ["[options]"] if members else []
+    settings = importlib.import_module(f"biofacenet.{name}").Settings
+    options = list(options_of(settings))
+    words = ["[OPTIONS]"] if any(not option.positional for option in options) else []
+    words += [
+        option.value if option.required else f"[{option.value}]"
+        for option in options
+        if option.positional
+    ]
     spoken = name.replace("_", "-")
     usage = [" ".join([f"biofacenet {spoken}", *words])]
     usage += [" ".join([f"python -m biofacenet.{name}", *words])]
-    lines = [f"## {spoken}", "```text\n" + "\n".join(usage) + "\n```", summary, paragraphs]
-    if members:
-        rows = [option(field) for field in members]
+    paragraphs = summary_of(settings)
+    lines = [f"## {spoken}", "```text\n" + "\n".join(usage) + "\n```", *paragraphs]
+    if options:
+        rows = [row(option) for option in options]
         lines.append("\n".join(["| option | meaning |", "|---|---|", *rows]))
-    return "\n\n".join(line for line in lines if line.strip())
+    return "\n\n".join(lines)
 
 
-def fields(settings: Any) -> Iterator[Any]:
-    """The fields of a dataclass, in order; those of a dataclass within it stand in its place."""
-    for member in settings.members.values():
-        if not member.is_attribute or member.annotation is None:
-            continue
-        inner = dataclass_of(member)
-        if inner is None:
-            yield member
-        else:
-            yield from fields(inner)
-
-
-def dataclass_of(member: Any) -> Any:
-    """The dataclass that a field is annotated with, or None."""
-    annotation = member.annotation
-    if not isinstance(annotation, griffe.ExprName):
-        return None
-    try:
-        found = member.modules_collection[annotation.canonical_path]
-        return found if found.is_class and "dataclass" in found.labels else None
-    except (KeyError, griffe.AliasResolutionError):
-        return None
-
-
-def is_positional(field: Any) -> bool:
-    """Whether it is given without a name."""
-    return "Positional" in str(field.annotation)
-
-
-def option(field: Any) -> str:
+def row(option: Option) -> str:
     """A row of the table of options."""
-    annotation = str(field.annotation)
-    dashed = field.name.replace("_", "-")
-    if is_positional(field):
-        shown = f"`{field.name.upper()}`"
-    elif annotation.startswith("bool"):
-        shown = f"`--{dashed}`, `--no-{dashed}`"
-    else:
-        shown = f"`--{dashed}`"
-    value = field.value
-    if isinstance(value, griffe.ExprName):  # a constant: its number tells more than its name
-        with contextlib.suppress(KeyError, griffe.AliasResolutionError):
-            value = field.modules_collection[value.canonical_path].value
-    default = "" if value is None else str(value)
-    default = re.sub(r"Path\((.*?)\)", r"\1", default).replace("'", "").replace('"', "")
-    default = {"None": "", "()": ""}.get(default, default)
-    meaning = " ".join((field.docstring.value if field.docstring else "").split())
-    # Below the name: three columns are too many for a phone.
-    cells = (f"{shown}<br>default `{default}`" if default else shown, meaning)
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+    shown = ", ".join(f"`{flag}`" for flag in option.flags or (option.value,))
+    if not option.required:
+        # Below the name: three columns are too many for a phone.
+        shown += f"<br>default `{option.default_text(option.default)}`"
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in (shown, option.about)) + " |"
 
 
 # Results -------------------------------------------------------------------------------------

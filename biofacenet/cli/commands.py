@@ -34,8 +34,11 @@ def command_name(word: str) -> str:
 
 def program_name(command: str = "") -> str:
     """What the program, or a command of it, was called by."""
+    if "." in command:
+        return f"python -m {command}"
     called = Path(sys.argv[0])
-    if command and called.stem == command.replace("-", "_"):
-        return f"python -m {PROGRAM}.{called.stem}"
-    program = f"python -m {PROGRAM}" if called.stem == "__main__" else PROGRAM
+    module = called.stem if called.suffix == ".py" and called.parent.name == PROGRAM else ""
+    if command and module == command.replace("-", "_"):
+        return f"python -m {PROGRAM}.{module}"
+    program = f"python -m {PROGRAM}" if module == "__main__" else PROGRAM
     return f"{program} {command_name(command)}".rstrip()

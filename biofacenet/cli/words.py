@@ -25,8 +25,8 @@ class Mistake(Exception):  # noqa: N818
 
 
 def begins_option(word: str) -> bool:
-    """Whether a word names an option, and is no value."""
-    return OPTION.match(word) is not None
+    """Whether a word names an option, or ends them all, and is no value."""
+    return word == "--" or OPTION.match(word) is not None
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

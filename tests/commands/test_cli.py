@@ -4,17 +4,17 @@ import json
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 import pytest
 
-from biofacenet.cli import parse, run
+from biofacenet.cli import given_names, parse, run
 from biofacenet.errors import BackendUnavailableError, BioFaceNetError, DataError
 from biofacenet.system.device import choose_device
 from biofacenet.system.files import whole_directory, whole_file
-from biofacenet.system.settings import load_settings, save_settings
+from biofacenet.system.settings import load_settings, option, save_settings
 
 
 @dataclass
@@ -74,11 +74,97 @@ def test_bad_settings_files_end_with_one_line(
     assert str(path) in line
 
 
-@pytest.mark.parametrize("arguments", [["--settings"], ["--unknown"], ["--rate", "x"]])
-def test_bad_arguments_have_status_2(arguments: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--settings"], "--settings: expected a file"),
+        (["--unknown"], "--unknown: no such option"),
+        (["--cuont", "1"], "did you mean --count?"),
+        (["--rate", "x"], "--rate x: expected a number, such as 0.5"),
+        (["--rate"], "--rate: expected a number, such as 0.5, found no value"),
+        (["--rate", "--quiet"], "found no value"),
+        (["--count", "1.5"], "--count 1.5: expected a whole number"),
+        (["--kind", "c"], "--kind c: expected a or b"),
+        (["--pair", "1"], "--pair: expected 2 words, each a number, found 1"),
+        (["--quiet=yes"], "--quiet takes no value"),
+        (["word"], "word: one word too many"),
+        (["-q"], "-q: no such option"),
+    ],
+)
+def test_bad_arguments_end_with_one_line(
+    arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as caught:
         parse(Settings, arguments, program="x")
     assert caught.value.code == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith("error: ")
+    assert captured.err.endswith("see biofacenet x --help\n")
+    assert captured.err.count("\n") == 1
+    assert told in captured.err
+    assert captured.out == ""
+
+
+@dataclass
+class Inner:
+    """What is done to it."""
+
+    light: str | None = option(None, shown="as it is")
+    shift: float = 0.0
+
+
+@dataclass
+class Outer:
+    """Do something to files."""
+
+    files: tuple[Path, ...] = option(positional=True)
+    """Files."""
+    inner: Inner = field(default_factory=Inner)
+    crop: str = "face"
+    many: tuple[int, ...] = ()
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("a b", Outer((Path("a"), Path("b")))),
+        ("a --crop whole b", Outer((Path("a"), Path("b")), crop="whole")),
+        ("--many 1 2 -- a", Outer((Path("a"),), many=(1, 2))),
+        ("--many 1 2 --crop -5,0,90 a", Outer((Path("a"),), many=(1, 2), crop="-5,0,90")),
+        ("a --shift -1e-3", Outer((Path("a"),), Inner(shift=-1e-3))),
+        ("a --shift=-2 --light D65", Outer((Path("a"),), Inner("D65", -2.0))),
+        ("-- -a --crop", Outer((Path("-a"), Path("--crop")))),
+        ("a --crop x --crop y", Outer((Path("a"),), crop="y")),
+    ],
+)
+def test_words_become_settings(line: str, expected: Outer) -> None:
+    assert parse(Outer, line.split(), program="x") == expected
+
+
+def test_what_has_no_default_must_be_named(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse(Outer, ["--crop", "whole"], program="x")
+    assert capsys.readouterr().err.startswith("error: FILES is missing: Files; see ")
+
+
+def test_settings_within_settings_start_from_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "settings.json"
+    before = Outer((Path("a"),), Inner("D65", 1.0), many=(3,))
+    save_settings(before, path)
+    found = parse(Outer, ["--settings", str(path), "--shift", "2", "--light", "None"], program="x")
+    assert found == Outer((Path("a"),), Inner(None, 2.0), many=(3,))
+    assert load_settings(Outer, path) == before
+
+
+def test_names_may_be_joined_by_underscores() -> None:
+    @dataclass
+    class Long:
+        two_words: int = 1
+
+    assert parse(Long, ["--two_words", "2"], program="x") == parse(
+        Long, ["--two-words", "2"], program="x"
+    )
+    assert given_names(Long, ["--two_words", "1"]) == {"two_words"}
 
 
 @pytest.mark.parametrize(
@@ -160,7 +246,7 @@ def test_numbers_and_truths_are_not_mixed_up(tmp_path: Path) -> None:
     path = tmp_path / "settings.json"
     for values in ({"rate": True}, {"count": True}, {"kind": ["a"]}, {"out": None}):
         path.write_text(json.dumps(values))
-        with pytest.raises(BioFaceNetError, match="setting"):
+        with pytest.raises(BioFaceNetError, match=next(iter(values))):
             load_settings(Settings, path)
     path.write_text('{"rate": 3}')
     assert isinstance(load_settings(Settings, path).rate, float)

@@ -195,11 +195,11 @@ def test_script_names_what_is_missing(tmp_path: Path) -> None:
     assert "no part dance" in unknown.stderr
     (tmp_path / "bare").mkdir()
     python = tmp_path / "bare" / "python"
-    python.write_text('#!/bin/sh\ncase "$*" in *"import rich"*) exit 1;; esac\n')
+    python.write_text('#!/bin/sh\ncase "$*" in *"import ninja"*) exit 1;; esac\n')
     python.chmod(0o755)
     bare = script(tmp_path, PYTHON=str(python), WHEELS=str(tmp_path))
     assert bare.returncode == 2
-    assert "packages are missing: rich" in bare.stderr
+    assert "packages are missing: ninja" in bare.stderr
 
 
 def test_training_benchmark_measures_every_part(tmp_path: Path) -> None:
