@@ -206,7 +206,7 @@ def test_split(
 
 def test_paper_preset_is_the_published_setting() -> None:
     plan = resolve(Settings(preset="paper"))
-    assert (plan.size, plan.optimiser, plan.learning_rate) == ("paper", "sgd", 1e-5)
+    assert (plan.network, plan.optimiser, plan.learning_rate) == ("paper", "sgd", 1e-5)
     assert (plan.batch_size, plan.epochs, plan.schedule) == (64, 200, "constant")
     assert plan.weights == LossWeights(1e-3, 1e-4, 1e-5, 1e-5)
     changed = resolve(Settings(preset="paper", epochs=3, loss_weights=(1, 2, 3, 4)))
@@ -215,7 +215,7 @@ def test_paper_preset_is_the_published_setting() -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"preset": "paper", "epochs": 1, "size": "small"}, {"workers": 2}, {"in_memory": True}],
+    [{"preset": "paper", "epochs": 1, "network": "small"}, {"workers": 2}, {"in_memory": True}],
 )
 def test_other_ways_to_train(data: Path, tmp_path: Path, change: dict[str, object]) -> None:
     folder = train(quick(data, tmp_path / "run", **{"epochs": 1, **change}))
