@@ -144,16 +144,12 @@ class Renderer(nn.Module):
 _defaults: dict[tuple[int, str, str], Renderer] = {}
 
 
+@kernels.constant_for_compile
 def _make_default(bands: int, backend: str, skin: str) -> bool:
     """Make the renderer of a skin, once; torch.compile runs this while tracing."""
     if (bands, backend, skin) not in _defaults:
         _defaults[bands, backend, skin] = Renderer(skin_name(skin), bands=bands, backend=backend)
     return True
-
-
-# What torch.compiler.assume_constant_result does; the decorator itself would import the compiler, two
-# seconds for those who only render.
-_make_default._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 def render(
@@ -178,7 +174,7 @@ def render(
         illuminant: (B, 33) spectra of unit sum, or an `Illuminant` (weights, cct).
         camera: (B, 2), camera coordinates b in [-3, 3].
         bands: 16, 32 or 33, bands a fused backend reduces the spectra to; the reference uses all 33.
-        backend: ``auto``, ``reference``, ``cpp``, ``triton`` or ``cuda``.
+        backend: ``auto``, ``reference``, ``cpp``, ``triton``, ``cuda`` or a name that was registered.
         skin: which constants of the skin model the maps are of: ``published``, those of the paper's
             authors, or ``measured``, tuned on measured spectra. `Renderer` takes any others.
 
