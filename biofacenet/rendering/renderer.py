@@ -144,7 +144,7 @@ class Renderer(nn.Module):
 _defaults: dict[tuple[int, str, str], Renderer] = {}
 
 
-@kernels.constant_for_compile
+@kernels.constant_for_compile  # type: ignore[untyped-decorator]
 def _make_default(bands: int, backend: str, skin: str) -> bool:
     """Make the renderer of a skin, once; torch.compile runs this while tracing."""
     if (bands, backend, skin) not in _defaults:
