@@ -179,7 +179,7 @@ def _render_backward(
 
 
 @_render_backward.register_fake
-def _(
+def _fake_render_backward(
     melanin: Tensor,
     haemoglobin: Tensor,
     diffuse: Tensor,
