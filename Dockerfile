@@ -1,7 +1,7 @@
 # Decompose photos without installing anything else:
 #
 #   docker build -t biofacenet --build-arg TORCH_OPTIONS="--index-url ..." .
-#   docker run --rm -v "$PWD:/photos" biofacenet biofacenet.fit portrait.jpg
+#   docker run --rm -v "$PWD:/photos" biofacenet fit portrait.jpg
 #
 # TORCH_OPTIONS chooses a build of PyTorch, as pytorch.org describes; without it, one for CUDA is taken,
 # which is larger by gigabytes.
@@ -30,5 +30,5 @@ RUN useradd --create-home someone
 USER someone
 ENV MPLBACKEND=Agg
 WORKDIR /photos
-ENTRYPOINT ["python", "-m"]
-CMD ["biofacenet.doctor"]
+ENTRYPOINT ["biofacenet"]
+CMD ["doctor"]

@@ -31,7 +31,7 @@ from benchmarks.inputs import Render, Step, eager, fused, inputs, step
 from benchmarks.renderer import commit
 from biofacenet import BioFaceNet, BioFaceNetError
 from biofacenet.cli import parse, run
-from biofacenet.kernels.registry import available
+from biofacenet.kernels import available
 from biofacenet.system.console import console
 from biofacenet.system.device import choose_device
 from biofacenet.system.files import whole_file

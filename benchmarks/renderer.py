@@ -32,7 +32,7 @@ from torch.profiler import ProfilerActivity, profile
 from benchmarks.inputs import FUSED, Render, eager, fused, inputs, step
 from biofacenet import BioFaceNetError
 from biofacenet.cli import parse, run
-from biofacenet.kernels.registry import available
+from biofacenet.kernels import available
 from biofacenet.system.console import console
 from biofacenet.system.device import choose_device
 from biofacenet.system.files import whole_file

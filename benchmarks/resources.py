@@ -113,7 +113,7 @@ def triton_resources(gpu: int) -> list[Resources]:
         BioFaceNetError: there is no Triton here.
     """
     try:
-        from biofacenet.kernels.triton import launch as kernels
+        from biofacenet.kernels.triton import fold, pixel, shapes
     except ImportError as error:
         raise BioFaceNetError(f"triton cannot be imported: {error}; pip install triton") from error
     found = []
@@ -121,11 +121,11 @@ def triton_resources(gpu: int) -> list[Resources]:
     for components in (16, 32):
         for kind in ("fp32", "bf16"):
             for backward in (False, True):
-                shape = kernels.shape(components, backward)
+                shape = shapes.rule(components, backward)
                 found.append(
                     _compiled(
                         f"{'backward' if backward else 'forward'} {kind}, {components}",
-                        kernels._backward if backward else kernels._forward,
+                        pixel.backward_kernel if backward else pixel.forward_kernel,
                         gpu,
                         shape.warps,
                         kind,
@@ -138,7 +138,7 @@ def triton_resources(gpu: int) -> list[Resources]:
     found.append(
         _compiled(
             "add_up fp32, 32",
-            *(kernels._add_up, gpu, 4, "fp32"),
+            *(pixel.add_up_kernel, gpu, 4, "fp32"),
             COMPONENTS=32,
             ROWS=256,
             COLUMNS=16,
@@ -147,12 +147,13 @@ def triton_resources(gpu: int) -> list[Resources]:
         )
     )
     light: dict[str, Any] = {"MIXED": True, "FIRST": 4000.0, "STEP": 1000.0, "HALF": 3.0}
-    light |= {"COMPONENTS": 32, "PADDED": 32, "BANDS": 33, "PADDED_BANDS": 64, "ILLUMINANTS": 14}
+    light |= {"COMPONENTS": 32, "PADDED": 32}
+    light |= {name: getattr(fold, name) for name in ("BANDS", "PADDED_BANDS", "ILLUMINANTS")}
     wanted = {"OF_MIXTURE": True, "OF_CCT": True, "OF_GIVEN": False, "OF_CAMERA": True}
-    found.append(_compiled("fold fp32, 32", kernels._fold, gpu, 4, "fp32", **light))
+    found.append(_compiled("fold fp32, 32", fold.fold_kernel, gpu, 4, "fp32", **light))
     found.append(
         _compiled(
-            "fold_backward fp32, 32", kernels._fold_backward, gpu, 4, "fp32", **light, **wanted
+            "fold_backward fp32, 32", fold.fold_backward_kernel, gpu, 4, "fp32", **light, **wanted
         )
     )
     return found

@@ -6,7 +6,7 @@ python -m pytest benchmarks --benchmark-enable -n 0
 import pytest
 
 from benchmarks.inputs import FUSED, eager, fused, inputs, step
-from biofacenet.kernels.registry import available
+from biofacenet.kernels import available
 
 SIZES = {"64 x 64 x 64": (64, 64), "1 x 512 x 512": (1, 512)}
 REFERENCE = "reference"

@@ -192,7 +192,7 @@ def our_run(folder: Path, settings: Settings, device: torch.device, compiled: bo
         holdout="none",
         out=folder / "run",
         preset="paper",
-        size=settings.size,
+        network=settings.size,
         batch_size=settings.batch,
         device=str(device),
         compile=compiled,

@@ -6,12 +6,12 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-import biofacenet
-
 from ._version import __version__
 from .cli import COMMANDS, PROGRAM, command_name, fail, listing, nearest, program_name, run
 
 __all__ = ["main"]
+
+ABOUT = "What a face's colour is made of: melanin, haemoglobin, shading, light and camera."
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -19,7 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     if not given or given[0] in ("-h", "--help", "help"):
         options = [("--version", "Show the version."), ("-h, --help", "Show this help.")]
-        summary = (biofacenet.__doc__ or "").partition("\n")[0]
+        summary = ABOUT
         run(lambda: _say(listing(program_name(), summary, COMMANDS, options)))
     elif given[0] in ("-V", "--version"):
         _say(f"{PROGRAM} {__version__}\n")

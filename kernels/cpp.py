@@ -9,6 +9,7 @@ from functools import cache
 import torch
 
 from . import build, native
+from .registry import register
 
 __all__ = [
     "backward",
@@ -17,9 +18,6 @@ __all__ = [
     "forward",
     "unavailable",
 ]
-
-DEVICE = "cpu"
-"""Where the tensors lie that these kernels take."""
 
 
 @cache
@@ -62,3 +60,6 @@ def fold(*arguments: object) -> None:
 def fold_backward(*arguments: object) -> None:
     """The same inputs, gradients of the results, and the four gradients to fill or None."""
     torch.ops.biofacenet_cpu.fold_backward(*arguments)
+
+
+register("cpp", __name__, device="cpu", priority=10)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from . import build, layout, native
+from .registry import register
 
 __all__ = [
     "backward",
@@ -17,26 +18,13 @@ __all__ = [
     "unavailable",
 ]
 
-DEVICE = "cuda"
-"""Where the tensors lie that these kernels take."""
-
 LEAST_CAPABILITY = (7, 5)
 
 
 @cache
-def _load() -> str | None:
-    if not torch.cuda.is_available():
-        return "no CUDA device" if torch.version.cuda else "this build of torch has no CUDA"
-    capability = torch.cuda.get_device_capability()
-    if capability < LEAST_CAPABILITY:
-        found = ".".join(map(str, capability))
-        return f"the GPU has compute capability {found}, the kernels need 7.5 or newer"
-    return native.demand(native.load(build.CUDA))
-
-
 def unavailable() -> str | None:
     """None where the kernels run, else why they do not."""
-    return _load()
+    return native.no_gpu(LEAST_CAPABILITY) or native.demand(native.load(build.CUDA))
 
 
 def _stream(tensor: Tensor) -> int:
@@ -100,3 +88,6 @@ def fold_backward(
     torch.ops.biofacenet_cuda.fold_backward(
         mixture, cct, spectrum, camera, *others, _stream(camera)
     )
+
+
+register("cuda", __name__, device="cuda", priority=10, half=True)

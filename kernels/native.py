@@ -1,4 +1,4 @@
-"""Load a native library into this process: the installed binary, or one built on first use."""
+"""What kernels need of this process: a native library, installed or built on first use, or a GPU."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from . import build
 __all__ = [
     "demand",
     "load",
+    "no_gpu",
     "this_torch",
 ]
 
@@ -58,3 +59,14 @@ def demand(reason: str | None) -> str | None:
     if reason and os.environ.get("BIOFACENET_REQUIRE_NATIVE", "0") not in ("", "0"):
         raise BackendUnavailableError(f"BIOFACENET_REQUIRE_NATIVE is set, but {reason}")
     return reason
+
+
+def no_gpu(least: tuple[int, int]) -> str | None:
+    """None where there is a GPU of at least this compute capability, else why not."""
+    if not torch.cuda.is_available():
+        return "no CUDA device" if torch.version.cuda else "this build of torch has no CUDA"
+    capability = torch.cuda.get_device_capability()
+    if capability >= least:
+        return None
+    found, wanted = (".".join(map(str, one)) for one in (capability, least))
+    return f"the GPU has compute capability {found}, the kernels need {wanted} or newer"

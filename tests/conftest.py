@@ -84,7 +84,7 @@ class Forked:
     """A command in a process of its own, forked from one that has torch loaded; much like a Popen."""
 
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["torch", "biofacenet.train"])
+    context.set_forkserver_preload(["torch", "biofacenet.training.loop"])
 
     def __init__(
         self, module: str, *arguments: str, largest: int | None = None, **variables: str
@@ -155,8 +155,8 @@ def tiny_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
         with whole_file(maps_and_path[-1]) as temporary:
             Image.new("RGB", (8, 8)).save(temporary)
 
-    monkeypatch.setattr("biofacenet.plotting.grids.training_grid", tiny)
-    monkeypatch.setattr("biofacenet.plotting.curves.loss_plot", lambda *_: b"<svg/>")
+    monkeypatch.setattr("biofacenet.training.messages.training_grid", tiny)
+    monkeypatch.setattr("biofacenet.training.journal.loss_plot", lambda *_: b"<svg/>")
 
 
 @pytest.fixture
@@ -202,7 +202,7 @@ def web_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of the web page, served by a process of its own, whose folder must be gone in the end."""
     folder = tmp_path_factory.mktemp("page")
     log = folder / "log.txt"
-    command = [sys.executable, "-u", "-m", "biofacenet.app", "--port", "0", "--size", "64"]
+    command = [sys.executable, "-u", "-m", "biofacenet.app", "--port", "0", "--resolution", "64"]
     with log.open("w") as stream:
         process = subprocess.Popen(
             command,

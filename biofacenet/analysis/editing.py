@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..decomposition import Decomposition, Edit
 from ..errors import DataError, PhotoError
-from ..photos.faces import Box, into_photo
+from ..photos.boxes import Box, into_photo
 from ..photos.framing import Wanted
 from ..photos.reading import Photo, read_photo
 from ..physics.colour import linear_to_srgb, srgb_to_linear

@@ -11,12 +11,13 @@ from typing import TypeAlias
 
 import torch
 
-from ..fitting.enlarge import enlarge
+from ..fitting.enlarging import enlarge
 from ..fitting.image import fit
 from ..network.unet import BioFaceNet
-from ..photos.framing import Part, choose_parts, cut, region
+from ..photos.boxes import Part
+from ..photos.framing import choose_parts, cut, region
 from ..photos.reading import Photo
-from ..photos.skin_mask import seen_skin
+from ..photos.skin_pixels import seen_skin
 from ..physics.skin import SkinName, skin_name
 from .choices import check_fitted_size, check_refine, check_resolution, check_size, check_steps
 from .results import Result

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from ..decomposition import Decomposition
-from ..photos.framing import Part, region
+from ..photos.boxes import Part
+from ..photos.framing import region
 from ..photos.reading import Photo
-from ..photos.skin_mask import seen_skin
+from ..photos.skin_pixels import seen_skin
 
 __all__ = [
     "Result",

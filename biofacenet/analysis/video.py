@@ -18,10 +18,10 @@ from torch import Tensor
 
 from .._version import __version__
 from ..decomposition import Decomposition
-from ..fitting.enlarge import explain
+from ..fitting.enlarging import explain
 from ..network.unet import BioFaceNet
-from ..photos.faces import Box
-from ..photos.framing import Part, Wanted, choose_parts, cut
+from ..photos.boxes import Box, Part
+from ..photos.framing import Wanted, choose_parts, cut
 from ..photos.reading import Photo
 from ..photos.video import Clip, Frame, Writer, frames
 from ..physics.illuminant import ILLUMINANT_NAMES, Illuminant

@@ -123,6 +123,14 @@ class Decomposition:
             camera=change(self.camera),
         )
 
+    def check_same_skin(self, other: Decomposition) -> None:
+        """Raise ValueError unless the maps of both stand for the same colours."""
+        if self.skin != other.skin:
+            raise ValueError(
+                f"maps of {self.skin} skin and of {other.skin} skin stand for different colours and "
+                "cannot be compared; compare what they render to"
+            )
+
     def to(
         self, device: torch.device | str | None = None, dtype: torch.dtype | None = None
     ) -> Decomposition:

@@ -16,6 +16,7 @@ from ..decomposition import Decomposition
 from ..errors import BioFaceNetError
 from ..physics.colour import luminance
 from ..physics.illuminant import Illuminant
+from ..physics.names import SkinName
 from ..rendering.renderer import render
 from .metrics import masked_mean
 
@@ -50,6 +51,8 @@ class Statistics:
     """Mean weights and mean colour temperature, of one image."""
     camera: Tensor
     """(1, 2), mean."""
+    skin: SkinName
+    """Of the maps."""
 
     @classmethod
     def of(cls, truth: Decomposition, mask: Tensor) -> Statistics:
@@ -69,6 +72,7 @@ class Statistics:
                 light.weights.mean(dim=0, keepdim=True), light.cct.mean(dim=0, keepdim=True)
             ),
             camera=truth.camera.mean(dim=0, keepdim=True),
+            skin=truth.skin,
         )
 
     def decomposition(
@@ -86,6 +90,7 @@ class Statistics:
                 self.illuminant.cct.to(melanin).expand(batch).contiguous(),
             ),
             camera=self.camera.to(melanin).expand(batch, -1).contiguous(),
+            skin=self.skin,
         )
 
 

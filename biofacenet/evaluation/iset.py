@@ -13,10 +13,12 @@ from torch import Tensor
 from ..decomposition import Decomposition
 from ..errors import DataError
 from ..fitting.hyperspectral import invert
-from ..photos.faces import Box, find_face
-from ..photos.skin_mask import face_region, skin_mask
+from ..photos.boxes import Box
+from ..photos.faces import find_face
+from ..photos.skin_pixels import face_region, skin_mask
 from ..physics.colour import XYZ_TO_SRGB, linear_to_srgb, luminance, raw_to_xyz
 from ..physics.illuminant import Illuminant, spectrum
+from ..physics.names import SkinName
 from ..physics.tables import Tables
 from .iset_files import Scene, read_scene
 from .sets import KnownFaces
@@ -35,20 +37,21 @@ BRIGHT_SKIN = 0.5
 
 LEAST_DIFFUSE, LEAST_SPECULAR = 1e-4, 1e-4
 
-# KnownFaces ---------------------------------------------------------------------------------------
+# Faces ---------------------------------------------------------------------------------------
 
 
 def iset_faces(
     paths: Sequence[str | Path],
     *,
     size: int = 64,
+    skin: SkinName = "published",
     tick: Callable[[int], object] = lambda _: None,
 ) -> KnownFaces:
     """Photos of multispectral faces under D65 by the mean camera, and what their spectra say of them.
 
     The face is found and framed as in photos (the central square, where none is found); spectra are
     averaged to the size asked for, and rendered as a camera would see them, without the skin model:
-    only the truth comes from it. KnownFaces are exposed alike: to a luminance of 0.5 at the 95th
+    only the truth comes from it. Faces are exposed alike: to a luminance of 0.5 at the 95th
     percentile of the skin. The mask is `skin_mask`.
 
     The truth is a pseudo truth: what this package's skin model makes of the measured spectra by
@@ -57,6 +60,7 @@ def iset_faces(
     Args:
         paths: scenes, at least one.
         size: side of the images, a multiple of 16.
+        skin: which constants of the skin model the truth is of.
         tick: told of how many scenes are done.
 
     Raises:
@@ -64,7 +68,7 @@ def iset_faces(
     """
     parts = []
     for path in paths:
-        parts.append(_one_face(read_scene(path), size))
+        parts.append(_one_face(read_scene(path), size, skin))
         tick(1)
     return KnownFaces(
         f"{len(parts)} multispectral faces of {size} x {size} pixels under D65, inverted by the skin model",
@@ -74,7 +78,7 @@ def iset_faces(
     )
 
 
-def _one_face(scene: Scene, size: int) -> KnownFaces:
+def _one_face(scene: Scene, size: int, skin: SkinName) -> KnownFaces:
     whole = _photograph(scene, scene.coefficients)
     bright = float(np.quantile(whole.numpy(), 0.95))
     if bright <= 0.0:
@@ -83,11 +87,11 @@ def _one_face(scene: Scene, size: int) -> KnownFaces:
     region = None if box is None else face_region(size, size)
     square = _cut(scene.coefficients, box or Box.central(*whole.shape[1:]), size)
     image = _photograph(scene, square)[None].float()
-    mask = skin_mask(image, region=region)
+    mask = skin_mask(image, region=region, skin=skin)
     if mask.mean() < LEAST_SKIN:
         raise DataError(f"{scene.path}: no skin found in this scene; expected a face")
     exposure = BRIGHT_SKIN / float(torch.quantile(luminance(image)[mask > 0], 0.95))
-    found = invert(scene.reflectance(square))
+    found = invert(scene.reflectance(square), skin=Tables.computed(skin).skin)
     truth = Decomposition(
         melanin=found.melanin,
         haemoglobin=found.haemoglobin,
@@ -95,6 +99,7 @@ def _one_face(scene: Scene, size: int) -> KnownFaces:
         specular=(exposure * found.specular).clamp(min=LEAST_SPECULAR),
         illuminant=Illuminant.standard("D65"),
         camera=torch.zeros(1, 2),
+        skin=skin,
     )
     return KnownFaces(str(scene.path), (exposure * image).clamp(0.0, 1.0), mask, truth)
 

@@ -29,8 +29,6 @@ REACH = 20
 
 LEAST_SIDE = 16
 
-# Reading -------------------------------------------------------------------------------------
-
 
 @dataclass(frozen=True)
 class Scene:
@@ -71,46 +69,28 @@ def read_scene(path: str | Path) -> Scene:
         DataError: the file is missing, damaged, lacks a variable or holds other shapes.
     """
     path = Path(path)
-    if not path.is_file():
-        raise DataError(f"{path}: no such file; expected {LAYOUT}")
-    try:
-        stored = _variables(path)
-    except Exception as error:  # the readers raise many kinds on damaged bytes
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise DataError(
-            f"{path}: cannot be read as a MATLAB file ({reason}); expected {LAYOUT}, copy it again"
-        ) from error
+    stored = _Stored(path, _variables(path))
+    coefficients, basis, wave = _linear_model(stored)
+    mean = _mean(stored, len(wave))
+    light = _illuminant(stored)
+    comment = stored.variables.get("comment")
+    return Scene(
+        path=path,
+        coefficients=torch.from_numpy(coefficients.transpose(2, 0, 1).copy()),
+        basis=torch.from_numpy(_resampled(basis.T, wave, path, "basis.wave") / light),
+        mean=torch.from_numpy(_resampled(mean, wave, path, "basis.wave") / light),
+        comment=comment if isinstance(comment, str) else "",
+    )
 
-    def array(*names: str, optional: bool = False) -> np.ndarray | None:
-        """The variable, or the field of a struct, as finite numbers."""
-        value: Any = stored
-        for depth, name in enumerate(names):
-            if not isinstance(value, Mapping) or name not in value:
-                if optional:
-                    return None
-                there = ", ".join(sorted(value)) if isinstance(value, Mapping) else "no struct"
-                raise DataError(
-                    f"{path}: no {'.'.join(names[: depth + 1])}, only {there}; expected {LAYOUT}"
-                )
-            value = value[name]
-        if not isinstance(value, np.ndarray) or value.dtype.kind not in "fiub" or not value.size:
-            if optional:
-                return None
-            raise DataError(f"{path}: {'.'.join(names)} holds no numbers; expected {LAYOUT}")
-        values = value.astype(np.float64)
-        if not np.isfinite(values).all():
-            raise DataError(
-                f"{path}: {'.'.join(names)} holds NaN or infinite values; copy it again"
-            )
-        return values
 
-    def needed(*names: str) -> np.ndarray:
-        value = array(*names)
-        assert value is not None
-        return value
+# What a scene consists of --------------------------------------------------------------------
 
-    coefficients, basis = needed("mcCOEF"), needed("basis", "basis")
-    wave = needed("basis", "wave").ravel()
+
+def _linear_model(stored: _Stored) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Coefficients (H, W, K), basis (L, K) of photons and its wavelengths (L,)."""
+    path = stored.path
+    coefficients, basis = stored.numbers("mcCOEF"), stored.numbers("basis", "basis")
+    wave = stored.numbers("basis", "wave").ravel()
     if basis.ndim == 1:
         basis = basis[:, None]
     if coefficients.ndim == 2 and basis.shape[1] == 1:
@@ -130,36 +110,38 @@ def read_scene(path: str | Path) -> Scene:
             f"{path}: {coefficients.shape[1]} x {coefficients.shape[0]} pixels; expected at least "
             f"{LEAST_SIDE} x {LEAST_SIDE}"
         )
-    mean = array("imgMean", optional=True)
-    mean = np.zeros(len(wave)) if mean is None else mean.ravel()
-    if len(mean) != len(wave):
-        raise DataError(f"{path}: imgMean has {len(mean)} values for {len(wave)} wavelengths")
+    return coefficients, basis, wave
 
-    light_wave = needed("illuminant", "wave").ravel()
-    photons = array("illuminant", "photons", optional=True)
+
+def _mean(stored: _Stored, count: int) -> np.ndarray:
+    """The mean of photons (L,), zeros where there is none."""
+    mean = stored.numbers_if_there("imgMean")
+    mean = np.zeros(count) if mean is None else mean.ravel()
+    if len(mean) != count:
+        raise DataError(f"{stored.path}: imgMean has {len(mean)} values for {count} wavelengths")
+    return mean
+
+
+def _illuminant(stored: _Stored) -> np.ndarray:
+    """Photons of the light at the 33 bands, from whichever of its places they are in."""
+    path, wave = stored.path, stored.numbers("illuminant", "wave").ravel()
+    photons = stored.numbers_if_there("illuminant", "photons")
     if photons is None:
-        photons = array("illuminant", "data", "photons", optional=True)
+        photons = stored.numbers_if_there("illuminant", "data", "photons")
     if photons is None:
-        photons = needed("illuminant", "data")
+        photons = stored.numbers("illuminant", "data")
     photons = photons.ravel()
-    if len(photons) != len(light_wave):
+    if len(photons) != len(wave):
         raise DataError(
-            f"{path}: the illuminant has {len(photons)} values for {len(light_wave)} wavelengths"
+            f"{path}: the illuminant has {len(photons)} values for {len(wave)} wavelengths"
         )
-    light = _resampled(photons, light_wave, path, "illuminant.wave")
+    light = _resampled(photons, wave, path, "illuminant.wave")
     if light.min() <= 0.0:
         raise DataError(
             f"{path}: the illuminant has no light at some wavelength of 400..720 nm, so that "
             "reflectance is unknown there"
         )
-    comment = stored.get("comment")
-    return Scene(
-        path=path,
-        coefficients=torch.from_numpy(coefficients.transpose(2, 0, 1).copy()),
-        basis=torch.from_numpy(_resampled(basis.T, wave, path, "basis.wave") / light),
-        mean=torch.from_numpy(_resampled(mean, wave, path, "basis.wave") / light),
-        comment=comment if isinstance(comment, str) else "",
-    )
+    return light
 
 
 def _resampled(values: np.ndarray, wave: np.ndarray, path: Path, name: str) -> np.ndarray:
@@ -179,13 +161,70 @@ def _resampled(values: np.ndarray, wave: np.ndarray, path: Path, name: str) -> n
     return resampled.reshape(*values.shape[:-1], BANDS)
 
 
+# Variables of a file -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """A file's variables, asked for by name."""
+
+    path: Path
+    variables: dict[str, Any]
+
+    def numbers(self, *names: str) -> np.ndarray:
+        """The variable, or the field of a struct, as finite numbers.
+
+        Raises:
+            DataError: it is not there or is something else.
+        """
+        value: Any = self.variables
+        for depth, name in enumerate(names):
+            if not isinstance(value, Mapping) or name not in value:
+                there = ", ".join(sorted(value)) if isinstance(value, Mapping) else "no struct"
+                raise DataError(
+                    f"{self.path}: no {'.'.join(names[: depth + 1])}, only {there}; expected {LAYOUT}"
+                )
+            value = value[name]
+        if not _holds_numbers(value):
+            raise DataError(f"{self.path}: {'.'.join(names)} holds no numbers; expected {LAYOUT}")
+        values = value.astype(np.float64)
+        if not np.isfinite(values).all():
+            raise DataError(
+                f"{self.path}: {'.'.join(names)} holds NaN or infinite values; copy it again"
+            )
+        return values
+
+    def numbers_if_there(self, *names: str) -> np.ndarray | None:
+        """The same, or None where it is not there or holds no numbers."""
+        value: Any = self.variables
+        for name in names:
+            value = value.get(name) if isinstance(value, Mapping) else None
+        return self.numbers(*names) if _holds_numbers(value) else None
+
+
+def _holds_numbers(value: object) -> bool:
+    return isinstance(value, np.ndarray) and value.dtype.kind in "fiub" and value.size > 0
+
+
 def _variables(path: Path) -> dict[str, Any]:
-    """Variables of a MATLAB file, structs as dictionaries, text as str."""
-    if h5py.is_hdf5(path):
-        with h5py.File(path, "r") as file:
-            return {name: _from_hdf5(item) for name, item in file.items() if name[0] != "#"}
-    plain = loadmat(path, simplify_cells=True)
-    return {name: _plain(value) for name, value in plain.items() if not name.startswith("__")}
+    """Variables of a MATLAB file, structs as dictionaries, text as str.
+
+    Raises:
+        DataError: there is no file, or it cannot be read.
+    """
+    if not path.is_file():
+        raise DataError(f"{path}: no such file; expected {LAYOUT}")
+    try:
+        if h5py.is_hdf5(path):
+            with h5py.File(path, "r") as file:
+                return {name: _from_hdf5(item) for name, item in file.items() if name[0] != "#"}
+        plain = loadmat(path, simplify_cells=True)
+        return {name: _plain(value) for name, value in plain.items() if not name.startswith("__")}
+    except Exception as error:  # the readers raise many kinds on damaged bytes
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise DataError(
+            f"{path}: cannot be read as a MATLAB file ({reason}); expected {LAYOUT}, copy it again"
+        ) from error
 
 
 def _from_hdf5(item: h5py.Group | h5py.Dataset) -> Any:

@@ -30,7 +30,7 @@ these for orientation only.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -41,7 +41,6 @@ from torch import Tensor
 from ..decomposition import Decomposition
 from ..physics.colour import WHITE_ROW_SUMS, XYZ_TO_SRGB, observer
 from ..physics.illuminant import Illuminant
-from ..rendering.renderer import render
 
 __all__ = [
     "COLUMNS",
@@ -242,8 +241,7 @@ def individual_typology_angle(colours: Tensor) -> Tensor:
 def albedo(found: Decomposition) -> Tensor:
     """Linear sRGB of the bare skin beside a white of 1, as its light and camera have it: (B, 3, H, W)."""
     one = torch.ones_like(found.melanin)
-    image = render(found.melanin, found.haemoglobin, one, 0.0 * one, found.illuminant, found.camera)
-    return image / WHITE
+    return replace(found, diffuse=one, specular=0.0 * one).render() / WHITE
 
 
 def skin_tones(truth: Decomposition, mask: Tensor) -> Tensor:
@@ -253,15 +251,8 @@ def skin_tones(truth: Decomposition, mask: Tensor) -> Tensor:
     face was photographed by.
     """
     day = Illuminant.standard("D65", batch=len(truth))
-    standard = Decomposition(
-        truth.melanin,
-        truth.haemoglobin,
-        truth.diffuse,
-        truth.specular,
-        Illuminant(day.weights.to(truth.camera), day.cct.to(truth.camera)),
-        torch.zeros_like(truth.camera),
-    )
-    skin = albedo(standard)
+    light = Illuminant(day.weights.to(truth.camera), day.cct.to(truth.camera))
+    skin = albedo(replace(truth, illuminant=light, camera=torch.zeros_like(truth.camera)))
     mean = torch.stack([masked_mean(skin[:, c : c + 1], mask) for c in range(3)], dim=1)
     return individual_typology_angle(lab(mean))
 
@@ -326,29 +317,14 @@ def measure(
         image: (B, 3, H, W), the photos, linear sRGB.
         mask: (B, 1, H, W), 1 where to compare.
         reconstruction: what ``found`` renders to, when that is known already.
+
+    Raises:
+        ValueError: the maps are of different skins.
     """
+    found.check_same_skin(truth)
     if reconstruction is None:
         reconstruction = found.render()
-    unit = masked_mean(truth.diffuse, mask).clamp(min=1e-6).reshape(-1, 1, 1, 1)
-    true_albedo, found_albedo = albedo(truth), albedo(found)
-    true_diffuse = truth.diffuse / unit
-    compared = {
-        "diffuse": (
-            found.diffuse * best_scale(found.diffuse, true_diffuse, mask),
-            true_diffuse,
-        ),
-        "specular": (found.specular / unit, truth.specular / unit),
-        "albedo": (found_albedo, true_albedo),
-        "melanin": (found.melanin, truth.melanin),
-        "haemoglobin": (found.haemoglobin, truth.haemoglobin),
-        "reconstruction": (reconstruction, image),
-        "diffuse_plain": (found.diffuse, truth.diffuse),
-        "specular_plain": (found.specular, truth.specular),
-        "albedo_scaled": (
-            found_albedo * best_scale(found_albedo, true_albedo, mask),
-            true_albedo,
-        ),
-    }
+    compared = _compared(found, truth, mask) | {"reconstruction": (reconstruction, image)}
     lights = found.spectrum(), truth.spectrum()
     kelvin = [colour_temperature(light) for light in lights]
     curves = [one.spectral_sensitivity().flatten(1) for one in (found, truth)]
@@ -367,3 +343,28 @@ def measure(
         curves=(curves[0] - curves[1]).norm(dim=1) / curves[1].norm(dim=1),
         tone=skin_tones(truth, mask),
     )
+
+
+def _compared(
+    found: Decomposition, truth: Decomposition, mask: Tensor
+) -> dict[str, tuple[Tensor, Tensor]]:
+    """What was found and what is true for each column but the reconstruction, on its scale."""
+    unit = masked_mean(truth.diffuse, mask).clamp(min=1e-6).reshape(-1, 1, 1, 1)
+    true_albedo, found_albedo = albedo(truth), albedo(found)
+    true_diffuse = truth.diffuse / unit
+    return {
+        "diffuse": (
+            found.diffuse * best_scale(found.diffuse, true_diffuse, mask),
+            true_diffuse,
+        ),
+        "specular": (found.specular / unit, truth.specular / unit),
+        "albedo": (found_albedo, true_albedo),
+        "melanin": (found.melanin, truth.melanin),
+        "haemoglobin": (found.haemoglobin, truth.haemoglobin),
+        "diffuse_plain": (found.diffuse, truth.diffuse),
+        "specular_plain": (found.specular, truth.specular),
+        "albedo_scaled": (
+            found_albedo * best_scale(found_albedo, true_albedo, mask),
+            true_albedo,
+        ),
+    }

@@ -22,9 +22,10 @@ import torch
 from torch import Tensor
 
 from ..errors import DataError
-from ..photos.faces import Box, crop, find_face
+from ..photos.boxes import Box, crop
+from ..photos.faces import find_face
 from ..photos.reading import read_photo
-from ..photos.skin_mask import face_region, skin_mask
+from ..photos.skin_pixels import face_region, skin_mask
 from ..physics.colour import linear_to_srgb, srgb_to_linear
 
 __all__ = [

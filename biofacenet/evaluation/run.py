@@ -15,8 +15,10 @@ from torch import Tensor
 
 from .._version import __version__
 from ..decomposition import Decomposition
+from ..errors import BioFaceNetError
 from ..fitting.image import fit
 from ..network.unet import BioFaceNet
+from ..physics.names import SkinName
 from ..plotting.grids import cases_sheet
 from ..system.console import progress
 from ..system.device import choose_device
@@ -41,7 +43,7 @@ FORMAT = "biofacenet evaluation 1"
 CASES_FILE = "cases.png"
 
 CASES = 2
-"""KnownFaces of each kind on the sheet."""
+"""Faces of each kind on the sheet."""
 
 
 # What is measured ----------------------------------------------------------------------------
@@ -78,19 +80,23 @@ def by_network(network: BioFaceNet) -> Estimate:
     return estimate
 
 
-def by_fit(device: torch.device) -> Estimate:
+def by_fit(device: torch.device, skin: SkinName) -> Estimate:
     """What fitting finds."""
 
     def estimate(image: Tensor, mask: Tensor) -> Decomposition:
-        return fit(image.to(device), mask.to(device)).decomposition.to("cpu")
+        return fit(image.to(device), mask.to(device), skin=skin).decomposition.to("cpu")
 
     return estimate
 
 
 def estimates(
-    settings: Settings, names: Sequence[str], network: BioFaceNet | None, device: torch.device
+    settings: Settings,
+    names: Sequence[str],
+    network: BioFaceNet | None,
+    device: torch.device,
+    skin: SkinName,
 ) -> dict[str, Estimate]:
-    """Methods by name, ready to be used.
+    """Methods by name, ready to be used; their maps are of a skin.
 
     Raises:
         BioFaceNetError: a package is missing.
@@ -101,12 +107,15 @@ def estimates(
     if "untrained" in names:
         with torch.random.fork_rng():
             torch.manual_seed(0)
-            untrained = BioFaceNet(network.size if network else "small").to(device).eval()
+            size = network.size if network else "small"
+            untrained = BioFaceNet(size, skin=skin).to(device).eval()
         found["untrained"] = by_network(untrained)
     if "constant" in names or "ica" in names:
         count = settings.training_faces
         with progress("faces of the training distribution", count) as bar:
-            known = fixed_faces(count, TRAINING_SEED, cache=settings.cache, tick=bar.advance)
+            known = fixed_faces(
+                count, TRAINING_SEED, skin=skin, cache=settings.cache, tick=bar.advance
+            )
         usual = Statistics.of(known.truth, known.mask)
         if "constant" in names:
             found["constant"] = lambda image, mask: constant_maps(image, mask, usual)
@@ -114,7 +123,7 @@ def estimates(
             components = IndependentComponents.learn(known.image, known.mask, usual)
             found["ica"] = lambda image, _: components(image)
     if "fit" in names:
-        found["fit"] = by_fit(device)
+        found["fit"] = by_fit(device, skin)
     return {name: found[name] for name in names}
 
 
@@ -133,10 +142,11 @@ def evaluate(settings: Settings) -> dict[str, Any]:
     network = None
     if "network" in names:  # before anything that takes time
         network = BioFaceNet.from_pretrained(settings.model).to(device)
-    faces = chosen_faces(settings)
+    skin = chosen_skin(settings, network)
+    faces = chosen_faces(settings, skin)
     methods: dict[str, Any] = {}
     sheets: list[tuple[Errors, Decomposition]] = []
-    for name, estimate in estimates(settings, names, network, device).items():
+    for name, estimate in estimates(settings, names, network, device, skin).items():
         begin = time.perf_counter()
         with progress(TITLES[name], len(faces)) as bar:
             if isinstance(faces, PolarisedFaces):
@@ -153,6 +163,7 @@ def evaluate(settings: Settings) -> dict[str, Any]:
             "name": faces.name,
             "count": len(faces),
             "seed": SEED if synthetic else None,
+            "skin": skin,
         },
         "model": settings.model if "network" in names else None,
         "methods": methods,
@@ -164,7 +175,23 @@ def evaluate(settings: Settings) -> dict[str, Any]:
     return results
 
 
-def chosen_faces(settings: Settings) -> KnownFaces | PolarisedFaces:
+def chosen_skin(settings: Settings, network: BioFaceNet | None) -> SkinName:
+    """Of all maps that are compared.
+
+    Raises:
+        BioFaceNetError: the network's maps are of another one than was asked for.
+    """
+    if network is None:
+        return settings.skin or "published"
+    if settings.skin not in (None, network.skin):
+        raise BioFaceNetError(
+            f"the maps of {settings.model} are of {network.skin} skin, and those of {settings.skin} "
+            f"skin stand for other colours; evaluate it with --skin {network.skin}"
+        )
+    return network.skin
+
+
+def chosen_faces(settings: Settings, skin: SkinName) -> KnownFaces | PolarisedFaces:
     """The faces that the settings name."""
     if settings.polarised is not None:
         with progress("photo pairs", len(find_pairs(settings.polarised))) as bar:
@@ -172,9 +199,11 @@ def chosen_faces(settings: Settings) -> KnownFaces | PolarisedFaces:
     if settings.iset is not None:
         scenes = find_scenes(settings.iset)
         with progress("scenes", len(scenes)) as bar:
-            return iset_faces(scenes, size=SIZE, tick=bar.advance)
+            return iset_faces(scenes, size=SIZE, skin=skin, tick=bar.advance)
     with progress("faces", settings.count) as bar:
-        return fixed_faces(settings.count, size=SIZE, cache=settings.cache, tick=bar.advance)
+        return fixed_faces(
+            settings.count, size=SIZE, skin=skin, cache=settings.cache, tick=bar.advance
+        )
 
 
 # Pictures ------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from ..data.synthetic.batches import FaceBatches
 from ..decomposition import Decomposition
 from ..errors import DataError
 from ..physics.colour import srgb_to_linear
+from ..physics.names import SkinName
 from ..system.files import sha256
 from .settings import COUNT
 
@@ -70,6 +71,7 @@ def fixed_faces(
     seed: int = SEED,
     *,
     size: int = SIZE,
+    skin: SkinName = "published",
     cache: str | Path | None = None,
     tick: Callable[[int], object] = lambda _: None,
 ) -> KnownFaces:
@@ -81,19 +83,21 @@ def fixed_faces(
         count: how many.
         seed: another one gives another set.
         size: side of the images in pixels.
+        skin: which constants of the skin model their maps are of.
         cache: folder in which they are kept as a pair of HDF5 files with truth, so that they are made
             once; a set made by another version of the generator is not taken.
         tick: told of how many faces are done.
     """
-    name = f"{count} synthetic faces of {size} x {size} pixels, seed {seed}"
+    of_skin = "" if skin == "published" else f", {skin} skin"
+    name = f"{count} synthetic faces of {size} x {size} pixels{of_skin}, seed {seed}"
     folder = None
     if cache is not None:
-        folder = Path(cache) / f"seed-{seed}-size-{size}-{generator_digest()}"
+        folder = Path(cache) / f"seed-{seed}-size-{size}-{skin}-{generator_digest()}"
         kept = _kept(folder, count)
         if kept is not None:
             return KnownFaces(name, *kept)
     made = []
-    for part in FaceBatches(range(count), seed, size=size).made_in_parallel():
+    for part in FaceBatches(range(count), seed, size=size, skin=skin).made_in_parallel():
         made.append(part)
         tick(len(part))
     faces = Faces.join(made)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..errors import BioFaceNetError, DataError
 from ..network.folders import find
+from ..physics.names import SkinName
 from ..system.settings import option
 
 __all__ = ["METHODS", "TITLES", "Settings", "check", "chosen_methods"]
@@ -47,6 +48,9 @@ class Settings:
     polarised: Path | None = option(None, shown="the synthetic set", metavar="FOLDER")
     """Instead: a folder of photo pairs, NAME_diffuse.* (crossed polarisers) and NAME_specular.*
     (parallel less crossed, in linear light)."""
+    skin: SkinName | None = option(None, shown="of the network")
+    """Constants of the skin model of the synthetic faces, which maps must be of to be compared; those of
+    the network when not given."""
     training_faces: int = 200
     """Faces of the training distribution that constant and ica know the statistics of."""
     out: Path = Path("evaluation")

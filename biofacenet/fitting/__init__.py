@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 from ..system.lazy import lazy
 
 if TYPE_CHECKING:
-    from .enlarge import enlarge as enlarge
-    from .enlarge import explain as explain
+    from .enlarging import enlarge as enlarge
+    from .enlarging import explain as explain
     from .hyperspectral import Inversion as Inversion
     from .hyperspectral import invert as invert
     from .image import Fit as Fit
@@ -44,9 +44,9 @@ __getattr__ = lazy(
         "SpectraFit": "spectra",
         "Start": "image",
         "Uncertainty": "uncertainty",
-        "enlarge": "enlarge",
+        "enlarge": "enlarging",
         "estimate": "uncertainty",
-        "explain": "enlarge",
+        "explain": "enlarging",
         "fit": "image",
         "fit_lighting": "lighting",
         "fit_spectra": "spectra",

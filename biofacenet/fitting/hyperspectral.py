@@ -10,10 +10,10 @@ from torch import Tensor
 
 from ..physics.spectra import BANDS
 from ..physics.tables import Tables
+from .levenberg_marquardt import Problems, minimise
 
 __all__ = ["LEAST_DIFFUSE", "LEAST_SPECULAR", "Inversion", "invert"]
 
-# Inversion
 GRID = 32
 """Steps along each axis of the table that the search tries."""
 
@@ -50,7 +50,7 @@ def invert(
     """The skin, shading and highlight of each pixel's spectrum: r = diffuse * R(m, h) + specular.
 
     The table is searched on a grid, with the best diffuse and specular in closed form for each of its
-    entries, and the best one is refined by damped Gauss-Newton steps.
+    entries, and the best one is refined by steps of Levenberg and Marquardt.
 
     Args:
         reflectance: (33, H, W).
@@ -127,27 +127,26 @@ def _model(unknowns: Tensor, table: Tensor) -> Tensor:
     return unknowns[:, 2:3] * _read(table, unknowns)[0] + unknowns[:, 3:]
 
 
+def _slopes(unknowns: Tensor, table: Tensor) -> Tensor:
+    """Derivatives of `_model`: (N, 33, 4)."""
+    skin, along_pigments = _read(table, unknowns)
+    along_diffuse = skin.unsqueeze(2)
+    return torch.cat(
+        (
+            unknowns[:, 2, None, None] * along_pigments,
+            along_diffuse,
+            torch.ones_like(along_diffuse),
+        ),
+        dim=2,
+    )
+
+
 def _refined(unknowns: Tensor, spectra: Tensor, table: Tensor) -> Tensor:
-    """Damped Gauss-Newton steps within the ranges, each taken where it is better."""
-    low = torch.tensor([-1.0, -1.0, LEAST_DIFFUSE, 0.0], dtype=torch.float64)
-    high = torch.tensor([1.0, 1.0, torch.inf, torch.inf], dtype=torch.float64)
-    unknowns = torch.minimum(torch.maximum(unknowns, low), high)
-    damping = torch.full((len(unknowns), 1), 1e-3, dtype=torch.float64)
-    for _ in range(STEPS):
-        skin, slopes = _read(table, unknowns)
-        residual = spectra - unknowns[:, 2:3] * skin - unknowns[:, 3:]
-        columns = (unknowns[:, 2, None, None] * slopes, skin[:, :, None])
-        jacobian = torch.cat((*columns, torch.ones_like(columns[1])), dim=2)
-        slope = torch.einsum("nlk,nl->nk", jacobian, residual)
-        # A direction that would leave the range is no direction.
-        stuck = ((unknowns <= low) & (slope < 0.0)) | ((unknowns >= high) & (slope > 0.0))
-        jacobian = jacobian.masked_fill(stuck[:, None], 0.0)
-        normal = jacobian.mT @ jacobian
-        normal = normal + torch.diag_embed(damping * normal.diagonal(dim1=1, dim2=2) + 1e-12)
-        move = torch.linalg.solve(normal, slope.masked_fill(stuck, 0.0))
-        tried = torch.minimum(torch.maximum(unknowns + move, low), high)
-        error = (_model(tried, table) - spectra).square().sum(dim=1)
-        better = (error < residual.square().sum(dim=1)).unsqueeze(1)
-        unknowns = torch.where(better, tried, unknowns)
-        damping = torch.where(better, damping / 4.0, damping * 8.0).clamp(1e-9, 1e6)
-    return unknowns
+    """The best unknowns (N, 4) near some, within their ranges."""
+    problems = Problems(
+        lambda unknowns, which: _model(unknowns, table) - spectra[which],
+        low=spectra.new_tensor([-1.0, -1.0, LEAST_DIFFUSE, 0.0]),
+        high=spectra.new_tensor([1.0, 1.0, torch.inf, torch.inf]),
+        slopes=lambda unknowns, _: _slopes(unknowns, table),
+    )
+    return minimise(problems, unknowns, steps=STEPS).unknowns

@@ -122,6 +122,38 @@ def _minimise(
     return unknowns.map(Tensor.detach), objective
 
 
+def _coarse_to_fine(
+    image: Tensor,
+    mask: Tensor,
+    starts: tuple[Start, ...],
+    priors: Priors,
+    steps: int,
+    skin: SkinName,
+    progress: Callable[[int, int], object] | None,
+) -> tuple[Unknowns, Tensor]:
+    """Unknowns and objective of each image: the best start of the coarsest size, made finer."""
+    scales = _scales(*image.shape[2:])
+    coarse = steps + steps // 2
+    tick = _counter((len(scales) - 1) * steps + len(starts) * coarse, progress)
+
+    def seen(size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        return F.adaptive_avg_pool2d(image, size), F.adaptive_avg_pool2d(mask, size).round()
+
+    pixels, where = seen(scales[0])
+    tried = []
+    for start in starts:
+        guess = _first_guess(pixels, start, priors, skin)
+        tried.append(_minimise(guess, pixels, where, priors, coarse, tick))
+    best, objective = tried[0]
+    for other, its_objective in tried[1:]:
+        best = best.chosen(its_objective < objective, other)
+        objective = torch.minimum(objective, its_objective)
+    for size in scales[1:]:
+        pixels, where = seen(size)
+        best, objective = _minimise(best.resized(size), pixels, where, priors, steps, tick)
+    return best, objective
+
+
 def _scales(height: int, width: int) -> list[tuple[int, int]]:
     """Sizes from coarse to fine, each about twice the one before."""
     longer = max(height, width)
@@ -131,6 +163,19 @@ def _scales(height: int, width: int) -> list[tuple[int, int]]:
         share = longer / max(height, width)
         found.append((max(4, round(height * share)), max(4, round(width * share))))
     return found[::-1]
+
+
+def _counter(total: int, progress: Callable[[int, int], object] | None) -> Callable[[], None]:
+    """What to call after each step, to tell of steps done and all steps."""
+    done = 0
+
+    def tick() -> None:
+        nonlocal done
+        done += 1
+        if progress is not None:
+            progress(done, total)
+
+    return tick
 
 
 def fit(
@@ -164,6 +209,27 @@ def fit(
     Raises:
         ValueError: shapes do not fit, the skin is unknown, or there is no start or no step.
     """
+    mask = _mask_of(image, mask)
+    if steps < 1 or (start is None and not starts):
+        raise ValueError("at least one step and one start are needed")
+    if start is None:
+        skin = skin_name(skin)
+        priors = priors or Priors.of(skin)
+        best, objective = _coarse_to_fine(image, mask, starts, priors, steps, skin, progress)
+    else:
+        # What was found already is changed by small steps.
+        unknowns = Unknowns.of(start.to(image.device, image.dtype))
+        priors, tick = priors or Priors.of(start.skin), _counter(steps, progress)
+        best, objective = _minimise(unknowns, image, mask, priors, steps, tick, rate=0.02)
+    with torch.no_grad():
+        found = best.decomposition()
+        rendered = found.render()
+        error = weighted_mean((rendered - image).square().mean(dim=1, keepdim=True), mask).sqrt()
+    return Fit(found, rendered, objective, error)
+
+
+def _mask_of(image: Tensor, mask: Tensor | None) -> Tensor:
+    """The mask of each image, (B, 1, H, W), once it is checked that it fits and that images do."""
     if image.ndim != 4 or image.shape[1] != 3 or min(image.shape[2:]) < SIZES[0]:
         raise ValueError(
             f"image must have shape (B, 3, H, W) with H and W at least {SIZES[0]}, got "
@@ -176,58 +242,4 @@ def fit(
         raise ValueError(
             f"mask must have shape ({batch} or 1, 1, {height}, {width}), got {tuple(mask.shape)}"
         )
-    if steps < 1 or (start is None and not starts):
-        raise ValueError("at least one step and one start are needed")
-    mask = mask.to(image).expand(batch, 1, height, width)
-    priors = priors or Priors.of(skin_name(skin) if start is None else start.skin)
-    scales = _scales(height, width) if start is None else [(height, width)]
-    coarse = steps + steps // 2
-    total = (len(scales) - 1) * steps + (len(starts) * coarse if start is None else steps)
-    done = 0
-
-    def tick() -> None:
-        nonlocal done
-        done += 1
-        if progress is not None:
-            progress(done, total)
-
-    def seen(size: tuple[int, int]) -> tuple[Tensor, Tensor]:
-        return F.adaptive_avg_pool2d(image, size), F.adaptive_avg_pool2d(mask, size).round()
-
-    if start is not None:
-        # What was found already is changed by small steps.
-        best, objective = _minimise(
-            Unknowns.of(start.to(image.device, image.dtype)),
-            image,
-            mask,
-            priors,
-            steps,
-            tick,
-            0.02,
-        )
-    else:
-        pixels, where = seen(scales[0])
-        tried = [
-            _minimise(
-                _first_guess(pixels, one, priors, skin_name(skin)),
-                pixels,
-                where,
-                priors,
-                coarse,
-                tick,
-            )
-            for one in starts
-        ]
-        best, objective = tried[0]
-        for other, its_objective in tried[1:]:
-            better = its_objective < objective
-            best = best.chosen(better, other)
-            objective = torch.minimum(objective, its_objective)
-        for size in scales[1:]:
-            pixels, where = seen(size)
-            best, objective = _minimise(best.resized(size), pixels, where, priors, steps, tick)
-    with torch.no_grad():
-        found = best.decomposition()
-        rendered = found.render()
-        error = weighted_mean((rendered - image).square().mean(dim=1, keepdim=True), mask).sqrt()
-    return Fit(found, rendered, objective, error)
+    return mask.to(image).expand(batch, 1, height, width)

@@ -19,6 +19,7 @@ from ..physics.skin import (
     skin_parameters,
 )
 from ..physics.spectra import WAVELENGTHS, wavelength_problem
+from .levenberg_marquardt import Problems, minimise
 
 __all__ = [
     "BandModel",
@@ -196,56 +197,16 @@ def nearest(
         start: (N, 2), map values to begin with; the best of a grid when not given.
         steps: of refinement.
     """
-    values = _search(measured, model, scaled=scaled) if start is None else start.clone()
-    residual = _residual(measured, model(values), scaled=scaled)
-    error = residual.square().sum(dim=1)
-    damping = torch.full_like(error, 1e-3)
-    left = torch.arange(len(measured))  # the spectra that are not there yet
-    for _ in range(steps):
-        if len(left) == 0:
-            break
-        trial = _step(measured[left], model, values[left], residual[left], damping[left], scaled)
-        its_residual = _residual(measured[left], model(trial), scaled=scaled)
-        its_error = its_residual.square().sum(dim=1)
-        before = error[left]
-        better = its_error < before
-        done = (before - its_error).abs() <= 1e-10 * before + 1e-20
-        took = left[better]
-        values[took], residual[took] = trial[better], its_residual[better]
-        error[took] = its_error[better]
-        damping[left] = torch.where(better, 0.2 * damping[left], 8.0 * damping[left])
-        damping.clamp_(1e-9, 1e9)
-        left = left[~done]
-    rms = (error / measured.shape[1]).sqrt()
-    return torch.cat((values, rms.unsqueeze(1)), dim=1)
-
-
-def _step(
-    measured: Tensor,
-    model: BandModel,
-    values: Tensor,
-    residual: Tensor,
-    damping: Tensor,
-    scaled: bool,
-) -> Tensor:
-    """Where one step of Levenberg and Marquardt leads, within [-1, 1]."""
-    small = 1e-5
-    slopes = []
-    for shift in (values.new_tensor([small, 0.0]), values.new_tensor([0.0, small])):
-        ahead, behind = (
-            _residual(measured, model(values + sign * shift), scaled=scaled) for sign in (1.0, -1.0)
-        )
-        slopes.append((ahead - behind) / (2.0 * small))
-    jacobian = torch.stack(slopes, dim=2)
-    gradient = torch.einsum("nki,nk->ni", jacobian, residual)
-    # A value at an end of its axis that would leave it stays, and the other moves alone.
-    held = ((values <= -1.0) & (gradient > 0.0)) | ((values >= 1.0) & (gradient < 0.0))
-    jacobian = jacobian.masked_fill(held.unsqueeze(1), 0.0)
-    gradient = gradient.masked_fill(held, 0.0)
-    normal = jacobian.mT @ jacobian
-    diagonal = torch.diagonal(normal, dim1=1, dim2=2)
-    normal = normal + torch.diag_embed(damping.unsqueeze(1) * diagonal + 1e-12)
-    return (values - torch.linalg.solve(normal, gradient)).clamp(-1.0, 1.0)
+    problems = Problems(
+        lambda values, which: _residual(measured[which], model(values), scaled=scaled),
+        low=measured.new_full((2,), -1.0),
+        high=measured.new_full((2,), 1.0),
+    )
+    if start is None:
+        start = _search(measured, model, scaled=scaled)
+    found = minimise(problems, start, steps=steps)
+    rms = (found.error / measured.shape[1]).sqrt()
+    return torch.cat((found.unknowns, rms.unsqueeze(1)), dim=1)
 
 
 def _search(measured: Tensor, model: BandModel, *, scaled: bool) -> Tensor:

@@ -19,8 +19,7 @@ pixels: it is why a face's overall melanin is less certain than its pattern.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -28,8 +27,8 @@ from torch import Tensor
 from ..decomposition import Decomposition
 from ..physics.camera import COORDINATE_RANGE
 from ..physics.illuminant import CCT_RANGE, ILLUMINANT_NAMES, Illuminant
-from ..physics.skin import blood_fraction, melanosome_fraction
-from ..rendering.renderer import render
+from ..physics.names import SkinName
+from ..physics.skin import SKINS, blood_fraction, melanosome_fraction
 
 __all__ = [
     "LocalSlopes",
@@ -106,35 +105,39 @@ class Uncertainty:
     """Of the temperature of daylight, kelvin."""
     camera: tuple[float, float]
     """Of b1 and b2."""
+    skin: SkinName
+    """Of the maps."""
 
     def melanosomes(self, melanin: Tensor) -> Tensor:
         """Half the width of the 68 % interval of the melanosome fraction, for a melanin map."""
-        return _half_width(melanosome_fraction, melanin, self.melanin)
+        return _half_width("melanin", melanin, self.melanin, self.skin)
 
     def blood(self, haemoglobin: Tensor) -> Tensor:
         """Half the width of the 68 % interval of the blood fraction, for a haemoglobin map."""
-        return _half_width(blood_fraction, haemoglobin, self.haemoglobin)
+        return _half_width("haemoglobin", haemoglobin, self.haemoglobin, self.skin)
 
 
-def interval(name: str, value: float, deviation: float) -> tuple[float, float]:
+def interval(name: str, value: float, deviation: float, *, skin: SkinName) -> tuple[float, float]:
     """The 68 % interval of a fraction, from a map value and its standard deviation.
 
     Args:
         name: ``melanin`` or ``haemoglobin``.
         value: of the map.
         deviation: of the map value.
+        skin: of the map.
 
     Returns:
         Melanosome or blood volume fraction at both ends; wider upwards, as the axis is a cube.
     """
     ends = torch.tensor([value - deviation, value + deviation], dtype=torch.float64).clamp(-1, 1)
-    low, high = _FRACTIONS[name](ends).tolist()
+    low, high = _FRACTIONS[name](ends, SKINS[skin]).tolist()
     return low, high
 
 
-def _half_width(fraction: Callable[[Tensor], Tensor], values: Tensor, deviation: Tensor) -> Tensor:
+def _half_width(name: str, values: Tensor, deviation: Tensor, skin: SkinName) -> Tensor:
     above, below = (values + deviation).clamp(-1, 1), (values - deviation).clamp(-1, 1)
-    width: Tensor = (fraction(above) - fraction(below)) / 2.0
+    fraction, constants = _FRACTIONS[name], SKINS[skin]
+    width: Tensor = (fraction(above, constants) - fraction(below, constants)) / 2.0
     return width
 
 
@@ -163,7 +166,8 @@ def _pixel_slopes(found: Decomposition) -> Tensor:
         getattr(found, name).clone().requires_grad_() for name in UNKNOWNS
     )
     maps = (melanin, haemoglobin, diffuse, specular)
-    image = render(*maps, found.illuminant, found.camera, bands=16)
+    changed = dict(zip(UNKNOWNS, maps, strict=True))
+    image = replace(found, **changed).render(bands=16)
     # A pixel's colour depends on its own maps alone, so a sum over pixels keeps them apart.
     rows = [
         torch.autograd.grad(image[:, channel].sum(), maps, retain_graph=channel < 2)
@@ -181,9 +185,8 @@ def _image_slopes(found: Decomposition) -> Tensor:
     share, kelvin, step = 1e-3, 10.0, 1e-3
 
     def colours(weights: Tensor, cct: Tensor, camera: Tensor) -> Tensor:
-        maps = (found.melanin, found.haemoglobin, found.diffuse, found.specular)
-        image = render(*maps, Illuminant(weights, cct), camera, bands=16)
-        return image[0].flatten(1).T
+        moved = replace(found, illuminant=Illuminant(weights, cct), camera=camera)
+        return moved.render(bands=16)[0].flatten(1).T
 
     # At the ends of a range, differences are one-sided.
     columns = []
@@ -232,7 +235,26 @@ def estimate(
     if mask.shape != (1, 1, height, width):
         raise ValueError(f"mask must have shape (1, 1, {height}, {width}), got {tuple(mask.shape)}")
     skin = mask.flatten().cpu() > 0.5
-    local = slopes(found)
+    deviation, face, shared = _posterior(slopes(found), skin, spread)
+    planes = [column.reshape(1, 1, height, width).float() for column in deviation.T]
+    light = shared.diagonal()[-3:].sqrt().tolist()
+    return Uncertainty(
+        melanin=planes[0],
+        haemoglobin=planes[1],
+        diffuse=planes[2],
+        specular=planes[3],
+        face_melanin=float(face[0]),
+        face_haemoglobin=float(face[1]),
+        face_diffuse=float(face[2]),
+        face_specular=float(face[3]),
+        cct=light[0],
+        camera=(light[1], light[2]),
+        skin=found.skin,
+    )
+
+
+def _posterior(local: LocalSlopes, skin: Tensor, spread: Spread) -> tuple[Tensor, Tensor, Tensor]:
+    """Deviations of pixels (N, 4) and of the face's mean (4,), and the covariance of what pixels share."""
     identity = torch.eye(4, dtype=torch.float64)
     variance = torch.tensor(spread.deviation, dtype=torch.float64).square()
     both = torch.cat((local.pixel, local.image), dim=2)  # [N, 3, 4 + 17]
@@ -258,17 +280,4 @@ def estimate(
     mean = sensitivity[skin].mean(dim=0)
     average = within[skin].mean(dim=0).diagonal() * max(1.0 / spread.patches, 1.0 / len(seen))
     face = ((mean @ shared @ mean.T).diagonal() + average).sqrt()
-    planes = [column.reshape(1, 1, height, width).float() for column in deviation.T]
-    light = shared.diagonal()[-3:].sqrt().tolist()
-    return Uncertainty(
-        melanin=planes[0],
-        haemoglobin=planes[1],
-        diffuse=planes[2],
-        specular=planes[3],
-        face_melanin=float(face[0]),
-        face_haemoglobin=float(face[1]),
-        face_diffuse=float(face[2]),
-        face_specular=float(face[3]),
-        cct=light[0],
-        camera=(light[1], light[2]),
-    )
+    return deviation, face, shared

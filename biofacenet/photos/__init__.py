@@ -5,20 +5,20 @@ from typing import TYPE_CHECKING
 from ..system.lazy import lazy
 
 if TYPE_CHECKING:
-    from .faces import Box as Box
-    from .faces import crop as crop
+    from .boxes import Box as Box
+    from .boxes import Part as Part
+    from .boxes import crop as crop
     from .faces import find_faces as find_faces
-    from .framing import Part as Part
     from .framing import choose_parts as choose_parts
     from .framing import cut as cut
     from .framing import region as region
     from .paths import expand as expand
     from .reading import Photo as Photo
     from .reading import read_photo as read_photo
-    from .skin_mask import eyes_and_teeth as eyes_and_teeth
-    from .skin_mask import face_region as face_region
-    from .skin_mask import seen_skin as seen_skin
-    from .skin_mask import skin_mask as skin_mask
+    from .skin_pixels import eyes_and_teeth as eyes_and_teeth
+    from .skin_pixels import face_region as face_region
+    from .skin_pixels import seen_skin as seen_skin
+    from .skin_pixels import skin_mask as skin_mask
     from .video import frames as frames
 
 __all__ = [
@@ -42,20 +42,20 @@ __all__ = [
 __getattr__ = lazy(
     __name__,
     {
-        "Box": "faces",
-        "Part": "framing",
+        "Box": "boxes",
+        "Part": "boxes",
         "Photo": "reading",
         "choose_parts": "framing",
-        "crop": "faces",
+        "crop": "boxes",
         "cut": "framing",
         "expand": "paths",
-        "eyes_and_teeth": "skin_mask",
-        "face_region": "skin_mask",
+        "eyes_and_teeth": "skin_pixels",
+        "face_region": "skin_pixels",
         "find_faces": "faces",
         "frames": "video",
         "read_photo": "reading",
         "region": "framing",
-        "seen_skin": "skin_mask",
-        "skin_mask": "skin_mask",
+        "seen_skin": "skin_pixels",
+        "skin_mask": "skin_pixels",
     },
 )

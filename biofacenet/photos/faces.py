@@ -12,15 +12,13 @@ import torch
 from cv2.data import haarcascades
 from torch import Tensor
 
-from ..physics.colour import linear_to_srgb, luminance, srgb_to_linear
-from .skin_mask import skin_mask
+from ..physics.colour import luminance, srgb_to_linear
+from .boxes import Box
+from .skin_pixels import skin_mask
 
 __all__ = [
-    "Box",
-    "crop",
     "find_face",
     "find_faces",
-    "into_photo",
 ]
 
 SEARCH_SIDE = 640
@@ -70,72 +68,6 @@ SKIN_PATCH = (24, 24)
 
 GREYEST = 0.02
 """Mean difference of the strongest and the weakest channel below which a photo is grey."""
-
-
-@dataclass(frozen=True)
-class Box:
-    """A square in pixels of a photo, or a rectangle; it may be turned, and stick out over the border."""
-
-    left: int
-    top: int
-    size: int
-    """Width, and height too unless `tall` is given."""
-    angle: float = 0.0
-    """Degrees by which it is turned about its centre, clockwise as the picture is seen."""
-    tall: int | None = None
-    """Height where it is not the width."""
-
-    @property
-    def width(self) -> int:
-        return self.size
-
-    @property
-    def height(self) -> int:
-        return self.size if self.tall is None else self.tall
-
-    @classmethod
-    def central(cls, height: int, width: int) -> Box:
-        """The largest square in the middle of a photo."""
-        size = min(height, width)
-        return cls((width - size) // 2, (height - size) // 2, size)
-
-    @classmethod
-    def whole(cls, height: int, width: int) -> Box:
-        """All of a photo."""
-        return cls(0, 0, width, tall=None if width == height else height)
-
-    def to_photo(self, height: int | None = None, width: int | None = None) -> np.ndarray:
-        """The affine map from places in the crop to places in the photo: (2, 3).
-
-        Places are (x, y, 1), in pixels from the upper left corner; the first pixel's centre is at
-        (0.5, 0.5).
-
-        Args:
-            height: of the crop that the map starts from; that of the box when not given.
-            width: the same.
-        """
-        across = self.width / (width or self.width)
-        down = self.height / (height or self.height)
-        turn = math.radians(self.angle)
-        linear = np.array(
-            [
-                [math.cos(turn) * across, -math.sin(turn) * down],
-                [math.sin(turn) * across, math.cos(turn) * down],
-            ]
-        )
-        centre = np.array([self.left + self.width / 2, self.top + self.height / 2])
-        middle = np.array([self.width / across / 2, self.height / down / 2])
-        return np.column_stack((linear, centre - linear @ middle))
-
-    def bounds(self) -> tuple[int, int, int, int]:
-        """Left, top, right and bottom of the upright rectangle around it, in whole pixels."""
-        if self.angle == 0.0:
-            return self.left, self.top, self.left + self.width, self.top + self.height
-        corners = [[x, y, 1.0] for x in (0.0, float(self.width)) for y in (0.0, float(self.height))]
-        places = np.array(corners) @ self.to_photo().T
-        left, top = np.floor(places.min(axis=0)).astype(int)
-        right, bottom = np.ceil(places.max(axis=0)).astype(int)
-        return int(left), int(top), int(right), int(bottom)
 
 
 # Finding -------------------------------------------------------------------------------------
@@ -327,78 +259,3 @@ def _framed(face: _Seen, slope: float, back: np.ndarray, turn: float, scale: flo
 @cache
 def _cascade(name: str) -> cv2.CascadeClassifier:
     return cv2.CascadeClassifier(haarcascades + name)
-
-
-# Cutting out and putting back ----------------------------------------------------------------
-
-
-def crop(pixels: Tensor, box: Box, size: int | tuple[int, int]) -> Tensor:
-    """A part of a photo, turned upright and resampled to (C, size, size), or (C, height, width).
-
-    Filtered in linear light, as a lens would: a black and white checkerboard shrinks to 50 % of the
-    light, 0.735 sRGB-encoded. Beyond the border the nearest pixel is repeated.
-
-    Args:
-        pixels: (3, H, W), sRGB-encoded, 0..1.
-        box: what to cut out.
-        size: side of the result in pixels, or height and width.
-    """
-    tall, wide = (size, size) if isinstance(size, int) else size
-    left, top, right, bottom = box.bounds()
-    if box.angle != 0.0:  # room for interpolation
-        left, top, right, bottom = left - 2, top - 2, right + 2, bottom + 2
-    rows = torch.arange(top, bottom).clamp(0, pixels.shape[1] - 1)
-    columns = torch.arange(left, right).clamp(0, pixels.shape[2] - 1)
-    linear = srgb_to_linear(pixels[:, rows][:, :, columns]).permute(1, 2, 0).cpu().numpy()
-    linear = np.ascontiguousarray(linear)
-    if box.angle != 0.0:
-        linear = cv2.warpAffine(
-            linear,
-            _between_centres(box, left, top),
-            (box.width, box.height),
-            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-            borderMode=cv2.BORDER_REPLICATE,
-        )
-    # The area filter weighs every pixel by its overlap; it has nothing to say when enlarging.
-    method = cv2.INTER_AREA if wide < box.width else cv2.INTER_LINEAR
-    resized = cv2.resize(linear, (wide, tall), interpolation=method)
-    return linear_to_srgb(torch.from_numpy(np.atleast_3d(resized)).permute(2, 0, 1).contiguous())
-
-
-def into_photo(values: Tensor, box: Box, height: int, width: int) -> tuple[Tensor, slice, slice]:
-    """What `crop` took out, back in its place: values (C, h, w) of a box, 0 where it ends.
-
-    Args:
-        values: of the pixels of the crop, of any resolution.
-        box: where they belong.
-        height: of the photo.
-        width: of the photo.
-
-    Returns:
-        The values of a part of the photo, (C, rows, columns), and that part's rows and columns.
-    """
-    planes = np.ascontiguousarray(values.permute(1, 2, 0).float().cpu().numpy())
-    method = cv2.INTER_LINEAR if values.shape[-1] < box.width else cv2.INTER_AREA
-    enlarged = np.atleast_3d(cv2.resize(planes, (box.width, box.height), interpolation=method))
-    left, top, right, bottom = box.bounds()
-    if box.angle != 0.0:
-        enlarged = np.atleast_3d(
-            cv2.warpAffine(
-                enlarged,
-                _between_centres(box, left, top),
-                (right - left, bottom - top),
-                flags=cv2.INTER_LINEAR,
-                borderMode=cv2.BORDER_CONSTANT,
-            )
-        )
-    rows = slice(max(0, top), max(0, min(height, bottom)))
-    columns = slice(max(0, left), max(0, min(width, right)))
-    part = enlarged[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
-    return torch.from_numpy(np.ascontiguousarray(part)).permute(2, 0, 1), rows, columns
-
-
-def _between_centres(box: Box, left: int, top: int) -> np.ndarray:
-    """The map from indices of the box's pixels to indices of a part of the photo that starts there."""
-    matrix = box.to_photo()
-    matrix[:, 2] += matrix[:, :2] @ (0.5, 0.5) - 0.5 - (left, top)
-    return matrix

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal
 
 import cv2
 import numpy as np
@@ -13,12 +12,12 @@ from torch import Tensor
 
 from ..errors import BioFaceNetError, PhotoError
 from ..physics.colour import srgb_to_linear
-from .faces import Box, crop, find_faces, into_photo
+from .boxes import Box, Part, crop, into_photo
+from .faces import find_faces
 from .reading import MIN_SIDE, Photo
-from .skin_mask import face_region
+from .skin_pixels import face_region
 
 __all__ = [
-    "Part",
     "Wanted",
     "choose_parts",
     "crop_text",
@@ -34,26 +33,6 @@ NAMED_CROPS = (FACE, WHOLE, IMAGE)
 NAMED_BOX = re.compile(
     r"(-?\d+),(-?\d+),(\d+)(?:x(\d+))?(?:@(-?\d+(?:\.\d+)?))?", re.ASCII
 )  # LEFT,TOP,SIZE or LEFT,TOP,WIDTHxHEIGHT, and @DEGREES clockwise
-
-Kind = Literal["face", "named", "central", "whole"]
-"""How a part was chosen: a face that was found, a box that was named, the central square, or all of
-the photo."""
-
-
-@dataclass(frozen=True)
-class Part:
-    """A part of a photo, and how it was found."""
-
-    box: Box
-    kind: Kind
-    note: str = ""
-    """The same for people, with what to do where it may not be what they want."""
-
-    @property
-    def is_face(self) -> bool:
-        """Whether a face was found there."""
-        return self.kind == "face"
-
 
 # Choosing ------------------------------------------------------------------------------------
 

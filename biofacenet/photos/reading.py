@@ -13,11 +13,12 @@ from typing import Any, BinaryIO
 import cv2
 import numpy as np
 import torch
-from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
+from PIL import Image, ImageCms, UnidentifiedImageError
 from PIL.TiffImagePlugin import ImageFileDirectory_v2, TiffImageFile
 from torch import Tensor
 
 from ..errors import PhotoError
+from .exif import exif_block, orientation_of, upright
 
 __all__ = [
     "MAX_PIXELS",
@@ -44,17 +45,6 @@ HEIC = {".heic", ".heif"}
 
 DEEP_PNG = ("RGB;16B", "RGBA;16B", "LA;16B")
 """What Pillow calls PNG pixels that it would reduce to 8 bits."""
-
-POINTERS = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo, ExifTags.IFD.Interop)
-
-OF_THE_FILE = (
-    ExifTags.Base.ColorSpace,
-    ExifTags.Base.ExifImageWidth,
-    ExifTags.Base.ExifImageHeight,
-    ExifTags.Base.ExifInteroperabilityOffset,
-    ExifTags.Base.MakerNote,
-)
-"""EXIF tags that speak of the stored file, or that only its maker can read."""
 
 # Tags of a TIFF directory and two of their values (TIFF 6.0).
 WIDTH, HEIGHT, BITS, PHOTOMETRIC = 256, 257, 258, 262
@@ -128,7 +118,7 @@ def read_photo(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Photo:
         with path.open("rb") as stream, _quiet():
             photo = _read(path, stream, max_pixels)
             stream.seek(0)
-            return replace(photo, exif=_exif(stream))
+            return replace(photo, exif=exif_block(stream, FORMATS))
     except OSError as error:
         raise _problem(path, f"cannot be read ({error.strerror or error}); {EXPECTED}") from error
 
@@ -227,7 +217,7 @@ def _decode(path: Path, stream: BinaryIO, max_pixels: int) -> tuple[np.ndarray, 
     _check_size(path, *image.size, max_pixels)
     if image.format == "PNG" and image.tile and image.tile[0].args in DEEP_PNG:
         # Asked for EXIF that is not in its header, Pillow would decode the whole picture.
-        orientation = _orientation(image) if "exif" in image.info else 1
+        orientation = orientation_of(image) if "exif" in image.info else 1
         profile = image.info.get("icc_profile")
         image.verify()  # OpenCV fills what is missing with black
         stream.seek(0)
@@ -289,17 +279,17 @@ def _decode_deep(
         if note:
             notes.append(note)
             values[:, :, :3] = np.asarray(converted, np.float32) / 255.0
-    return _upright(values, orientation, notes), notes
+    return upright(values, orientation, notes), notes
 
 
 def _decode_shallow(path: Path, image: Image.Image) -> tuple[np.ndarray, list[str]]:
     """By Pillow: 8 bits a channel, and grey of any depth."""
     notes: list[str] = []
-    turned = _orientation(image)
+    turned = orientation_of(image)
     if image.format in ("GIF", "WEBP", "PNG", "AVIF") and getattr(image, "is_animated", False):
         notes.append("the first of several frames")
     image.load()
-    remaining = _orientation(image)  # 1 where loading turned the picture, as it does with TIFF
+    remaining = orientation_of(image)  # 1 where loading turned the picture, as it does with TIFF
     if turned != remaining:
         notes.append(f"turned upright (EXIF orientation {turned})")
 
@@ -327,7 +317,7 @@ def _decode_shallow(path: Path, image: Image.Image) -> tuple[np.ndarray, list[st
         parts = [np.atleast_3d(np.asarray(part)) for part in (colour, alpha) if part is not None]
         values = np.concatenate(parts, axis=2).astype(np.float32)
         values /= 255.0
-    return _upright(values, remaining, notes), notes
+    return upright(values, remaining, notes), notes
 
 
 def _colour_and_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
@@ -368,50 +358,3 @@ def _to_srgb(image: Image.Image, profile: bytes) -> tuple[Image.Image, str]:
         return image, "a damaged or unfitting colour profile ignored"
     assert converted is not None  # None is for in-place conversion only
     return converted, f"colour profile {name!r} converted to sRGB"
-
-
-def _orientation(image: Image.Image) -> int:
-    """EXIF orientation, 1..8; 1 where there is none that makes sense."""
-    try:
-        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-    except Exception:  # damaged EXIF spoils no photo
-        return 1
-    return orientation if orientation in range(1, 9) else 1
-
-
-def _exif(stream: BinaryIO) -> bytes:
-    """The EXIF block of a file, for a picture that is upright, in sRGB and without a thumbnail."""
-    try:
-        with Image.open(stream, formats=FORMATS) as image:
-            if image.format == "TIFF" or "exif" not in image.info:
-                return b""
-            exif = image.getexif()
-            kept = Image.Exif()
-            for tag, value in exif.items():
-                if tag not in (ExifTags.Base.Orientation, *POINTERS):
-                    kept[tag] = value
-            for pointer in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
-                inner = {
-                    tag: value
-                    for tag, value in exif.get_ifd(pointer).items()
-                    if tag not in OF_THE_FILE
-                }
-                if inner:
-                    kept[pointer] = inner
-            return kept.tobytes() if len(kept) else b""
-    except Exception:  # damaged EXIF spoils no photo
-        return b""
-
-
-def _upright(values: np.ndarray, orientation: int, notes: list[str]) -> np.ndarray:
-    """Values (H, W, C) turned and mirrored as an EXIF orientation says."""
-    if orientation == 1:
-        return values
-    notes.append(f"turned upright (EXIF orientation {orientation})")
-    if orientation >= 5:
-        values = values.transpose(1, 0, 2)
-    if orientation in (3, 4, 7, 8):
-        values = values[::-1]
-    if orientation in (2, 3, 6, 7):
-        values = values[:, ::-1]
-    return values

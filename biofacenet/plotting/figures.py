@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -44,9 +45,6 @@ def decomposition_figure(
     """
     decomposition = decomposition[0].detach().to("cpu")
     photo = photo[:1].detach().cpu()
-    rendered = decomposition.render()
-    error = (rendered - photo).abs().mean(dim=1)[0].numpy()
-    rmse = float((rendered - photo).square().mean().sqrt())
 
     margin, gap, columns = 48, 40, 4
     side = (1600 - 2 * margin - (columns - 1) * gap) / columns
@@ -57,31 +55,14 @@ def decomposition_figure(
     sheet = Sheet(1600, third + 250 + 66)
     if title:
         sheet.text(margin, 40, title, size=17, bold=True)
-
-    error_scale = ScalarMappable(Normalize(0.0, max(brightest(error), 0.01)), colormaps["inferno"])
-    panels: list[tuple[str, str, np.ndarray, ScalarMappable | None, str]] = [
-        ("Input", "the part of the photo looked at", display(photo[0]), None, ""),
-        ("Reconstruction", "rendered from the maps", display(rendered[0]), None, ""),
-        (
-            "Absolute error",
-            f"linear RGB, RMSE {rmse:.4f}",
-            in_colours(error, error_scale),
-            error_scale,
-            "",
-        ),
-        ("Albedo", "skin without shading", albedo_image(decomposition), None, ""),
-    ]
-    for name in MAP_NAMES:
-        values = plane_of(decomposition, name)
-        scale = colour_scale(name, values)
-        panels.append((*PANEL_TITLES[name], in_colours(values, scale), scale, name))
-    for index, (label, note, picture, bar_scale, name) in enumerate(panels):
+    for index, panel in enumerate(_panels(photo, decomposition)):
         left = margin + index % columns * (side + gap)
         top = first if index < columns else second
-        draw_heading(sheet, left, top, side, label, note)
-        draw_picture(sheet.axes(left, top, side, tall), picture)
-        if bar_scale is not None:
-            draw_colour_bar(sheet, sheet.axes(left, top + tall + 8, side, 10), bar_scale, name)
+        draw_heading(sheet, left, top, side, panel.label, panel.note)
+        draw_picture(sheet.axes(left, top, side, tall), panel.picture)
+        if panel.scale is not None:
+            bar = sheet.axes(left, top + tall + 8, side, 10)
+            draw_colour_bar(sheet, bar, panel.scale, panel.name)
 
     wide = 2 * side + gap
     # Room at the left for the numbers of the axis, so that plots end where pictures do.
@@ -92,6 +73,42 @@ def decomposition_figure(
     draw_heading(sheet, right, third, wide, "Camera", camera_note(decomposition))
     draw_camera(sheet.axes(right + inset, third, wide - inset, 250), decomposition)
     sheet.save(path)
+
+
+@dataclass(frozen=True)
+class _Panel:
+    """One labelled picture of the sheet."""
+
+    label: str
+    note: str
+    picture: np.ndarray
+    scale: ScalarMappable | None = None
+    """Of its colour bar, where it has one."""
+    name: str = ""
+    """Of the map, whose unit the bar shows."""
+
+
+def _panels(photo: Tensor, decomposition: Decomposition) -> list[_Panel]:
+    """Photo, rendering, error and albedo, then the maps."""
+    rendered = decomposition.render()
+    error = (rendered - photo).abs().mean(dim=1)[0].numpy()
+    rmse = float((rendered - photo).square().mean().sqrt())
+    scale = _error_scale(error)
+    panels = [
+        _Panel("Input", "the part of the photo looked at", display(photo[0])),
+        _Panel("Reconstruction", "rendered from the maps", display(rendered[0])),
+        _Panel("Absolute error", f"linear RGB, RMSE {rmse:.4f}", in_colours(error, scale), scale),
+        _Panel("Albedo", "skin without shading", albedo_image(decomposition)),
+    ]
+    for name in MAP_NAMES:
+        values = plane_of(decomposition, name)
+        scale = colour_scale(name, values)
+        panels.append(_Panel(*PANEL_TITLES[name], in_colours(values, scale), scale, name))
+    return panels
+
+
+def _error_scale(error: np.ndarray) -> ScalarMappable:
+    return ScalarMappable(Normalize(0.0, max(brightest(error), 0.01)), colormaps["inferno"])
 
 
 def map_figure(decomposition: Decomposition, name: str, path: str | Path) -> None:
@@ -115,7 +132,7 @@ def edit_sheet(before: Tensor, after: Tensor, path: str | Path, *, title: str, n
     sheet.text(margin, 40, title, size=17, bold=True)
     sheet.text(margin, 62, note, size=10.5, colour=QUIET)
     difference = (after - before).abs().mean(dim=1)[0].detach().cpu().numpy()
-    scale = ScalarMappable(Normalize(0.0, max(brightest(difference), 0.01)), colormaps["inferno"])
+    scale = _error_scale(difference)
     panels = (
         ("Before", "", display(before[0])),
         ("After", "", display(after[0])),

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from ..errors import PhotoError
 from ..fitting.lighting import fit_lighting
-from ..photos.faces import Box, crop
+from ..photos.boxes import Box, crop
 from ..photos.reading import Photo
-from ..photos.skin_mask import face_region, skin_mask
+from ..photos.skin_pixels import face_region, skin_mask
 from ..physics.colour import luminance, srgb_to_linear
 from .landmarks import find_landmarks, shape_of_landmarks
 from .mean_face import FaceShape, find_pose, shape_of_mean_face

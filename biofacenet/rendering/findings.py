@@ -66,14 +66,15 @@ def _build_failure(library: build.Library) -> build.BuildError | None:
 
 
 def _note(name: str) -> str:
-    """What there is to say of a backend that runs."""
+    """What there is to say of a backend that runs; nothing of one from elsewhere."""
     if name == "triton":
         import triton
 
         return f"triton {triton.__version__}"
-    if name == "reference":
+    libraries = {"cpp": build.CPU, "cuda": build.CUDA}
+    if name not in libraries:
         return ""
-    library = build.CPU if name == "cpp" else build.CUDA
+    library = libraries[name]
     path = build.prebuilt(library)
     if not path.is_file():
         path = build.cached(library, native.this_torch())

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..kernels.registry import HALF, kernel
+from ..kernels.registry import BACKENDS, HALF, kernel
 
 __all__ = [
     "render",
@@ -51,8 +51,10 @@ def _check(
     if half and backend not in HALF:
         raise ValueError(
             f"backend {backend!r} takes float32 or float64 maps, got {melanin.dtype}; "
-            f"{' and '.join(HALF)} take maps of 16 bits"
+            f"{' and '.join(sorted(HALF))} take maps of 16 bits"
         )
+    if backend in BACKENDS and (reason := BACKENDS[backend].refuses(components)):
+        raise ValueError(f"backend {backend!r} cannot take these tables: {reason}")
     for name, (tensor, shape) in expected.items():
         if tuple(tensor.shape) != shape:
             raise ValueError(f"{name} must have shape {shape}, got {tuple(tensor.shape)}")
@@ -86,16 +88,17 @@ def render(
     """Image of four maps under folded weights; differentiable in the first six arguments.
 
     Args:
-        melanin: (B, 1, H, W), in [-1, 1], clamped beyond. The maps may have any strides. With
-            ``triton`` and ``cuda`` they may be of 16 bits, the others float32 then.
+        melanin: (B, 1, H, W), in [-1, 1], clamped beyond. The maps may have any strides. With a
+            backend of `biofacenet.kernels.HALF` they may be of 16 bits, the others float32 then.
         haemoglobin: (B, 1, H, W), in [-1, 1], clamped beyond.
         diffuse: (B, 1, H, W).
         specular: (B, 1, H, W).
-        weights: (B, 3, K), see `biofacenet.folding.fold`.
+        weights: (B, 3, K), see `biofacenet.rendering.fold`.
         highlight: (B, 3).
         epidermis: (M, K), rows at map values -1 .. 1.
         dermis: (N, K), rows at map values -1 .. 1.
-        backend: which kernel, ``cpp`` for CPU tensors, ``triton`` or ``cuda`` for CUDA tensors.
+        backend: which kernel, ``cpp`` for CPU tensors, ``triton`` or ``cuda`` for CUDA tensors, or
+            another that was registered.
 
     Returns:
         Linear sRGB (B, 3, H, W), contiguous, >= 0, of the maps' dtype.
@@ -121,7 +124,7 @@ def render(
 
 
 @render.register_fake
-def _(
+def _fake_render(
     melanin: Tensor,
     haemoglobin: Tensor,
     diffuse: Tensor,

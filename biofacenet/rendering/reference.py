@@ -3,7 +3,7 @@
 Nothing is folded, factored or skipped; each intermediate exists and can be asked for by name. Any
 floating dtype, any device, differentiable in all inputs.
 
-Source: BioFaceNet, section 3; equations are numbered by their order in `trace`.
+Source: BioFaceNet, section 3; equations are numbered by their order in `_trace`.
 """
 
 from __future__ import annotations
@@ -133,7 +133,19 @@ def trace(
         raise ValueError("give a skin or tables, not both")
     check_inputs(melanin, haemoglobin, diffuse, specular, illuminant, camera)
     tables = (tables or Tables.computed(skin)).to(melanin.device, melanin.dtype)
+    return _trace(melanin, haemoglobin, diffuse, specular, illuminant, camera, tables)
 
+
+def _trace(
+    melanin: Tensor,
+    haemoglobin: Tensor,
+    diffuse: Tensor,
+    specular: Tensor,
+    illuminant: Tensor | Illuminant,
+    camera: Tensor,
+    tables: Tables,
+) -> Trace:
+    """The equations, of inputs that fit together."""
     if isinstance(illuminant, Illuminant):
         e = light.spectrum(illuminant, tables.fixed_illuminants, tables.daylights)
     else:

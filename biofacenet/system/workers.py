@@ -28,8 +28,8 @@ Done = TypeVar("Done")
 
 
 def in_this_process(task: Callable[[Item], Done], items: Iterable[Item]) -> Iterator[Done]:
-    """What a task makes of each item, one after the other, on one thread."""
-    with one_thread():
+    """What a task makes of each item, one after the other, on one thread, as workers have."""
+    with one_thread(), _one_thread_of_opencv():
         yield from map(task, items)
 
 
@@ -79,12 +79,23 @@ def start_worker() -> None:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """One thread for torch and OpenCV, as workers have: sums of more would round otherwise."""
-    before = torch.get_num_threads(), cv2.getNumThreads()
+    """One thread for torch: sums of more would round otherwise.
+
+    OpenCV's are left alone: a process that was forked from one that had used them would wait for ever.
+    """
+    before = torch.get_num_threads()
     torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def _one_thread_of_opencv() -> Iterator[None]:
+    before = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:
         yield
     finally:
-        torch.set_num_threads(before[0])
-        cv2.setNumThreads(before[1])
+        cv2.setNumThreads(before)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
-from ..data.pair_files import find_pairs
-from ..data.pairs import FacePairs, decode
+from ..data.pair_files import PairFile, find_pairs
+from ..data.pairs import FacePairs, decode, read_truth
 from ..errors import DataError
+from ..physics.names import SkinName
 from ..preparation.synthetic import synthesize
 from ..system.console import console
 from .settings import Settings, resolve
@@ -39,11 +41,13 @@ def load_data(settings: Settings, *, quiet: bool = False) -> tuple[FacePairs, Fa
             f"{files[0].images}: images of {files[0].height} x {files[0].width}; the network needs "
             "sides divisible by 16"
         )
-
+    truth = plan.weights.truth > 0.0
+    if truth:
+        _check_skin(files, settings.skin)
     holdout = settings.holdout
     if holdout == "auto" and len(files) > 1 and any(f.number == CUSTOMARY_HOLDOUT for f in files):
         holdout = CUSTOMARY_HOLDOUT
-    options = {"in_memory": settings.in_memory, "truth": plan.weights.truth > 0.0}
+    options = {"in_memory": settings.in_memory, "truth": truth}
     if holdout == "none":
         return FacePairs(files, **options), None
     if holdout == "auto":
@@ -66,3 +70,15 @@ def image_mean(data: FacePairs, most: int = 512) -> list[float]:
     stride = max(1, len(data) // most)
     raw = data.read(range(0, len(data), stride)[:most])
     return [float(mean) for mean in decode(raw).image.mean(dim=(0, 2, 3))]
+
+
+def _check_skin(files: Sequence[PairFile], skin: SkinName) -> None:
+    """Raise DataError where true maps are of another skin than the network's are to be."""
+    for file in files:
+        found = read_truth(file, [0]).skin
+        if found != skin:
+            raise DataError(
+                f"{file.truth}: true maps of {found} skin, from which a network of {skin} skin cannot "
+                f"learn; train with --skin {found}, make faces with synthesize --skin {skin}, or leave "
+                "the truth out with --truth-weight 0"
+            )

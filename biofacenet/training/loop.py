@@ -142,7 +142,7 @@ def say_how_to_go_on(run: Run, number: int) -> None:
 
 @torch.no_grad()
 def validate(run: Run) -> dict[str, float]:
-    """Mean losses over the samples held out; each process does all of them."""
+    """Mean losses over the faces held out, each counting alike; each process does all of them."""
     if run.validation is None:
         return {}
     network = run.result.eval()
@@ -151,7 +151,7 @@ def validate(run: Run) -> dict[str, float]:
     for raw in batches(run, run.validation, numbers):
         batch = decode(raw.to(run.team.device), normals_encoding=run.settings.normals)
         terms, _, _ = step_losses(run, network, batch)
-        means.add(torch.stack([getattr(terms, name) for name in TERMS]))
+        means.add(torch.stack([getattr(terms, name) for name in TERMS]), len(batch.image))
     return means.values(shared=False)
 
 

@@ -104,7 +104,11 @@ def truth_loss(
     in the mask; what highlights add to the picture and what it is without them, each relative to the
     mean luminance of the face, so that dark skin counts as much as light skin; camera coordinates and
     the spectrum of the light, relative to its mean, by a twentieth: one face hardly determines them.
+
+    Raises:
+        ValueError: the maps are of different skins.
     """
+    decomposition.check_same_skin(truth)
 
     def mean(values: Tensor) -> Tensor:
         inside = (values * mask).sum((1, 2, 3), keepdim=True)

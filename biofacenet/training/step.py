@@ -117,9 +117,9 @@ class Means:
         self.sums = torch.zeros(len(TERMS), dtype=torch.float64, device=run.team.device)
         self.count = 0
 
-    def add(self, shares: Tensor) -> None:
-        self.sums += shares
-        self.count += 1
+    def add(self, shares: Tensor, weight: int = 1) -> None:
+        self.sums += weight * shares
+        self.count += weight
 
     def values(self, *, shared: bool = True) -> dict[str, float]:
         """By name; `shared`: the terms are those of this process's share of the faces."""

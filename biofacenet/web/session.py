@@ -25,7 +25,7 @@ from ..decomposition import Decomposition, Edit
 from ..decomposition.maps import FORMAT
 from ..errors import BioFaceNetError
 from ..fitting.uncertainty import Uncertainty, estimate
-from ..photos.faces import crop
+from ..photos.boxes import crop
 from ..photos.framing import crop_text
 from ..photos.reading import Photo
 from ..physics.colour import linear_to_srgb, srgb_to_linear

@@ -63,7 +63,9 @@ def level(session: Session, name: str) -> str:
     """Melanosomes or blood of the face, with the half width of the 68 % interval, in words."""
     fraction, _ = PIGMENT_TICKS[name]
     middle = session.median(name)
-    low, high = interval(name, middle, getattr(session.trust, f"face_{name}"))
+    low, high = interval(
+        name, middle, getattr(session.trust, f"face_{name}"), skin=session.found.skin
+    )
     value = float(fraction(torch.tensor(middle, dtype=torch.float64)))
     # Both with the decimals of the value.
     decimals = 0 if value >= 0.1 else 1 if value >= 0.01 else 2

@@ -7,22 +7,25 @@ pixels of an image share over several tiles and stores its sums; a second launch
 fixed order. Without float atomics, equal inputs give equal bits.
 
 With TRITON_INTERPRET=1 set before triton is first imported, the same kernels run on CPU tensors in
-its interpreter: slowly, for tests.
+its interpreter: slowly, for tests, and never by `auto`.
+
+This package itself can be imported without Triton; `launch` is the backend's code.
 """
 
-from .launch import DEVICE, backward, fold, fold_backward, forward, unavailable
-from .shapes import MAX_COMPONENTS, Shape, candidates, shape, tuned
+import os
 
-__all__ = [
-    "DEVICE",
-    "MAX_COMPONENTS",
-    "Shape",
-    "backward",
-    "candidates",
-    "fold",
-    "fold_backward",
-    "forward",
-    "shape",
-    "tuned",
-    "unavailable",
-]
+from ..registry import register
+
+__all__ = ["INTERPRETED"]
+
+INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
+"""Whether Triton's interpreter executes the kernels, on CPU tensors."""
+
+register(
+    "triton",
+    f"{__name__}.launch",
+    device="cpu" if INTERPRETED else "cuda",
+    priority=None if INTERPRETED else 20,
+    half=True,
+    max_components=128,  # a pixel's are held in registers, all at once
+)

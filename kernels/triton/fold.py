@@ -1,7 +1,10 @@
-"""Kernels that fold light and camera into a matrix for each image, forward and backward."""
+"""Kernels that fold light and camera into a few weights for each image, forward and backward.
+
+One program an image. `biofacenet.rendering.folding` has the equations, `csrc/fold.h` the same in C++.
+"""
 
 # Bodies under @triton.jit are Triton's language, not Python's; their arguments have no Python types.
-# mypy: disable-error-code="no-untyped-def, misc, untyped-decorator, no-untyped-call"
+# mypy: disable-error-code="no-untyped-def, untyped-decorator"
 # ruff: noqa: N803, RET505
 
 from __future__ import annotations
@@ -12,11 +15,14 @@ import triton.language as tl
 from .pixel import cell
 
 __all__ = [
+    "BANDS",
+    "ILLUMINANTS",
+    "PADDED_BANDS",
     "fold_backward_kernel",
     "fold_kernel",
 ]
 
-# Light and camera: one program an image
+BANDS, PADDED_BANDS, ILLUMINANTS = 33, 64, 14
 
 
 @triton.jit
@@ -36,7 +42,7 @@ def _spectrum(
     BANDS: tl.constexpr,
     ILLUMINANTS: tl.constexpr,
 ):
-    """The light, daylight at its temperature, daylight's slope per kelvin."""
+    """The light, daylight at its temperature, and daylight's slope per kelvin."""
     if MIXED:
         temperature = tl.load(cct + index)
         place = (temperature - FIRST) / STEP
@@ -58,6 +64,7 @@ def _spectrum(
 
 @triton.jit
 def _sensitivity(mean, slopes, b0, b1, channel, bands, known, BANDS: tl.constexpr):
+    """One channel of the camera, never negative."""
     at = channel * BANDS + bands
     value = tl.load(mean + at, mask=known, other=0.0)
     value += tl.load(slopes + 2 * at, mask=known, other=0.0) * b0

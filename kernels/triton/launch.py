@@ -1,16 +1,4 @@
-"""The renderer in Triton, for CUDA tensors: kernels, what launches them, and their block shapes.
-
-A program renders a tile of pixels of one image. Tables are read row-wise, a pixel's components next
-to each other, so that a few threads share each row and every access is a full sector of the cache.
-The backward pass recomputes the colours' ingredients from the inputs. Each program sums what all
-pixels of an image share over several tiles and stores its sums; a second launch adds them up in a
-fixed order. Without float atomics, equal inputs give equal bits.
-
-With TRITON_INTERPRET=1 set before triton is first imported, the same kernels run on CPU tensors in
-its interpreter: slowly, for tests.
-"""
-
-# mypy: disable-error-code="misc, untyped-decorator, no-untyped-call"
+"""The Triton backend's code: what the operator calls, which launches the kernels."""
 
 from __future__ import annotations
 
@@ -18,6 +6,7 @@ import contextlib
 import math
 import os
 import shutil
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -25,57 +14,37 @@ import torch
 import triton
 from torch import Tensor
 
-from .. import layout
-from .fold import fold_backward_kernel, fold_kernel
+from .. import layout, native
+from . import INTERPRETED
+from .fold import BANDS, ILLUMINANTS, PADDED_BANDS, fold_backward_kernel, fold_kernel
 from .pixel import add_up_kernel, backward_kernel, forward_kernel
-from .shapes import (
-    BANDS,
-    ILLUMINANTS,
-    INTERPRETED,
-    MAX_COMPONENTS,
-    PADDED_BANDS,
-    Shape,
-    choose_shape,
-)
+from .shapes import Shape, choose_shape
 
 __all__ = [
     "backward",
+    "fold",
+    "fold_backward",
+    "forward",
+    "unavailable",
 ]
-
-DEVICE = "cpu" if INTERPRETED else "cuda"
-"""Where the tensors lie that these kernels take."""
 
 LEAST_CAPABILITY = (8, 0)
 
-# Launching
-
 
 @cache
-def _unavailable() -> str | None:
+def unavailable() -> str | None:
+    """None where the kernels run, else why they do not."""
     if INTERPRETED:
         return None
-    if not torch.cuda.is_available():
-        return "no CUDA device" if torch.version.cuda else "this build of torch has no CUDA"
-    capability = torch.cuda.get_device_capability()
-    if capability < LEAST_CAPABILITY:
-        found = ".".join(map(str, capability))
-        return f"the GPU has compute capability {found}, Triton wants 8.0 or newer"
+    if reason := native.no_gpu(LEAST_CAPABILITY):
+        return reason
     if not (os.environ.get("CC") or any(map(shutil.which, ("gcc", "clang", "cc")))):
         return "no C compiler, with which Triton builds its launcher; install gcc or set CC"
     return None
 
 
-def unavailable() -> str | None:
-    """None where the kernels run, else why they do not."""
-    return _unavailable()
-
-
 def _padded(components: int) -> int:
-    if components > MAX_COMPONENTS:
-        raise ValueError(
-            f"the Triton kernel takes at most {MAX_COMPONENTS} components, got {components}; "
-            "use another backend"
-        )
+    """Columns that a kernel holds of a table, a power of two."""
     return max(16, triton.next_power_of_2(components))
 
 
@@ -87,6 +56,9 @@ def _launch(
     options["enable_fp_fusion"] = True
     with torch.cuda.device(device) if device.type == "cuda" else contextlib.nullcontext():
         kernel[grid](*args, **options)
+
+
+# Rendering
 
 
 def forward(
@@ -146,66 +118,93 @@ def backward(
     *wanted: Tensor | None,
 ) -> None:
     """The eight inputs, image, its gradient, and the six gradients to fill or None."""
-    images, _, height, width = melanin.shape
-    pixels, components = height * width, weights.shape[2]
-    of_weights, of_highlight = wanted[4:]
-    if images * pixels == 0:
-        for shared in (of_weights, of_highlight):
-            if shared is not None:
-                shared.zero_()
+    shared = wanted[4:]
+    if melanin.numel() == 0:
+        for total in shared:
+            if total is not None:
+                total.zero_()
         return
-    padded = _padded(components)
     maps = layout.alike((melanin, haemoglobin, diffuse, specular))
     gradient, image = layout.flat(gradient), image.contiguous()
-    share = of_weights is not None or of_highlight is not None
+    padded = _padded(weights.shape[2])
+    others = (weights, highlight, epidermis, dermis, image, gradient)
 
     def launch(chosen: Shape) -> None:
-        tiles = triton.cdiv(pixels, chosen.tile)
-        steps = triton.cdiv(tiles, max(1, chosen.programs // images))
-        programs = triton.cdiv(tiles, steps)
-        rows = images * programs if share else 1
-        sums = weights.new_empty(rows, 3 * components + 3)
-        _launch(
-            backward_kernel,
-            (images * programs,),
-            melanin.device,
-            *maps,
-            *(weights, highlight, epidermis, dermis, image, gradient),
-            # Unwanted gradients are never written; a pointer is passed all the same.
-            *(image if tensor is None else tensor for tensor in wanted[:4]),
-            sums,
-            *(maps[0].stride(0), layout.step(maps[0])),
-            *(gradient.stride(0), gradient.stride(1), layout.step(gradient)),
-            *(pixels, programs, steps, epidermis.shape[0], dermis.shape[0]),
-            COMPONENTS=components,
-            PADDED=padded,
-            TILE=chosen.tile,
-            MELANIN=wanted[0] is not None,
-            HAEMOGLOBIN=wanted[1] is not None,
-            DIFFUSE=wanted[2] is not None,
-            SPECULAR=wanted[3] is not None,
-            SUMS=share,
-            num_warps=chosen.warps,
-        )
-        if share:
-            columns = 16
-            _launch(
-                add_up_kernel,
-                (images, triton.cdiv(3 * components + 3, columns)),
-                melanin.device,
-                sums,
-                sums if of_weights is None else of_weights,
-                sums if of_highlight is None else of_highlight,
-                programs,
-                COMPONENTS=components,
-                ROWS=min(256, triton.next_power_of_2(programs)),
-                COLUMNS=columns,
-                WEIGHTS=of_weights is not None,
-                HIGHLIGHT=of_highlight is not None,
-                num_warps=4,
-            )
+        sums = _backward_tiles(chosen, padded, maps, others, wanted)
+        if sums is not None:
+            _add_up(sums, len(melanin), weights.shape[2], *shared)
 
     launch(choose_shape(padded, True, melanin, launch))
+
+
+def _backward_tiles(
+    chosen: Shape,
+    padded: int,
+    maps: Sequence[Tensor],
+    others: Sequence[Tensor],
+    wanted: Sequence[Tensor | None],
+) -> Tensor | None:
+    """Fill the maps' gradients; each program's sums for weights and highlight if one is wanted."""
+    weights, _, epidermis, dermis, image, gradient = others
+    images, _, height, width = maps[0].shape
+    pixels, components = height * width, weights.shape[2]
+    tiles = triton.cdiv(pixels, chosen.tile)
+    steps = triton.cdiv(tiles, max(1, chosen.programs // images))
+    programs = triton.cdiv(tiles, steps)
+    summed = any(tensor is not None for tensor in wanted[4:])
+    sums = weights.new_empty(images * programs if summed else 1, 3 * components + 3)
+    _launch(
+        backward_kernel,
+        (images * programs,),
+        weights.device,
+        *maps,
+        *others,
+        # Unwanted gradients are never written; a pointer is passed all the same.
+        *(image if tensor is None else tensor for tensor in wanted[:4]),
+        sums,
+        *(maps[0].stride(0), layout.step(maps[0])),
+        *(gradient.stride(0), gradient.stride(1), layout.step(gradient)),
+        *(pixels, programs, steps, epidermis.shape[0], dermis.shape[0]),
+        COMPONENTS=components,
+        PADDED=padded,
+        TILE=chosen.tile,
+        MELANIN=wanted[0] is not None,
+        HAEMOGLOBIN=wanted[1] is not None,
+        DIFFUSE=wanted[2] is not None,
+        SPECULAR=wanted[3] is not None,
+        SUMS=summed,
+        num_warps=chosen.warps,
+    )
+    return sums if summed else None
+
+
+def _add_up(
+    sums: Tensor,
+    images: int,
+    components: int,
+    of_weights: Tensor | None,
+    of_highlight: Tensor | None,
+) -> None:
+    """Add the sums of each image's programs, and fill the gradients that are wanted."""
+    columns, programs = 16, len(sums) // images
+    _launch(
+        add_up_kernel,
+        (images, triton.cdiv(3 * components + 3, columns)),
+        sums.device,
+        sums,
+        sums if of_weights is None else of_weights,
+        sums if of_highlight is None else of_highlight,
+        programs,
+        COMPONENTS=components,
+        ROWS=min(256, triton.next_power_of_2(programs)),
+        COLUMNS=columns,
+        WEIGHTS=of_weights is not None,
+        HIGHLIGHT=of_highlight is not None,
+        num_warps=4,
+    )
+
+
+# Folding
 
 
 def fold(
@@ -284,12 +283,14 @@ def _light_and_camera(
 
 
 def _table_sizes(tables: list[Tensor]) -> tuple[int, int]:
+    """Rows of the daylights, and of the camera's grid."""
     return len(tables[1]), math.isqrt(len(tables[4]))
 
 
 def _fold_constants(
     tables: list[Tensor], first_cct: float, cct_step: float, camera_range: float
 ) -> dict[str, float]:
+    """Compile-time arguments of both folding kernels."""
     components = len(tables[5])
     return {
         "FIRST": first_cct,

@@ -1,7 +1,7 @@
-"""The renderer's kernels: what one program does with a tile of pixels, forward and backward."""
+"""What a pixel's colour is made of, and the kernels that render a tile of pixels, either direction."""
 
 # Bodies under @triton.jit are Triton's language, not Python's; their arguments have no Python types.
-# mypy: disable-error-code="no-untyped-def, misc, untyped-decorator, no-untyped-call"
+# mypy: disable-error-code="no-untyped-def, untyped-decorator"
 # ruff: noqa: N803
 
 from __future__ import annotations
@@ -55,6 +55,7 @@ def _read(table, row, fraction, columns, mask, COMPONENTS: tl.constexpr):
 
 @triton.jit
 def _weights(weights, image, channel, columns, COMPONENTS: tl.constexpr):
+    """One channel's weights of an image."""
     return tl.load(
         weights + (image * 3 + channel) * COMPONENTS + columns, mask=columns < COMPONENTS, other=0.0
     )
@@ -65,6 +66,7 @@ def _weights(weights, image, channel, columns, COMPONENTS: tl.constexpr):
 
 @triton.jit
 def _shade(skin, diffuse, specular, highlight):
+    """One channel's colour from its reflectance, both shadings and the highlight's colour."""
     value = diffuse * skin + specular * highlight
     return tl.where(value < 0.0, 0.0, value)  # a NaN passes
 

@@ -1,6 +1,4 @@
-"""Block shapes of the kernels, chosen by size or by trying."""
-
-# mypy: disable-error-code="misc, untyped-decorator, no-untyped-call"
+"""Block shapes of the rendering kernels, by rule or by trying."""
 
 from __future__ import annotations
 
@@ -13,24 +11,15 @@ import torch
 import triton
 from torch import Tensor
 
+from . import INTERPRETED
+
 __all__ = [
-    "BANDS",
-    "ILLUMINANTS",
-    "INTERPRETED",
-    "MAX_COMPONENTS",
-    "PADDED_BANDS",
     "Shape",
+    "candidates",
     "choose_shape",
+    "rule",
+    "tuned",
 ]
-
-INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
-
-BANDS, PADDED_BANDS, ILLUMINANTS = 33, 64, 14
-
-MAX_COMPONENTS = 128
-"""Most components of a pixel: they are held in registers, all at once."""
-
-# Block shapes
 
 
 @dataclass(frozen=True)
@@ -44,7 +33,7 @@ class Shape:
     """Programs of the whole launch, about, that backward aims at; each loops over tiles."""
 
 
-def shape(components: int, backward: bool) -> Shape:
+def rule(components: int, backward: bool) -> Shape:
     """Block shapes that suit a number of components (a power of two).
 
     Four warps hold 2,048 numbers of each table read in forward, 16 a thread; backward also keeps
@@ -82,7 +71,7 @@ def choose_shape(
         or os.environ.get("BIOFACENET_AUTOTUNE", "0") in ("", "0")
         or torch.are_deterministic_algorithms_enabled()
     ):
-        return shape(components, backward)
+        return rule(components, backward)
     pixels = maps.shape[2] * maps.shape[3]
     key = (
         *(torch.cuda.get_device_name(maps.device), components, backward, maps.dtype),
@@ -90,7 +79,7 @@ def choose_shape(
     )
     if key not in _tuned:
         if torch.cuda.is_current_stream_capturing():
-            return shape(components, backward)
+            return rule(components, backward)
         times = {
             choice: triton.testing.do_bench(
                 lambda choice=choice: launch(choice), warmup=5, rep=20, return_mode="median"

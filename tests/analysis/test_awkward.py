@@ -28,9 +28,9 @@ def plain(colour: tuple[int, int, int], width: int = 64, height: int = 64) -> Im
     return Image.new("RGB", (width, height), colour)
 
 
-def made() -> np.ndarray:
+def made(**chosen: float) -> np.ndarray:
     """A synthetic face, as 8-bit RGB."""
-    image = synthetic.generate([3], seed=2, size=SIDE).image[0]
+    image = synthetic.generate([3], seed=2, size=SIDE, **chosen).image[0]
     return (255 * image).round().byte().permute(1, 2, 0).numpy()
 
 
@@ -73,29 +73,11 @@ def two(path: Path) -> None:
 
 
 def profile(path: Path) -> None:
-    rotation = synthetic.rotation
-    try:
-        synthetic.rotation = lambda yaw, pitch, roll: rotation(1.35, pitch, roll)
-        save(path, made())
-    finally:
-        synthetic.rotation = rotation
+    save(path, made(yaw=77.0))
 
 
 def skin(melanin: float) -> Callable[[Path], None]:
-    def make(path: Path) -> None:
-        draw = synthetic._Face.draw_identity
-
-        def of_that_skin(face: synthetic._Face) -> None:
-            draw(face)
-            face.melanin_base = melanin
-
-        try:
-            synthetic._Face.draw_identity = of_that_skin  # type: ignore[method-assign]
-            save(path, made())
-        finally:
-            synthetic._Face.draw_identity = draw  # type: ignore[method-assign]
-
-    return make
+    return lambda path: save(path, made(melanin=melanin))
 
 
 def overexposed(path: Path) -> None:

@@ -14,7 +14,7 @@ from skimage.color import rgb2lab
 
 from biofacenet import Decomposition, Illuminant
 from biofacenet.analysis.editing import apply, combine, paste, soft
-from biofacenet.photos.faces import Box
+from biofacenet.photos.boxes import Box
 from biofacenet.photos.reading import Photo
 from biofacenet.plotting.encoding import display
 

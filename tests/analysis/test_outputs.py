@@ -19,7 +19,7 @@ from biofacenet.analysis import ByFitting, ByNetwork
 from biofacenet.analysis.formats import check_formats, write_formats
 from biofacenet.data.synthetic.faces import generate
 from biofacenet.errors import BioFaceNetError
-from biofacenet.fitting.enlarge import enlarge, explain
+from biofacenet.fitting.enlarging import enlarge, explain
 from biofacenet.photos.framing import choose_parts
 from biofacenet.photos.reading import read_photo
 from biofacenet.physics.colour import srgb_to_linear

@@ -20,7 +20,7 @@ from biofacenet import BioFaceNet, Decomposition, Illuminant
 from biofacenet.analysis import ByNetwork
 from biofacenet.analysis.batch import result_folders
 from biofacenet.errors import BioFaceNetError, PhotoError
-from biofacenet.photos.faces import Box, crop
+from biofacenet.photos.boxes import Box, crop
 from biofacenet.photos.framing import choose_parts, crop_text, parse_crop
 from biofacenet.photos.reading import Photo, read_photo
 from biofacenet.physics.colour import srgb_to_linear
@@ -382,7 +382,6 @@ def test_a_bad_photo_does_not_stop_the_others(workplace, predict):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ((), "photo"),
         (("astronaut.png", "--size", "100"), "multiple of 16"),
         (("astronaut.png", "--crop", "nose"), "LEFT,TOP,SIZE"),
         (("astronaut.png", "--model", "nowhere"), "nowhere"),
@@ -419,7 +418,7 @@ def test_without_a_model_the_shipped_one_is_used(tmp_path):
         marked = torch.zeros(3, 512, 512)
         for left, top, right, bottom in places:
             marked[:, top:bottom, left:right] = 1.0
-        inside = crop(marked, result.box, maps.haemoglobin.shape[-1])[0] > 0.5
+        inside = crop(marked, result.part.box, maps.haemoglobin.shape[-1])[0] > 0.5
         return float(maps.haemoglobin[0, 0][inside].mean())
 
     lips = mean((214, 140, 236, 142), (214, 150, 233, 154))

@@ -229,7 +229,7 @@ def test_flipped_bytes_are_told_or_harmless(name: str, whole: Path, tmp_path: Pa
     script = tmp_path / "read.py"
     script.write_text(
         "import sys\n"
-        "from biofacenet import cli\n"
+        "from biofacenet import BioFaceNetError\n"
         "from biofacenet.data.pairs import FacePairs, decode\n"
         "from biofacenet.data.pair_files import find_pairs\n"
         "def main():\n"
@@ -238,7 +238,7 @@ def test_flipped_bytes_are_told_or_harmless(name: str, whole: Path, tmp_path: Pa
         "            pairs = FacePairs(find_pairs(folder))\n"
         "            assert decode(pairs.read(range(len(pairs)))).image.isfinite().all()\n"
         "            print('harmless')\n"
-        "        except cli.BioFaceNetError as error:\n"
+        "        except BioFaceNetError as error:\n"
         "            assert chr(10) not in str(error)\n"
         "            print('told')\n"
         "main()\n"

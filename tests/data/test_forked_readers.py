@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
+from biofacenet.data import Faces
 from biofacenet.data.pair_files import find_pairs
 from biofacenet.data.pairs import FacePairs
 from biofacenet.data.pairs_writing import write_pairs
@@ -21,13 +22,8 @@ def write(folder: Path, value: float) -> None:
     normals = torch.zeros_like(plane)
     normals[:, 2] = 1.0
     with write_pairs(folder, "01") as writer:
-        writer.append(
-            plane,
-            normals,
-            torch.ones(COUNT, 1, SIZE, SIZE),
-            plane,
-            torch.full((COUNT, 3, 9), value),
-        )
+        mask, lighting = torch.ones(COUNT, 1, SIZE, SIZE), torch.full((COUNT, 3, 9), value)
+        writer.append(Faces(plane, normals, mask, plane, lighting))
 
 
 @pytest.mark.skipif(

@@ -30,10 +30,14 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 LANGUAGES = {"python", "bash", "bibtex", "text"}
 PROGRAMS = {"pip", "ruff", "mypy", "mkdocs", "pre-commit", "python3", ".", "torchrun", "accelerate"}
 """Programs, besides python, that a page may call."""
+
+
+def name_of(page: Path) -> str:
+    return str(page.relative_to(ROOT))
 
 
 def commands(page: Path) -> list[list[str]]:
@@ -67,7 +71,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", code_pages(), ids=lambda page: page.name)
+@pytest.mark.parametrize("page", code_pages(), ids=name_of)
 def test_code_runs(page: Path, folder: Path) -> None:
     before = sha256(folder / "portrait.jpg")
     done = subprocess.run(
@@ -80,7 +84,7 @@ def test_code_runs(page: Path, folder: Path) -> None:
     assert sha256(folder / "portrait.jpg") == before
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_every_block_is_of_a_kind_that_is_tested(page: Path) -> None:
     fences = re.findall(r"^ *```(.*)$", page.read_text("utf-8"), re.M)
     opening = fences[::2]
@@ -91,7 +95,7 @@ def test_every_block_is_of_a_kind_that_is_tested(page: Path) -> None:
 @pytest.mark.parametrize(
     ("page", "words"),
     [
-        pytest.param(page, words, id=f"{page.name}: {' '.join(words)}")
+        pytest.param(page, words, id=f"{name_of(page)}: {' '.join(words)}")
         for page in PAGES
         for words in commands(page)
     ],
@@ -101,6 +105,8 @@ def test_commands_exist_with_these_options(page: Path, words: list[str]) -> None
         check_extras(words)
     elif words[0] == "python" and words[1] == "-m":
         check_module(words[2], words[3:])
+    elif words[0] == "biofacenet":
+        check_command(*words[1:])
     elif words[0] in ("torchrun", "accelerate"):
         start = words.index("-m")
         check_module(words[start + 1], [word for word in words[start + 2 :] if word != "..."])
@@ -110,16 +116,20 @@ def test_commands_exist_with_these_options(page: Path, words: list[str]) -> None
         assert words[0] in PROGRAMS or (ROOT / words[0]).is_file(), words
 
 
+def check_command(name: str = "", *arguments: str) -> None:
+    """``biofacenet NAME ARGUMENTS``; without a name, and with options of its own, it is the list."""
+    if name and not name.startswith("-"):
+        check_module(f"biofacenet.{name.replace('-', '_')}", list(arguments))
+
+
 def check_module(name: str, arguments: list[str]) -> None:
     if not name.startswith("biofacenet."):
         assert importlib.util.find_spec(name) is not None
         return
     module = importlib.import_module(name)
-    if hasattr(module, "Settings"):
-        parse(module.Settings, arguments, program=name)  # SystemExit where an option is unknown
-    else:
-        assert not arguments
-        assert "__main__" in inspect.getsource(module)
+    command = name.removeprefix("biofacenet.")
+    parse(module.Settings, arguments, program=command)  # SystemExit where an option is unknown
+    assert "__main__" in inspect.getsource(module)
 
 
 def check_extras(words: list[str]) -> None:
@@ -145,7 +155,9 @@ def test_documentation_builds_without_warnings(tmp_path: Path) -> None:
         env=os.environ | {"NO_MKDOCS_2_WARNING": "1"},
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    pages = {path.name: path.read_text("utf-8") for path in site.glob("*.html")}
+    pages = {
+        path.relative_to(site).as_posix(): path.read_text("utf-8") for path in site.rglob("*.html")
+    }
     for name, page in pages.items():
         loaded = re.findall(r'<(?:script|img|iframe)[^>]* src="?([^" >]+)', page)
         loaded += re.findall(r'<link[^>]* rel="?(?:stylesheet|preload|icon)"?[^>]*>', page)
@@ -158,7 +170,7 @@ def test_documentation_builds_without_warnings(tmp_path: Path) -> None:
         assert f"python -m biofacenet.{module}" in pages["commands.html"]
     for option in ("--loss-weights", "--haemoglobin-scale", "--no-tensorboard", "--encoding"):
         assert option in pages["commands.html"]
-    assert "position on the haemoglobin axis" in pages["api.html"]
+    assert "position on the haemoglobin axis" in pages["api/decomposition.html"]
     assert not (site / "hooks.py").exists()
 
 
@@ -171,7 +183,7 @@ def hooks(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 def test_command_pages_know_every_command_line(hooks: ModuleType) -> None:
     modules = {
         path.stem
-        for path in (ROOT / "biofacenet").glob("*.py")
+        for path in (ROOT / "biofacenet").glob("[!_]*.py")
         if re.search(r"^if __name__ == .__main__.", path.read_text("utf-8"), re.M)
     }
     assert set(hooks.command_modules()) == modules

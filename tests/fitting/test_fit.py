@@ -19,9 +19,9 @@ from biofacenet.fitting.image import Fit, Start, fit
 from biofacenet.fitting.objective import OUTSIDE, Priors
 from biofacenet.fitting.objective import Unknowns as _Unknowns
 from biofacenet.fitting.objective import objective_of as _objective
-from biofacenet.photos.faces import crop
+from biofacenet.photos.boxes import crop
 from biofacenet.photos.reading import read_photo
-from biofacenet.photos.skin_mask import eyes_and_teeth, face_region, skin_mask
+from biofacenet.photos.skin_pixels import eyes_and_teeth, face_region, skin_mask
 from biofacenet.physics.colour import srgb_to_linear
 
 FACES = 16
@@ -304,7 +304,7 @@ def test_portrait(astronaut: Path) -> None:
         marked = torch.zeros(3, 512, 512)
         for left, top, right, bottom in places:
             marked[:, top:bottom, left:right] = 1.0
-        return float(values[0, 0][crop(marked, result.box, 256)[0] > 0.5].mean())
+        return float(values[0, 0][crop(marked, result.part.box, 256)[0] > 0.5].mean())
 
     lips = [(214, 140, 236, 142), (214, 150, 233, 154)]
     cheeks = [(190, 123, 198, 131), (249, 121, 259, 131)]

@@ -209,8 +209,8 @@ def test_command_line(
     reason="the archive of measured spectra is not installed (see benchmarks/measured_skin.py)",
 )
 def test_measured_faces_are_explained() -> None:
-    from benchmarks.measured_skin import WAVELENGTHS as AT
-    from benchmarks.measured_skin import held_out, read_archive
+    from benchmarks.skin_archive import WAVELENGTHS as AT
+    from benchmarks.skin_archive import held_out, read_archive
 
     archive = read_archive()
     assert archive.face.sum() == 7553

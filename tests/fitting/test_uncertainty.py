@@ -155,10 +155,10 @@ def test_deviations_tell_sure_pixels_from_unsure_ones(faces: Faces, fitted: Fit)
 
 
 def test_an_interval_of_a_fraction_holds_its_value_and_stays_in_range() -> None:
-    low, high = interval("melanin", 0.0, 0.1)
+    low, high = interval("melanin", 0.0, 0.1, skin="published")
     assert 0 < low < 0.43 * 0.505**3 < high < 0.43
     assert high - 0.43 * 0.505**3 > 0.43 * 0.505**3 - low
-    assert interval("haemoglobin", 0.95, 0.3)[1] == pytest.approx(0.07)
+    assert interval("haemoglobin", 0.95, 0.3, skin="measured")[1] == pytest.approx(0.07)
 
 
 def test_other_shapes_are_refused(random_decomposition: Make) -> None:

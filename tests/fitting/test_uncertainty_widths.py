@@ -44,7 +44,9 @@ def test_half_widths_are_those_of_the_68_percent_interval(name: str, most: float
     for value, deviation, width in zip(values, deviations, widths.flatten().tolist(), strict=True):
         low, high = fraction(most, value - deviation), fraction(most, value + deviation)
         assert width == pytest.approx((high - low) / 2.0, rel=1e-4)
-        assert interval(name, value, deviation) == pytest.approx((low, high), rel=1e-9)
+        assert interval(name, value, deviation, skin="published") == pytest.approx(
+            (low, high), rel=1e-9
+        )
 
 
 # Patches -------------------------------------------------------------------------------------

@@ -4,9 +4,8 @@ Without a GPU, `test_without_gpu.py` runs this file in processes of their own, w
 BIOFACENET_TEST_GPU=interpreter for the Triton kernels and =imitation for the CUDA kernels.
 """
 
-import importlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
@@ -47,26 +46,28 @@ def _same_numbers_each_time() -> None:
 
 
 @pytest.fixture(params=BACKENDS)
-def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     if MODE == "imitation":
-        library = os.environ["BIOFACENET_TEST_LIBRARY"]
-        torch.ops.load_library(library)
-        monkeypatch.setattr(kernels._module("cuda")[0], "_load", lambda: None)
-        monkeypatch.setattr(kernels._module("cuda")[0], "DEVICE", "cpu")
-    elif (reason := kernels.available()[request.param]) is not None:
+        torch.ops.load_library(os.environ["BIOFACENET_TEST_LIBRARY"])
+        monkeypatch.setattr(kernels.cuda, "unavailable", lambda: None)
+        with kernels.register("imitation", kernels.cuda, device="cpu", half=True) as imitation:
+            yield imitation.name
+        return
+    if (reason := kernels.available()[request.param]) is not None:
         if os.environ.get("BIOFACENET_REQUIRE_NATIVE"):
             pytest.fail(reason)
         pytest.skip(reason)
-    return request.param
+    yield request.param
 
 
 @pytest.fixture
 def _three_programs_an_image(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """In the interpreter each program goes over several tiles, as it does in large images."""
     if INTERPRETED:
-        shapes = importlib.import_module("biofacenet.kernels.triton.launch")
-        by_rule = shapes.shape
-        monkeypatch.setattr(shapes, "shape", lambda *of: replace(by_rule(*of), programs=3))
+        from biofacenet.kernels.triton import shapes
+
+        by_rule = shapes.rule
+        monkeypatch.setattr(shapes, "rule", lambda *of: replace(by_rule(*of), programs=3))
 
 
 def scene(
@@ -412,17 +413,24 @@ def test_folding_against_torch(
             assert (of_camera - expected_of_camera).abs().max() <= 1e-8 * size
 
 
-def test_choice(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_choice(backend: str) -> None:
     assert kernels.choose(backend, DEVICE) == backend
     other = "cpu" if ON_GPU else "cuda"
     with pytest.raises(BackendUnavailableError, match=f"takes {DEVICE} tensors"):
         kernels.choose(backend, other)
     if ON_GPU:
-        kernels._decide.cache_clear()
         best = "triton" if kernels.available()["triton"] is None else "cuda"
         assert kernels.choose("auto", "cuda") == best
         if kernels.available()["cuda"] is None:
             assert kernels.choose("auto", "cuda", components=300) == "cuda"
+
+
+def test_too_many_components_are_refused(backend: str) -> None:
+    most = kernels.BACKENDS[backend].max_components
+    if most is None:
+        pytest.skip("it takes any number")
+    with pytest.raises(ValueError, match=f"{most + 1} components are more than its {most}"):
+        operator.render(*raw_inputs(torch.float32, most + 1, (1, 2, 2)), backend)
 
 
 def test_sanitizer(backend: str) -> None:

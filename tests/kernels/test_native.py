@@ -1,19 +1,16 @@
-"""Building, finding and choosing the native library; the doctor."""
+"""Building, finding and loading the native library; the doctor."""
 
 import os
 import re
 import shutil
 import subprocess
 import sys
-import types
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
-from biofacenet import kernels
-from biofacenet.errors import BackendUnavailableError
 from biofacenet.kernels import build, cpp, native
 
 RENDER = """
@@ -21,7 +18,7 @@ import torch, biofacenet
 maps = torch.zeros(1, 1, 2, 2)
 light = biofacenet.Illuminant.standard("D65")
 image = biofacenet.render(maps, maps, maps + 1, maps, light, torch.zeros(1, 2))
-print(biofacenet.kernels.registry.choose("auto", "cpu"), float(image.sum()))
+print(biofacenet.kernels.choose("auto", "cpu"), float(image.sum()))
 """
 
 
@@ -165,70 +162,6 @@ def test_two_processes_build_once_and_both_run(tmp_path: Path) -> None:
     assert len(list((tmp_path / "cache").rglob(build.CPU.file))) == 1
     steps = [f"{name}.o" for name in (*build.INSTRUCTION_SETS, "library")] + [build.CPU.file]
     assert sorted(calls.read_text().split()) == sorted(steps)
-
-
-def test_choice_of_backends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("BIOFACENET_BACKEND", raising=False)
-    assert kernels.select("auto") == "auto"
-    assert kernels.select("reference") == "reference"
-    monkeypatch.setenv("BIOFACENET_BACKEND", "reference")
-    assert kernels.select("auto") == "reference"
-    assert kernels.select("cpp") == "cpp"
-    monkeypatch.setenv("BIOFACENET_BACKEND", "abacus")
-    with pytest.raises(ValueError, match="abacus"):
-        kernels.select("auto")
-    with pytest.raises(BackendUnavailableError, match="triton"):
-        kernels.select("triton")
-    with pytest.raises(BackendUnavailableError, match="takes cpu tensors, got meta"):
-        kernels.choose("cpp", "meta")
-    kernels._decide.cache_clear()
-    with pytest.warns(UserWarning, match="no kernel takes meta tensors"):
-        assert kernels.choose("auto", "meta") == "reference"
-    assert kernels.choose("auto", "meta") == "reference"  # the second time in silence
-
-
-def fake_gpu_backends(monkeypatch: pytest.MonkeyPatch, **reasons: str | None) -> None:
-    """Triton and CUDA as they would be on a machine that has, or misses, one of them."""
-    real = kernels._module
-
-    def module(name: str):
-        if name not in reasons:
-            return real(name)
-        fake = types.SimpleNamespace(
-            DEVICE="cuda", MAX_COMPONENTS=128, unavailable=lambda: reasons[name]
-        )
-        if name == "cuda":
-            del fake.MAX_COMPONENTS
-        return fake, ""
-
-    monkeypatch.setattr(kernels, "_module", module)
-    kernels._decide.cache_clear()
-
-
-def test_choice_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    fake_gpu_backends(monkeypatch, triton=None, cuda=None)
-    assert kernels.choose("auto", "cuda", 32) == "triton"
-    assert kernels.choose("auto", "cuda", 129) == "cuda"  # more than Triton's kernel holds
-    assert kernels.choose("auto", "cpu", 129) == "cpp"
-    assert kernels.choose("cuda", "cuda", 32) == "cuda"
-    with pytest.raises(BackendUnavailableError, match="'triton' takes cuda tensors, got cpu"):
-        kernels.choose("triton", "cpu")
-    fake_gpu_backends(monkeypatch, triton="no triton", cuda=None)
-    assert kernels.choose("auto", "cuda", 32) == "cuda"
-    with pytest.raises(BackendUnavailableError, match="'triton' cannot run: no triton"):
-        kernels.select("triton")
-    fake_gpu_backends(monkeypatch, triton="no triton", cuda="no nvcc")
-    with pytest.warns(UserWarning, match="triton: no triton; cuda: no nvcc"):
-        assert kernels.choose("auto", "cuda", 32) == "reference"
-    kernels._decide.cache_clear()
-
-
-def test_a_missing_triton_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "triton", None)
-    monkeypatch.delitem(sys.modules, "biofacenet.kernels.triton.launch.launch", raising=False)
-    kernels._module.cache_clear()
-    assert "pip install triton" in kernels.available()["triton"]
-    kernels._module.cache_clear()
 
 
 def test_doctor(

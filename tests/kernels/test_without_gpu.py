@@ -115,7 +115,7 @@ def test_triton_kernels_fit_their_registers(gpu: int) -> None:
 
 def test_autotuning_takes_the_fastest_once(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("triton")
-    from biofacenet.kernels.triton.launch import launch as kernel
+    from biofacenet.kernels.triton import shapes
 
     tried = []
 
@@ -123,23 +123,22 @@ def test_autotuning_takes_the_fastest_once(monkeypatch: pytest.MonkeyPatch) -> N
         launch()
         return abs(tried[-1].tile - 128) + tried[-1].warps
 
-    monkeypatch.setattr(kernel.triton.testing, "do_bench", measured)
-    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "a GPU")
+    monkeypatch.setattr(shapes.triton.testing, "do_bench", measured)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "an imagined GPU")
     monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: False)
-    monkeypatch.setattr(kernel, "_tuned", {})
     maps = torch.zeros(4, 1, 8, 8)
-    rule = kernel.shape(16, True)
-    assert kernel._choose(16, True, maps, tried.append) == rule
+    by_rule = shapes.rule(16, True)
+    assert shapes.choose_shape(16, True, maps, tried.append) == by_rule
     monkeypatch.setenv("BIOFACENET_AUTOTUNE", "1")
-    best = kernel._choose(16, True, maps, tried.append)
-    assert tried == kernel.candidates(16, True)
+    best = shapes.choose_shape(16, True, maps, tried.append)
+    assert tried == shapes.candidates(16, True)
     assert best.tile == 128
     assert best.warps == min(shape.warps for shape in tried if shape.tile == 128)
-    assert kernel._choose(16, True, torch.zeros(5, 1, 8, 9), tried.append) == best
-    assert len(tried) == len(kernel.candidates(16, True))  # of the same size class: not tried again
-    assert list(kernel.tuned().values()) == [best]
+    assert shapes.choose_shape(16, True, torch.zeros(5, 1, 8, 9), tried.append) == best
+    assert len(tried) == len(shapes.candidates(16, True))  # of the same size class: not tried again
+    assert [shape for key, shape in shapes.tuned().items() if key[0] == "an imagined GPU"] == [best]
     torch.use_deterministic_algorithms(True)
     try:
-        assert kernel._choose(16, True, maps, tried.append) == rule
+        assert shapes.choose_shape(16, True, maps, tried.append) == by_rule
     finally:
         torch.use_deterministic_algorithms(False)

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from biofacenet.photos.skin_mask import eyes_and_teeth
+from biofacenet.photos.skin_pixels import eyes_and_teeth
 
 SKIN = (0.5, 0.3, 0.2)
 SIDE = 100

@@ -10,8 +10,9 @@ from skimage import data
 
 from biofacenet.analysis.editing import paste
 from biofacenet.errors import BioFaceNetError, PhotoError
-from biofacenet.photos.faces import Box, crop, find_face, find_faces, into_photo
-from biofacenet.photos.framing import Part, choose_parts, cut, parse_face, region
+from biofacenet.photos.boxes import Box, Part, crop, into_photo
+from biofacenet.photos.faces import find_face, find_faces
+from biofacenet.photos.framing import choose_parts, cut, parse_face, region
 from biofacenet.photos.reading import Photo
 
 EYES = np.array([[203.3, 101.2, 1.0], [246.7, 103.7, 1.0]])
@@ -141,7 +142,7 @@ def test_choosing_among_faces() -> None:
     assert all(part.is_face for part in both)
     with pytest.raises(PhotoError, match="no face 3"):
         choose_parts(group, face="3")
-    where = region(group, Part(Box.whole(240, 570), "whole image"), 120, 285)
+    where = region(group, Part(Box.whole(240, 570), "whole"), 120, 285)
     assert where is not None
     columns = where[0, 0].any(dim=0).nonzero()
     assert columns.min() < 110

@@ -17,7 +17,8 @@ from PIL import Image, ImageCms
 from skimage import data
 
 from biofacenet.errors import PhotoError
-from biofacenet.photos.faces import Box, crop, find_face
+from biofacenet.photos.boxes import Box, crop
+from biofacenet.photos.faces import find_face
 from biofacenet.photos.reading import Photo, read_photo
 
 HEIGHT, WIDTH = 24, 32

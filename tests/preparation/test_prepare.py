@@ -23,13 +23,12 @@ from biofacenet.data.pairs import FaceBatch, FacePairs, RawBatch, decode
 from biofacenet.data.synthetic.shape import rotation, unit
 from biofacenet.errors import BioFaceNetError
 from biofacenet.fitting.lighting import fit_lighting, sh_basis
-from biofacenet.photos.faces import Box
+from biofacenet.photos.boxes import Box
 from biofacenet.photos.paths import expand
 from biofacenet.photos.reading import Photo
 from biofacenet.physics.colour import linear_to_srgb, srgb_to_linear
 from biofacenet.physics.lighting import directional_light, sh_shading
-from biofacenet.preparation import landmarks
-from biofacenet.preparation import photos as module
+from biofacenet.preparation import landmarks, parts
 from biofacenet.preparation.mean_face import Pose, find_pose, shape_of_mean_face
 from biofacenet.preparation.photos import divide, photos_of, prepare
 from biofacenet.preparation.sample import UnfitError, make_sample
@@ -386,7 +385,7 @@ def test_a_run_that_was_stopped_says_how_to_go_on(
     def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(module, "find_faces", stop)
+    monkeypatch.setattr(parts, "find_faces", stop)
     with pytest.raises(KeyboardInterrupt):
         prepare(replace(settings, out=tmp_path / "set"))
     assert "same command again" in capsys.readouterr().err
@@ -419,7 +418,7 @@ def test_a_network_trains_on_it(folder: Path, tmp_path: Path) -> None:
 
 
 def test_photos_are_held_out_by_their_content() -> None:
-    used = [module.Used(Path(f"{i}.jpg"), f"{(7 * i) % 20:02d}", ({}, {})) for i in range(20)]
+    used = [parts.Used(Path(f"{i}.jpg"), f"{(7 * i) % 20:02d}", ({}, {})) for i in range(20)]
     pairs = divide(used, 0.2, 10)
     assert {number: len(rows) for number, rows in pairs.items()} == {
         "01": 10,

@@ -5,6 +5,7 @@ import math
 import os
 import subprocess
 from dataclasses import replace
+from functools import partialmethod
 from pathlib import Path
 
 import pytest
@@ -67,8 +68,12 @@ def test_what_was_not_measured_is_not_met() -> None:
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # torch's own, of compiling and of profiling
 @pytest.mark.usefixtures("little_network")
-def test_every_part_runs_and_the_report_names_device_and_commit(tmp_path: Path) -> None:
-    """On the CPU, to try the program out."""
+def test_every_part_runs_and_the_report_names_device_and_commit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On the CPU, to try the program out; compiled as far as operations of torch."""
+    compiled = partialmethod(torch.nn.Module.compile, backend="aot_eager")
+    monkeypatch.setattr(torch.nn.Module, "compile", compiled)
     options = {"out": tmp_path, "device": "cpu", "size": "small", "batch": 2, "quick": True}
     device = torch.device("cpu")
     for part, measure in (

@@ -17,7 +17,7 @@ from biofacenet import (
     render,
 )
 from biofacenet.errors import BackendUnavailableError
-from biofacenet.kernels.registry import BACKENDS, available
+from biofacenet.kernels import BACKENDS, available
 
 TABLES = Tables.computed().map(lambda table: table)
 
@@ -233,7 +233,7 @@ def test_renderer_settings_are_checked() -> None:
         Renderer(SkinParameters(), tables=TABLES)
 
 
-@pytest.mark.parametrize("name", BACKENDS)
+@pytest.mark.parametrize("name", ["reference", *BACKENDS])
 def test_a_named_backend_runs_or_says_why_not(random_decomposition, name: str) -> None:  # type: ignore[no-untyped-def]
     d, reason = random_decomposition(), available()[name]
     if reason is None:

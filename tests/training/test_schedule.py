@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from biofacenet import BioFaceNet
-from biofacenet.data.pairs import decode
-from biofacenet.preparation.synthetic import Settings as SynthesizeSettings
+from biofacenet.data import FacePairs, decode, find_pairs
+from biofacenet.preparation.settings import SyntheticSettings
 from biofacenet.preparation.synthetic import synthesize
 from biofacenet.training.batches import faces_of_epoch
 from biofacenet.training.distributed import Team, join
@@ -24,7 +24,7 @@ from biofacenet.training.step import take_step
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("faces") / "set"
-    synthesize(SynthesizeSettings(out=folder, count=4, holdout=2, size=16, workers=0))
+    synthesize(SyntheticSettings(out=folder, count=4, holdout=2, size=16, workers=0))
     return folder
 
 
@@ -129,6 +129,17 @@ def test_what_is_validated_is_the_average_that_is_kept(run: Run) -> None:
     # Without an average, the network itself.
     without = replace(run, average=None)
     assert validate(without)["total"] == pytest.approx(of_last, rel=1e-4)
+
+
+@torch.no_grad()
+def test_faces_of_a_last_smaller_batch_count_as_the_others_do(run: Run, data: Path) -> None:
+    """The camera's term is a mean over faces: of three in batches of two, the third counts once."""
+    three = FacePairs(find_pairs(data, ("01",)), stop=3)
+    each = run.result.eval()(decode(three.read([0, 1, 2])).image).camera.square().sum(dim=1)
+    by_batch = (each[:2].mean() + each[2]) / 2
+    assert abs(float(by_batch - each.mean())) > 1e-3 * float(each.mean())
+    found = validate(replace(run, validation=three))["camera"]
+    assert found == pytest.approx(float(each.mean()), rel=1e-4)
 
 
 # The optimiser -------------------------------------------------------------------------------

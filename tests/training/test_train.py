@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 
 from biofacenet import BioFaceNet
+from biofacenet import train as door
 from biofacenet.data.pair_files import find_pairs
 from biofacenet.data.pairs import FacePairs, decode, read_truth
 from biofacenet.errors import BioFaceNetError, DataError, ModelError
@@ -91,11 +92,11 @@ def test_resumed_run_equals_the_uninterrupted_one(
         raise StopError
 
     with monkeypatch.context() as patch:
-        patch.setattr("biofacenet.training.messages.summary", stop_after_checkpoint)
+        patch.setattr("biofacenet.training.loop.summary", stop_after_checkpoint)
         with pytest.raises(StopError):
             train(quick(data, out))
     assert len(rows(out)) == 1
-    train(settings_of_run(out, changed=Settings(resume=out)))
+    train(settings_of_run(out, changed=Settings(resume=out), given={"resume"}))
     one, two = weights(finished / "model"), weights(out / "model")
     assert all(torch.equal(one[name], two[name]) for name in one)
     assert [line["train_total"] for line in rows(out)] == [
@@ -135,7 +136,9 @@ def test_a_finished_run_goes_on_with_more_epochs(finished: Path, tmp_path: Path)
 
     out = tmp_path / "more"
     shutil.copytree(finished, out)
-    settings = settings_of_run(out, changed=Settings(resume=out, epochs=3))
+    settings = settings_of_run(
+        out, changed=Settings(resume=out, epochs=3), given={"resume", "epochs"}
+    )
     assert settings.batch_size == 8  # from the run, not from the defaults
     train(settings)
     assert [line["epoch"] for line in rows(out)] == ["1", "2", "3"]
@@ -149,8 +152,21 @@ def test_only_the_newest_checkpoints_are_kept(data: Path, tmp_path: Path) -> Non
 def test_settings_file_reproduces_the_run(finished: Path) -> None:
     stored = json.loads((finished / "settings.json").read_text())
     assert (stored["epochs"], stored["batch_size"], stored["seed"]) == (2, 8, 0)
-    again = settings_of_run(finished, changed=Settings())
+    again = settings_of_run(finished, changed=Settings(), given=set())
     assert again.data == Path(stored["data"])
+
+
+def test_an_option_at_its_default_counts_on_resume(
+    finished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run was on the CPU; ``--device auto`` is the default, and wanted all the same."""
+    started: list[Settings] = []
+    monkeypatch.setattr("biofacenet.training.loop.train", started.append)
+    door.main(["--resume", str(finished), "--device", "auto", "--no-compile", "--seed=0"])
+    door.main(["--resume", str(finished)])
+    assert [settings.device for settings in started] == ["auto", "cpu"]
+    assert all(settings.batch_size == 8 for settings in started)  # from the run
+    assert all(settings.out == finished for settings in started)
 
 
 def test_same_seed_same_weights_other_seed_other_weights(
@@ -190,7 +206,7 @@ def test_split(
 
 def test_paper_preset_is_the_published_setting() -> None:
     plan = resolve(Settings(preset="paper"))
-    assert (plan.size, plan.optimiser, plan.learning_rate) == ("paper", "sgd", 1e-5)
+    assert (plan.network, plan.optimiser, plan.learning_rate) == ("paper", "sgd", 1e-5)
     assert (plan.batch_size, plan.epochs, plan.schedule) == (64, 200, "constant")
     assert plan.weights == LossWeights(1e-3, 1e-4, 1e-5, 1e-5)
     changed = resolve(Settings(preset="paper", epochs=3, loss_weights=(1, 2, 3, 4)))
@@ -199,7 +215,7 @@ def test_paper_preset_is_the_published_setting() -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"preset": "paper", "epochs": 1, "size": "small"}, {"workers": 2}, {"in_memory": True}],
+    [{"preset": "paper", "epochs": 1, "network": "small"}, {"workers": 2}, {"in_memory": True}],
 )
 def test_other_ways_to_train(data: Path, tmp_path: Path, change: dict[str, object]) -> None:
     folder = train(quick(data, tmp_path / "run", **{"epochs": 1, **change}))
@@ -371,7 +387,9 @@ def test_damaged_checkpoints(
 ) -> None:
     out = damaged_copy(finished, tmp_path / "run", damage)
     with pytest.raises(ModelError) as caught:
-        train(settings_of_run(out, changed=Settings(resume=out, epochs=3)))
+        train(
+            settings_of_run(out, changed=Settings(resume=out, epochs=3), given={"resume", "epochs"})
+        )
     assert "\n" not in str(caught.value)
     assert str(checkpoints(out)[-1]) in str(caught.value)
     assert not Path("/tmp/biofacenet-was-here").exists()
@@ -379,13 +397,19 @@ def test_damaged_checkpoints(
 
 def test_resuming_with_another_network_size(finished: Path) -> None:
     with pytest.raises(ModelError, match="do not fit"):
-        train(settings_of_run(finished, changed=Settings(resume=finished, size="paper")))
+        train(
+            settings_of_run(
+                finished,
+                changed=Settings(resume=finished, network="paper"),
+                given={"resume", "network"},
+            )
+        )
 
 
 @pytest.mark.parametrize("folder", ["nowhere", "."])
 def test_resuming_what_is_no_run(tmp_path: Path, folder: str) -> None:
     with pytest.raises(ModelError, match="not the folder of a run"):
-        settings_of_run(tmp_path / folder, changed=Settings())
+        settings_of_run(tmp_path / folder, changed=Settings(), given=set())
 
 
 def test_diverging_training_stops_with_advice(data: Path, tmp_path: Path) -> None:
@@ -395,7 +419,7 @@ def test_diverging_training_stops_with_advice(data: Path, tmp_path: Path) -> Non
                 data,
                 tmp_path / "run",
                 preset="paper",
-                size="small",
+                network="small",
                 learning_rate=1e6,
                 epochs=20,
             )

@@ -81,7 +81,7 @@ def test_report_without_faces_held_out(data: Path, tmp_path: Path) -> None:
 def test_tensorboard_has_every_number_once(data: Path, tmp_path: Path) -> None:
     accumulators = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     run = train(quick(data, tmp_path / "run", tensorboard=True))
-    train(settings_of_run(run, changed=Settings(resume=run, epochs=3)))
+    train(settings_of_run(run, changed=Settings(resume=run, epochs=3), given={"resume", "epochs"}))
     events = accumulators.EventAccumulator(str(run / "tensorboard")).Reload()
     with (run / "steps.csv").open(newline="") as stream:
         steps = list(csv.DictReader(stream))

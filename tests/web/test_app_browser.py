@@ -141,9 +141,9 @@ def test_a_photo_is_uploaded_edited_and_downloaded(page: Any, photo: Path, tmp_p
     assert edited.shape == (160, 200, 3)
     assert np.abs(edited.astype(int) - np.asarray(Image.open(photo))).max() > 20
     settings = json.loads(download(page, "settings.json", tmp_path).read_text())
-    assert settings["melanin_scale"] == 4
-    assert settings["haemoglobin_scale"] == 3
-    assert settings["light"] is None
+    assert settings["edit"]["melanin_scale"] == 4
+    assert settings["edit"]["haemoglobin_scale"] == 3
+    assert settings["edit"]["light"] is None
     assert Decomposition.load(download(page, "maps.npz", tmp_path)).melanin.shape == (1, 1, 96, 96)
 
     before = source(page)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -14,9 +13,7 @@ from ..physics.colour import luminance
 from ..physics.illuminant import Illuminant
 from ..physics.skin import SkinName
 from ..rendering.renderer import render
-
-if TYPE_CHECKING:
-    from .framing import Part
+from .boxes import Part
 
 __all__ = [
     "eyes_and_teeth",

@@ -1,0 +1,148 @@
+"""Mouth, eyes, brows and beard: their measures, and the places of the face that they cover.
+
+All places are canonical x and y of shape (S, S).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .draws import Draws
+
+__all__ = ["EYE_X", "EYE_Y", "MOUTH_Y", "Brows", "Eyes", "Mouth", "beard", "smoothstep"]
+
+MOUTH_Y, EYE_X, EYE_Y = -0.56, 0.28, 0.1
+
+IRIS_RADIUS = 0.055
+
+
+def smoothstep(low: float, high: float, value: Tensor) -> Tensor:
+    """0 below ``low``, 1 above ``high``, smooth between."""
+    t = ((value - low) / (high - low)).clamp(0.0, 1.0)
+    return t * t * (3.0 - 2.0 * t)
+
+
+@dataclass(frozen=True)
+class Mouth:
+    """A mouth, in canonical units."""
+
+    smile: float
+    """0 to 1."""
+    opening: float
+    """Half its height in the middle."""
+    width: float
+    """Half of it."""
+    upper: float
+    lower: float
+    """Thickness of the lips."""
+
+    @classmethod
+    def draw(cls, draws: Draws) -> Mouth:
+        smile = max(0.0, draws.uniform(-0.5, 1.0))
+        return cls(
+            smile=smile,
+            opening=draws.uniform(0.02, 0.075) if draws.chance(0.3) else 0.0,
+            width=draws.uniform(0.2, 0.26) + 0.05 * smile,
+            upper=draws.uniform(0.035, 0.06),
+            lower=draws.uniform(0.05, 0.085),
+        )
+
+    def line(self, x: Tensor) -> Tensor:
+        """Height of the closed mouth: the corners rise with a smile."""
+        return MOUTH_Y + (0.25 + 1.0 * self.smile) * x.square() - 0.02 * self.smile
+
+    def inside(self, x: Tensor, y: Tensor) -> Tensor:
+        """Where an open mouth shows teeth or dark: bool."""
+        arch = (1.0 - (x / (0.85 * self.width)).square()).clamp(min=0.0)
+        return (y - self.line(x)).abs() < self.opening * arch
+
+    def lips(self, x: Tensor, y: Tensor) -> Tensor:
+        """Softly bounded lips, 0..1."""
+        across = x / self.width
+        arch = (1.0 - across.square()).clamp(min=0.0)
+        bow = 1.0 - 0.3 * torch.exp(-((x / 0.035) ** 2))
+        dy = y - self.line(x)
+        upper = (self.opening + self.upper * bow) * arch**0.75
+        lower = (self.opening + self.lower) * arch**0.6
+        softness = 0.012
+        return (
+            torch.sigmoid((upper - dy) / softness)
+            * torch.sigmoid((dy + lower) / softness)
+            * (arch > 0.0)
+        )
+
+
+@dataclass(frozen=True)
+class Eyes:
+    """A pair of eyes, in canonical units."""
+
+    width: float
+    """Half of it."""
+    opening: float
+    """From the middle to the upper lid."""
+    tilt: float
+    """Rise of the outer corner by width."""
+
+    @classmethod
+    def draw(cls, draws: Draws) -> Eyes:
+        return cls(
+            width=draws.uniform(0.105, 0.13),
+            opening=0.002 if draws.chance(0.03) else draws.uniform(0.035, 0.058),
+            tilt=draws.gaussian(0.06),
+        )
+
+    def places(self, x: Tensor, y: Tensor, gaze: float) -> tuple[Tensor, Tensor, Tensor]:
+        """Almond openings, distance from the iris's middle in its radius, nearness of the lid."""
+        side = torch.where(x < 0.0, -1.0, 1.0)
+        dx = (x.abs() - EYE_X) / self.width
+        dy = y - EYE_Y - self.tilt * dx * self.width
+        arch = (1.0 - dx.square()).clamp(min=0.0)
+        upper, lower = self.opening * arch**0.8, -0.8 * self.opening * arch
+        inside = (dy < upper) & (dy > lower) & (dx.abs() < 1.0)
+        middle = x.abs() - EYE_X - gaze * side
+        iris = (middle.square() + (dy - 0.004).square()).sqrt() / IRIS_RADIUS
+        lid = torch.exp(-((dy - upper - 0.004) / 0.011).square()) * (dx.abs() < 1.08)
+        return inside, iris, lid
+
+
+@dataclass(frozen=True)
+class Brows:
+    """A pair of eyebrows, in canonical units."""
+
+    height: float
+    thickness: float
+
+    @classmethod
+    def draw(cls, draws: Draws, masculine: float) -> Brows:
+        return cls(
+            height=0.29 + draws.gaussian(0.015),
+            thickness=draws.uniform(0.014, 0.034) + 0.012 * masculine,
+        )
+
+    def places(self, x: Tensor, y: Tensor) -> Tensor:
+        """Softly bounded eyebrows, 0..1."""
+        ax = x.abs()
+        arch = self.height + 0.035 - 1.1 * (ax - 0.31).square()
+        thickness = self.thickness * (1.15 - 0.9 * ((ax - 0.12) / 0.4).clamp(0.0, 1.0))
+        inside = torch.sigmoid((thickness - (y - arch).abs()) / 0.008)
+        return inside * smoothstep(0.07, 0.12, ax) * (1.0 - smoothstep(0.44, 0.5, ax))
+
+
+def beard(point: Tensor) -> Tensor:
+    """Where a beard grows, 0..1: moustache, chin, jaw, and a strip up to the ear, of (3, S, S)."""
+    x, y, z = point
+    ax = x.abs()
+    # By depth, since the side of a head has one x and many z: the cheek stays bare, and the
+    # edge climbs only where the sideburn is.
+    back = ((0.55 - z) / 0.5).clamp(0.0, 1.0)
+    edge = MOUTH_Y - 0.02 + 0.6 * back**4
+    # Where the edge climbs, a wider transition in y keeps the same one across it.
+    jaw = torch.sigmoid((edge - y) / (0.035 + 0.1 * back**2))
+    jaw = jaw * smoothstep(0.12, 0.24, ax + (y < -0.64) * 0.3)
+    moustache = torch.exp(-((y - MOUTH_Y - 0.095) / 0.035).square()) * (
+        1.0 - smoothstep(0.2, 0.27, ax)
+    )
+    return torch.maximum(jaw, moustache)
