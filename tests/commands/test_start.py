@@ -61,12 +61,12 @@ between = time.process_time()
 import biofacenet
 biofacenet.render, biofacenet.BioFaceNet, biofacenet.Decomposition
 end = time.process_time()
-early = [name for name in ("torch._dynamo",) if name in sys.modules]  # rendering brings it in
+loaded = [name for name in ("torch._dynamo",) if name in sys.modules]
 maps = torch.zeros(1, 1, 4, 4)
 light = biofacenet.Illuminant.standard("D65")
 biofacenet.render(maps, maps, maps + 2, maps, light, torch.zeros(1, 2))
-early += [name for name in ("matplotlib", "scipy", "cv2") if name in sys.modules]
-print(json.dumps([between - begin, end - between, early]))
+loaded += [name for name in ("matplotlib", "scipy", "cv2") if name in sys.modules]
+print(json.dumps([between - begin, end - between, loaded]))
 """
 
 

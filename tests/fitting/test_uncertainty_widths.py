@@ -20,7 +20,7 @@ def numbers(said: Uncertainty) -> list[float]:
 def said_of(melanin: torch.Tensor, haemoglobin: torch.Tensor) -> Uncertainty:
     """These deviations."""
     return Uncertainty(
-        melanin, haemoglobin, *[torch.ones_like(melanin)] * 2, *[1.0] * 5, (1.0, 1.0)
+        melanin, haemoglobin, *[torch.ones_like(melanin)] * 2, *[1.0] * 5, (1.0, 1.0), "published"
     )
 
 

@@ -10,7 +10,7 @@ import torch
 
 import biofacenet
 from biofacenet.errors import ModelError
-from biofacenet.network.pretrained import SHIPPED
+from biofacenet.network import SHIPPED
 from biofacenet.network.unet import PUBLISHED_IMAGE_MEAN, BioFaceNet
 
 
