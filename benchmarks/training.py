@@ -217,7 +217,7 @@ def our_parts(held: Run, device: torch.device) -> dict[str, Callable[[], object]
 
     def network() -> None:
         with autocast(held):
-            outputs = held.model(image)
+            outputs, _ = held.model(image)
         *maps, light, camera = outputs.arguments()
         sum(tensor.sum() for tensor in (*maps, light.weights, light.cct, camera)).backward()
 

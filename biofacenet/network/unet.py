@@ -1,18 +1,19 @@
 """The network: one face image in, one `Decomposition` out.
 
-A U-Net whose encoder is shared by four decoders, one for each map, and by a fully connected branch
-for the light and the camera.
+A U-Net: an encoder, then one decoder for each map, as published, or one for all four, and a fully
+connected branch for the light and the camera.
 
-Source: BioFaceNet, section 4 and figure 2.
+Source: BioFaceNet, section 4 and figure 2; the shared decoder, padding and slope are ours.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -25,12 +26,28 @@ from ..physics.skin import SkinName, skin_name
 from ..system.files import whole_directory
 from . import folders, pretrained
 
-__all__ = ["PUBLISHED_IMAGE_MEAN", "SIZES", "BioFaceNet", "NetworkSize"]
+__all__ = [
+    "MAP_NAMES",
+    "PUBLISHED_IMAGE_MEAN",
+    "RAW_RANGES",
+    "SIZES",
+    "BioFaceNet",
+    "NetworkSize",
+]
 
 PUBLISHED_IMAGE_MEAN = (0.3506, 0.2167, 0.1679)
 """Mean linear R, G and B of the published Neural Face Editing set."""
 
 MAP_NAMES = ("melanin", "haemoglobin", "diffuse", "specular")
+
+RAW_RANGES = {
+    "melanin": (-5.0, 5.0),
+    "haemoglobin": (-5.0, 5.0),
+    "diffuse": (math.log(0.02), math.log(50.0)),
+    "specular": (math.log(1e-3), math.log(10.0)),
+}
+"""What each map is made of: logits of (map + 1) / 2, up to 0.987 of its range, and natural logarithms of
+shadings. Outputs beyond are clamped."""
 
 VECTOR_LENGTH = len(ILLUMINANT_NAMES) + 1 + 2
 """14 illuminant weights, the colour temperature, two camera coordinates."""
@@ -60,26 +77,60 @@ class NetworkSize:
     logarithms: bool
     """The encoder also sees the logarithm of the image, in which pigments and shading add up: ratios
     of colours are then as plain in dark skin as in light skin."""
+    shared: bool = False
+    """One decoder gives all four maps."""
+    padding: Literal["zeros", "replicate"] = "zeros"
+    """What lies beyond the edge. Zeros tell a convolution where the edge is, and maps get a frame."""
+    slope: float = 0.0
+    """Of the activation below zero; with 0, a unit that is negative everywhere learns no more."""
+    directions: bool = False
+    """What becomes maps, light and camera is the direction of a pixel's features, not their length: it
+    can run away, and carry all maps to their ends."""
+
+    @property
+    def groups(self) -> tuple[tuple[str, ...], ...]:
+        """The maps that each decoder gives."""
+        return (MAP_NAMES,) if self.shared else tuple((name,) for name in MAP_NAMES)
 
 
 SIZES = {
-    "small": NetworkSize((16, 32, 64, 96, 128), 2, 2, 256, normalised=False, logarithms=True),
+    "small": NetworkSize(
+        (16, 32, 64, 96, 128),
+        2,
+        2,
+        256,
+        normalised=False,
+        logarithms=True,
+        shared=True,
+        padding="replicate",
+        slope=0.1,
+        directions=True,
+    ),
     "paper": NetworkSize((32, 64, 128, 256, 512), 3, 3, 512, normalised=True, logarithms=False),
 }
-"""Network sizes by name: ``paper`` is the published one, ``small`` has under 4 M parameters."""
+"""Network sizes by name: ``paper`` is the published one, ``small`` has under 2 M parameters."""
 
 
-def _convolutions(channels: Sequence[int], *, normalised: bool) -> nn.Sequential:
+def _convolutions(channels: Sequence[int], size: NetworkSize) -> nn.Sequential:
     """3 x 3 convolutions with ReLU, and batch norm between, through a list of channel counts."""
     layers: list[nn.Module] = []
     for before, after in pairwise(channels):
-        convolution = nn.Conv2d(before, after, 3, padding=1, bias=not normalised)
-        nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
+        convolution = nn.Conv2d(
+            before, after, 3, padding=1, padding_mode=size.padding, bias=not size.normalised
+        )
+        nn.init.kaiming_normal_(convolution.weight, a=size.slope)
         if convolution.bias is not None:
             nn.init.zeros_(convolution.bias)
-        norm = [nn.BatchNorm2d(after)] if normalised else []
-        layers += [convolution, *norm, nn.ReLU(inplace=True)]
+        norm = [nn.BatchNorm2d(after)] if size.normalised else []
+        activation = nn.LeakyReLU(size.slope, inplace=True) if size.slope else nn.ReLU(inplace=True)
+        layers += [convolution, *norm, activation]
     return nn.Sequential(*layers)
+
+
+def _directions(features: Tensor) -> Tensor:
+    """Features (B, C, H, W) whose mean square over the channels is 1 at every pixel."""
+    square = features.float().square().mean(dim=1, keepdim=True)
+    return features * (square + 1e-6).rsqrt().to(features.dtype)
 
 
 class Encoder(nn.Module):
@@ -89,9 +140,7 @@ class Encoder(nn.Module):
         super().__init__()
         inputs = (6 if size.logarithms else 3, *size.widths[:-1])
         self.levels = nn.ModuleList(
-            _convolutions(
-                [before] + [width] * size.encoder_convolutions, normalised=size.normalised
-            )
+            _convolutions([before] + [width] * size.encoder_convolutions, size)
             for before, width in zip(inputs, size.widths, strict=True)
         )
 
@@ -103,42 +152,45 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Features at five resolutions to one raw map (B, 1, H, W).
+    """Features at five resolutions to those that the head makes raw maps (B, maps, H, W) of.
+
+    Args of the call: what the encoder saw, and its features, the finest first.
 
     Mirrors the encoder: each level's last convolution steps down to the next finer width; its
     output is upsampled and joined with the encoder's features of that resolution.
     """
 
-    def __init__(self, size: NetworkSize) -> None:
+    def __init__(self, size: NetworkSize, maps: int) -> None:
         super().__init__()
         levels = []
         for depth in reversed(range(len(size.widths))):
             width = size.widths[depth]
             before = width if depth == len(size.widths) - 1 else 2 * width
             after = size.widths[max(depth - 1, 0)]
-            levels.append(
-                _convolutions(
-                    [before] + [width] * (size.decoder_convolutions - 1) + [after],
-                    normalised=size.normalised,
-                )
-            )
+            channels = [before] + [width] * (size.decoder_convolutions - 1) + [after]
+            levels.append(_convolutions(channels, size))
         self.levels = nn.ModuleList(levels)
-        self.head = nn.Conv2d(size.widths[0], 1, 3, padding=1)
+        self.logarithms = size.logarithms
+        self.directions = size.directions
+        inputs = size.widths[0] + (6 if size.logarithms else 0)
+        self.head = nn.Conv2d(inputs, maps, 3, padding=1, padding_mode=size.padding)
 
-    def forward(self, features: list[Tensor]) -> Tensor:
+    def forward(self, seen: Tensor, features: list[Tensor]) -> Tensor:
         x = self.levels[0](features[-1])
         for level, skip in zip(self.levels[1:], reversed(features[:-1]), strict=True):
             x = F.interpolate(x, size=skip.shape[-2:], mode="bilinear", align_corners=False)
             x = level(torch.cat((x, skip), dim=1))
-        raw: Tensor = self.head(x)
-        return raw
+        if self.directions:
+            x = _directions(x)
+        # Raw maps are logarithms, and nearly linear in those of the image.
+        return torch.cat((x, seen), dim=1) if self.logarithms else x
 
 
 class BioFaceNet(nn.Module):
     """Linear sRGB face image to melanin, haemoglobin, shadings, light and camera.
 
     Args:
-        size: ``small`` (3.5 M parameters) or ``paper`` (47 M, as published).
+        size: ``small`` (1.7 M parameters) or ``paper`` (47 M, as published).
         image_mean: mean linear R, G and B of the training images; stored with the weights.
         skin: which constants of the skin model its maps are of, ``published`` or ``measured``.
 
@@ -166,7 +218,9 @@ class BioFaceNet(nn.Module):
         shape = SIZES[size]
         self.register_buffer("image_mean", torch.tensor(image_mean).reshape(1, 3, 1, 1).float())
         self.encoder = Encoder(shape)
-        self.decoders = nn.ModuleDict({name: Decoder(shape) for name in MAP_NAMES})
+        self.decoders = nn.ModuleDict(
+            {"_".join(names): Decoder(shape, len(names)) for names in shape.groups}
+        )
         self.vector = nn.Sequential(
             nn.AdaptiveAvgPool2d(POOLED),
             nn.Flatten(),
@@ -186,18 +240,13 @@ class BioFaceNet(nn.Module):
         """
         diffuse, specular, cct = 2.0, 0.02, 6500.0
         share = (cct - CCT_RANGE[0]) / (CCT_RANGE[1] - CCT_RANGE[0])
+        biases = {"diffuse": math.log(diffuse), "specular": math.log(specular)}
         with torch.no_grad():
-            for name, bias in (
-                ("melanin", 0.0),
-                ("haemoglobin", 0.0),
-                ("diffuse", math.log(diffuse)),
-                ("specular", math.log(specular)),
-            ):
-                head = self.decoders[name].head
-                assert isinstance(head, nn.Conv2d)
+            for names, decoder in zip(SIZES[self.size].groups, self._each_decoder(), strict=True):
+                head = decoder.head
                 assert head.bias is not None
                 head.weight.mul_(0.1)
-                head.bias.fill_(bias)
+                head.bias.copy_(torch.tensor([biases.get(name, 0.0) for name in names]))
             last = self.vector[-1]
             assert isinstance(last, nn.Linear)
             last.weight.mul_(0.1)
@@ -214,6 +263,34 @@ class BioFaceNet(nn.Module):
         Raises:
             ValueError: another shape.
         """
+        seen = self._seen(image)
+        features = self.encoder(seen)
+        raw = [decoder.head(decoder(seen, features)) for decoder in self._each_decoder()]
+        return self._decomposition(torch.cat(raw, dim=1), features[-1])
+
+    def with_raw_maps(self, image: Tensor) -> tuple[Decomposition, Tensor]:
+        """The decomposition, and the raw maps (B, 4, H, W) behind it, in the order of `MAP_NAMES`.
+
+        Gradients of the raw maps reach the last layer alone: pulling one map back into its range must
+        not disturb the features that the others are made of.
+
+        Args:
+            image: as for `forward`.
+        """
+        seen = self._seen(image)
+        features = self.encoder(seen)
+        last = [(decoder.head, decoder(seen, features)) for decoder in self._each_decoder()]
+        raw = torch.cat([head(x) for head, x in last], dim=1)
+        alone = torch.cat([head(x.detach()) for head, x in last], dim=1)
+        return self._decomposition(raw, features[-1]), alone.float()
+
+    def _each_decoder(self) -> Iterator[Decoder]:
+        for decoder in self.decoders.values():
+            assert isinstance(decoder, Decoder)
+            yield decoder
+
+    def _seen(self, image: Tensor) -> Tensor:
+        """What the encoder is given: the image, and its logarithm where the size says so."""
         if image.ndim != 4 or image.shape[1] != 3 or image.shape[2] % 16 or image.shape[3] % 16:
             raise ValueError(
                 f"image must have shape (B, 3, H, W) with H and W divisible by 16, got "
@@ -223,15 +300,25 @@ class BioFaceNet(nn.Module):
         if SIZES[self.size].logarithms:
             logs = (image.clamp(min=0.0) + DARKEST).log() - (self.image_mean + DARKEST).log()
             seen = torch.cat((seen, logs), dim=1)
-        features = self.encoder(seen)
-        raw = {name: self.decoders[name](features).float() for name in MAP_NAMES}
-        vector = self.vector(features[-1]).float()
+        return seen
+
+    def _decomposition(self, raw: Tensor, coarsest: Tensor) -> Decomposition:
+        """What raw maps and the coarsest features stand for."""
+        maps = {
+            name: values.clamp(*RAW_RANGES[name])
+            for name, values in zip(
+                MAP_NAMES, raw.float().chunk(len(MAP_NAMES), dim=1), strict=True
+            )
+        }
+        if SIZES[self.size].directions:
+            coarsest = _directions(coarsest)
+        vector = self.vector(coarsest).float()
         weights, cct, camera = vector.split((len(ILLUMINANT_NAMES), 1, 2), dim=1)
         return Decomposition(
-            melanin=2.0 * torch.sigmoid(raw["melanin"]) - 1.0,
-            haemoglobin=2.0 * torch.sigmoid(raw["haemoglobin"]) - 1.0,
-            diffuse=torch.exp(raw["diffuse"]),
-            specular=torch.exp(raw["specular"]),
+            melanin=2.0 * torch.sigmoid(maps["melanin"]) - 1.0,
+            haemoglobin=2.0 * torch.sigmoid(maps["haemoglobin"]) - 1.0,
+            diffuse=torch.exp(maps["diffuse"]),
+            specular=torch.exp(maps["specular"]),
             illuminant=Illuminant(
                 # Only the weights: the temperature has its own range and its own gradient.
                 weights=torch.softmax(weights, dim=1),

@@ -63,7 +63,7 @@ def dry_run(run: Run) -> None:
             values = means.values()  # waits for the device
             seconds.append(time.perf_counter() - begin)
         with torch.no_grad():
-            _, decomposition, rendered = step_losses(run, run.result.eval(), batch)
+            _, decomposition, rendered = step_losses(run, run.examinee, batch)
     means.check()
     if not run.team.leads:
         return

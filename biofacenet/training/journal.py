@@ -142,8 +142,8 @@ def _loss(record: Mapping[str, float]) -> float:
 
 
 def _pictures(folder: Path) -> list[tuple[str, str]]:
-    """Caption and data of the last grid, and of some before it, the last first."""
-    paths = sorted(folder.glob("epoch_*.png"))
+    """Caption and data of the last grid, of some before it, and of the first look, the last first."""
+    paths = [*folder.glob("first_look.png"), *sorted(folder.glob("epoch_*.png"))]
     chosen = np.linspace(len(paths) - 1, 0, min(len(paths), MOST_PICTURES)).round().astype(int)
     found = []
     for path in (paths[i] for i in chosen):

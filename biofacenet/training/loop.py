@@ -31,6 +31,10 @@ __all__ = [
 ]
 
 
+FIRST_LOOK = 30.0
+"""Seconds of training after which there is something to see."""
+
+
 def train(settings: Settings) -> Path:
     """Train as the settings say.
 
@@ -92,11 +96,14 @@ def train_epoch(run: Run, asked_to_stop: Callable[[], int]) -> dict[str, float]:
                 window.check()
                 means = window.values()
                 if run.journal is not None:
+                    for warning in run.watch.warnings(run.taken):
+                        console.print(warning, markup=False)
                     run.journal.step(run.taken, run.epoch + 1, learning_rate(run), means)
                 bar.update(done=run.taken, note=short(means))
                 window = Means(run)
             run.means = {"epoch": epoch.state(), "window": window.state()}
             run.means["seconds"] = time.perf_counter() - run.began
+            look_first(run)
             stop = run.team.any(asked_to_stop() != 0)
             if stop or (run.taken % run.settings.checkpoint_steps == 0 and run.step < run.steps):
                 epoch.check()
@@ -140,17 +147,29 @@ def say_how_to_go_on(run: Run, number: int) -> None:
     raise KeyboardInterrupt
 
 
+def look_first(run: Run) -> None:
+    """Half a minute into the first epoch, say how it goes and draw some faces; once."""
+    due = run.epoch == 0 and run.step < run.steps and run.means["seconds"] >= FIRST_LOOK
+    if run.looked or not due:
+        return
+    run.looked = True
+    if run.journal is not None:
+        values = validate(run)
+        grid = write_grid(run, "first_look", f"first look, after step {run.step}")
+        part = f"validation: {short(values)}  " if values else ""
+        console.print(f"first look, step {run.step}/{run.steps}  {part}{grid}", markup=False)
+
+
 @torch.no_grad()
 def validate(run: Run) -> dict[str, float]:
     """Mean losses over the faces held out, each counting alike; each process does all of them."""
     if run.validation is None:
         return {}
-    network = run.result.eval()
     count, means = len(run.validation), Means(run)
     numbers = [list(range(i, min(i + run.batch, count))) for i in range(0, count, run.batch)]
     for raw in batches(run, run.validation, numbers):
         batch = decode(raw.to(run.team.device), normals_encoding=run.settings.normals)
-        terms, _, _ = step_losses(run, network, batch)
+        terms, _, _ = step_losses(run, run.examinee, batch)
         means.add(torch.stack([getattr(terms, name) for name in TERMS]), len(batch.image))
     return means.values(shared=False)
 
@@ -165,7 +184,9 @@ def finish_epoch(run: Run, record: dict[str, float]) -> None:
     run.best = min(loss, run.best)
     if run.journal is None:
         return
-    run.journal.epoch(run.taken, run.history, write_grid(run))
+    run.journal.epoch(
+        run.taken, run.history, write_grid(run, f"epoch_{run.epoch:04d}", f"epoch {run.epoch}")
+    )
     if better:
         checkpoints.save(run.folder / "best", run.result.write)
     write_checkpoint(run)

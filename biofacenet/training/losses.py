@@ -1,9 +1,10 @@
-"""The training objective: four terms that need images alone, and one for where the truth is known.
+"""The training objective: four terms that need images alone, one for where the truth is known, and one
+that keeps every map in a range from which it can move.
 
 All pixel terms are sums over the pixels of the mask divided by the number of those pixels, in
 linear colour space.
 
-Source: BioFaceNet, section 4.1; the term of the truth is ours.
+Source: BioFaceNet, section 4.1; the terms of the truth and of the bounds are ours.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor
 
 from ..decomposition import Decomposition
+from ..network.unet import MAP_NAMES, RAW_RANGES
 from ..physics.colour import WHITE_ROW_SUMS, luminance
 from .settings import LossWeights
 
@@ -21,6 +23,7 @@ __all__ = [
     "TERMS",
     "Losses",
     "appearance_loss",
+    "bounds_loss",
     "camera_loss",
     "objective",
     "shading_loss",
@@ -28,7 +31,7 @@ __all__ = [
     "truth_loss",
 ]
 
-TERMS = ("total", "appearance", "camera", "specular", "shading", "truth")
+TERMS = ("total", "appearance", "camera", "specular", "shading", "bounds", "truth")
 """Names of what `Losses` holds."""
 
 COLOUR_SCALE = 255.0
@@ -37,13 +40,14 @@ COLOUR_SCALE = 255.0
 
 @dataclass
 class Losses:
-    """The five terms before weighting, and their weighted sum; each a scalar tensor."""
+    """The six terms before weighting, and their weighted sum; each a scalar tensor."""
 
     total: Tensor
     appearance: Tensor
     camera: Tensor
     specular: Tensor
     shading: Tensor
+    bounds: Tensor
     truth: Tensor
     """0 where no truth was given."""
 
@@ -89,6 +93,17 @@ def shading_loss(
         dim=within, keepdim=True
     ).clamp(min=torch.finfo(diffuse.dtype).tiny)
     return _masked_mean((scale * diffuse - proxy) ** 2, mask, pixels)
+
+
+def bounds_loss(raw: Tensor, mask: Tensor, pixels: Tensor | None = None) -> Tensor:
+    """How far raw maps (B, 4, H, W) lie outside their ranges, inside the mask, in units of raw outputs.
+
+    Without it, the ends of the maps hold what comes near: where specular = exp(raw) is 1e-9, so is every
+    gradient that would raise it. The pull of this term is the same at every distance.
+    """
+    ranges = raw.new_tensor([RAW_RANGES[name] for name in MAP_NAMES])
+    low, high = ranges.view(-1, 2, 1, 1).unbind(1)
+    return _masked_mean(torch.relu(low - raw) + torch.relu(raw - high), mask, pixels)
 
 
 def truth_loss(
@@ -143,6 +158,7 @@ def objective(
     proxy_shading: Tensor,  # [B, 1, H, W]
     weights: LossWeights | None = None,
     *,
+    raw: Tensor | None = None,
     truth: Decomposition | None = None,
     pixels: Tensor | None = None,
     images: int | None = None,
@@ -156,6 +172,7 @@ def objective(
         mask: where the face is.
         proxy_shading: rough shading of the face.
         weights: of the terms; the published ones when not given.
+        raw: (B, 4, H, W), raw outputs of the four maps, to be kept in their ranges.
         truth: what is true of the faces, where it is known.
         pixels: scalar, masked pixels of the batch that these faces are a part of; their own when not
             given. The losses of all parts then add up to that of the batch.
@@ -166,6 +183,7 @@ def objective(
     camera = camera_loss(decomposition.camera, images)
     specular = specular_loss(decomposition.specular, mask, pixels)
     shading = shading_loss(decomposition.diffuse, proxy_shading, mask, pixels)
+    bounds = torch.zeros_like(camera) if raw is None else bounds_loss(raw, mask, pixels)
     true = torch.zeros_like(camera)
     if truth is not None:
         true = truth_loss(decomposition, truth, mask, pixels, images)
@@ -174,6 +192,7 @@ def objective(
         + weights.camera * camera
         + weights.specular * specular
         + weights.shading * shading
+        + weights.bounds * bounds
         + weights.truth * true
     )
-    return Losses(total, appearance, camera, specular, shading, true)
+    return Losses(total, appearance, camera, specular, shading, bounds, true)

@@ -87,8 +87,8 @@ def shown_settings(run: Run) -> dict[str, str]:
 
 
 def short(values: dict[str, float]) -> str:
-    """The terms on one line; that of the truth only where it is known."""
-    names = [name for name in TERMS[1:] if name != "truth" or values[name]]
+    """The terms on one line; those of truth and bounds only where they are not 0."""
+    names = [name for name in TERMS[1:] if name not in ("truth", "bounds") or values[name]]
     return "  ".join(f"{name} {values[name]:.4g}" for name in names)
 
 
@@ -104,14 +104,14 @@ def summary(record: dict[str, float], epochs: int) -> str:
 
 
 @torch.no_grad()
-def write_grid(run: Run) -> Path:
-    """Some faces held out, their maps and what the maps render to."""
-    path = run.folder / "grids" / f"epoch_{run.epoch:04d}.png"
+def write_grid(run: Run, name: str, title: str) -> Path:
+    """Some faces held out, their maps and what the maps render to, as grids/NAME.png."""
+    path = run.folder / "grids" / f"{name}.png"
     data = run.validation or run.training
     stride = max(1, len(data) // GRID_ROWS)
     raw = data.read(range(0, len(data), stride)[:GRID_ROWS])
     batch = decode(raw.to(run.team.device), normals_encoding=run.settings.normals)
-    _, decomposition, rendered = step_losses(run, run.result.eval(), batch)
+    _, decomposition, rendered = step_losses(run, run.examinee, batch)
     training_grid(
         batch.image.cpu(),
         batch.mask.cpu(),
@@ -119,7 +119,7 @@ def write_grid(run: Run) -> Path:
         decomposition.to("cpu"),
         rendered.cpu(),
         path,
-        title=f"epoch {run.epoch}",
+        title=title,
     )
     return path
 

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from ..data.pairs import FacePairs
+from ..decomposition import Decomposition
 from ..errors import BioFaceNetError
 from ..network.unet import BioFaceNet
 from . import checkpoints
@@ -21,14 +22,27 @@ from .data import image_mean, load_data
 from .distributed import Team
 from .journal import Journal
 from .settings import Preset, Settings, resolve
+from .watch import Watch
 
 __all__ = [
     "Run",
+    "Trainee",
     "layout",
     "learning_rate",
     "set_up",
     "write_checkpoint",
 ]
+
+
+class Trainee(nn.Module):
+    """A network as training calls it: image to decomposition and the raw maps behind it."""
+
+    def __init__(self, network: BioFaceNet) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: Tensor) -> tuple[Decomposition, Tensor]:
+        return self.network.with_raw_maps(image)
 
 
 @dataclass
@@ -41,7 +55,7 @@ class Run:
     team: Team
     network: BioFaceNet
     model: nn.Module
-    """The network, as it is called: among several processes it adds up their gradients."""
+    """The network's `Trainee`: among several processes it adds up their gradients."""
     average: BioFaceNet | None
     """A network that follows with the moving average of the weights."""
     optimiser: torch.optim.Optimizer
@@ -62,6 +76,10 @@ class Run:
     """When the epoch began, by the clock of `time.perf_counter`."""
     journal: Journal | None = None
     """The leader's."""
+    watch: Watch = field(default_factory=Watch)
+    """On the maps of this process's faces."""
+    looked: bool = False
+    """Whether the first look was taken."""
 
     @property
     def batch(self) -> int:
@@ -82,6 +100,11 @@ class Run:
     def result(self) -> BioFaceNet:
         """The network as it is validated and kept: the average where there is one."""
         return self.network if self.average is None else self.average
+
+    @property
+    def examinee(self) -> Trainee:
+        """That network for `step_losses`, in evaluation mode."""
+        return Trainee(self.result).eval()
 
 
 # Setting up ----------------------------------------------------------------------------------
@@ -107,7 +130,7 @@ def set_up(settings: Settings, team: Team) -> Run:
         folder=folder,
         team=team,
         network=network,
-        model=network,
+        model=Trainee(network),
         average=copy.deepcopy(network) if plan.average else None,
         optimiser=optimiser,
         schedule=torch.optim.lr_scheduler.LambdaLR(optimiser, lambda _: 1.0),
@@ -134,13 +157,13 @@ def set_up(settings: Settings, team: Team) -> Run:
                 "--compile with --precision bfloat16 gives NaN on CPUs (torch.compile's doing); leave "
                 "one of them out"
             )
-        network.compile()
+        run.model.compile()
     if team.size > 1:
         # All begin with the same seed or checkpoint; running means are of the leader's faces.
         known = inspect.signature(DistributedDataParallel.__init__).parameters
         buffers = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"
         options: dict[str, Any] = {"init_sync": False, buffers: False}
-        run.model = DistributedDataParallel(network, **options)
+        run.model = DistributedDataParallel(run.model, **options)
     return run
 
 

@@ -29,12 +29,14 @@ __all__ = [
 
 @dataclass(frozen=True)
 class LossWeights:
-    """Weights of the four terms; the defaults are the published ones."""
+    """Weights of the terms; the defaults are the published ones, and ours of bounds."""
 
     appearance: float = 1e-3
     camera: float = 1e-4
     specular: float = 1e-5
     shading: float = 1e-5
+    bounds: float = 5.0
+    """Of raw outputs that leave the range of their map; 0 for all others."""
     truth: float = 0.0
     """Of the true maps, which only synthetic faces have."""
 
@@ -184,7 +186,7 @@ class Settings:
     """Constants of the skin model: published, those of the paper's authors, or measured, tuned on
     measured spectra."""
     network: Literal["small", "paper"] | None = by_preset("network")
-    """Network to train: small (3.5 M parameters) or paper (47 M)."""
+    """Network to train: small (1.7 M parameters) or paper (47 M)."""
     epochs: int | None = by_preset("epochs")
     """Passes over the data."""
     batch_size: int | None = by_preset("batch_size", metavar="FACES")
@@ -274,7 +276,9 @@ def resolve(settings: Settings) -> Preset:
     given = {name: value for name, value in changes.items() if value is not None}
     plan = replace(PRESETS[settings.preset], **given)
     if settings.loss_weights is not None:
-        plan = replace(plan, weights=LossWeights(*settings.loss_weights, truth=plan.weights.truth))
+        terms = ("appearance", "camera", "specular", "shading")
+        four = dict(zip(terms, settings.loss_weights, strict=True))
+        plan = replace(plan, weights=replace(plan.weights, **four))
     if settings.truth_weight is not None:
         plan = replace(plan, weights=replace(plan.weights, truth=settings.truth_weight))
     return plan

@@ -53,10 +53,17 @@ def autocast(run: Run) -> contextlib.AbstractContextManager[Any]:
 def step_losses(
     run: Run, model: nn.Module, batch: FaceBatch, pixels: Tensor | None = None
 ) -> tuple[Losses, Decomposition, Tensor]:
-    """Decompose, render and compare faces, all of a batch or, with its mask's pixels, a part of it."""
+    """Decompose, render and compare faces, all of a batch or, with its mask's pixels, a part of it.
+
+    Args:
+        run: the run.
+        model: a `Trainee`, in one process or several.
+        batch: the faces.
+        pixels: of the whole batch's mask.
+    """
     image = batch.image.contiguous(memory_format=layout(run.plan, run.team.device))
     with autocast(run):
-        decomposition: Decomposition = model(image)
+        decomposition, raw = model(image)
     rendered = decomposition.render()
     terms = loss_terms.objective(
         decomposition,
@@ -65,6 +72,7 @@ def step_losses(
         batch.mask,
         batch.shading,
         run.plan.weights,
+        raw=raw,
         truth=batch.truth,
         pixels=pixels,
         images=None if pixels is None else run.batch,
@@ -73,7 +81,7 @@ def step_losses(
 
 
 def take_step(run: Run, batch: FaceBatch) -> Tensor:
-    """One step of the optimiser; this process's share of the five losses."""
+    """One step of the optimiser; this process's share of the losses."""
     run.network.train()
     run.optimiser.zero_grad(set_to_none=True)
     # All parts of a batch are divided by the same number, so that their losses add up.
@@ -83,7 +91,8 @@ def take_step(run: Run, batch: FaceBatch) -> Tensor:
     for number, part in enumerate(parts):
         together = number == len(parts) - 1 or run.team.size == 1
         with contextlib.nullcontext() if together else run.model.no_sync():  # type: ignore[operator]
-            terms, _, _ = step_losses(run, run.model, part, pixels)
+            terms, decomposition, _ = step_losses(run, run.model, part, pixels)
+            run.watch.see(decomposition, part.mask)
             # Processes' gradients are averaged, and their losses are to be added.
             (terms.total * run.team.size).backward()  # type: ignore[no-untyped-call]
         shares += torch.stack([getattr(terms, name).detach() for name in TERMS])
