@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import math
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -101,9 +102,10 @@ def _check_filters(made: h5p.PropDCID, name: str, path: Path) -> None:
     for place in range(made.get_nfilters()):
         code, _, _, said = made.get_filter(place)
         if not _can_unpack(code):
-            words = said.decode("utf-8", "replace").strip() or FILTERS.get(code, "of no known name")
+            words = re.split("[;:]", said.decode("utf-8", "replace"))[0].split()  # then an address
+            called = " ".join(words) or FILTERS.get(code, "of no known name")
             raise DataError(
-                f"{path}: {name} is compressed by filter {code} ({' '.join(words.split())}), which is not "
+                f"{path}: {name} is compressed by filter {code} ({called}), which is not "
                 "installed: pip install hdf5plugin, or write the file anew with gzip (h5repack -f GZIP=1)"
             )
 

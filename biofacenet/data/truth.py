@@ -51,7 +51,9 @@ class Truth:
         with damage_told(self.path):
             said = opened.attrs.get(SKIN, "published")
         try:
-            self.skin = skin_name(said.decode() if isinstance(said, bytes) else str(said))
+            self.skin = skin_name(
+                said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
+            )
         except ValueError as error:
             raise DataError(f"{self.path}: {error}; make it again") from error
         self._rows = {name: Rows(self.path, name, opened) for name in RANGES}
