@@ -1,7 +1,10 @@
 """What goes wrong while an epoch is read, in this process or in workers, is told in one line."""
 
+import gc
+import multiprocessing
 import os
 import signal
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -62,6 +65,18 @@ def test_a_file_that_breaks_in_the_middle(
         list(batches(run(workers), data, NUMBERS))
     assert "\n" not in str(told.value)
     assert str(told.value).startswith(str(folder / file))
+
+
+def test_workers_end_at_once_after_an_error(folder: Path) -> None:
+    """Torch waits five seconds for each that the traceback of an error keeps."""
+    data = FacePairs(find_pairs(folder))
+    spoil(folder / IMAGES, "zx_7")
+    with pytest.raises(DataError):
+        list(batches(run(2), data, NUMBERS))
+    begin = time.monotonic()
+    gc.collect()
+    assert not multiprocessing.active_children()
+    assert time.monotonic() - begin < 4
 
 
 class Deadly(FacePairs):
