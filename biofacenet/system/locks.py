@@ -36,7 +36,7 @@ def folder_lock(folder: str | Path, what: str) -> Iterator[bool]:
 
     Args:
         folder: the one to be written to.
-        what: what this process does there, as said to others: ``makes faces``.
+        what: what this process does there, as said to others: ``makes faces``, ``trains on HOST``.
 
     Yields:
         Whether the folder is held; not where the file system knows no locks.
@@ -80,7 +80,7 @@ def _locked(folder: Path, what: str) -> int | None:
         except BlockingIOError as error:
             words = os.pread(handle, 200, 0).decode("utf-8", "replace").strip()
             os.close(handle)
-            who = words if re.fullmatch(r"process \d+ [a-z ]+", words) else "another process works"
+            who = words if re.fullmatch(r"process \d+ [\w. -]+", words) else "another process works"
             raise BioFaceNetError(
                 f"{folder}: {who} there; wait for it to end, or choose another folder"
             ) from error
