@@ -9,12 +9,12 @@ if TYPE_CHECKING:
     from .pairs import FaceBatch as FaceBatch
     from .pairs import FacePairs as FacePairs
     from .pairs import decode as decode
-    from .pairs import read_truth as read_truth
     from .pairs_writing import write_pairs as write_pairs
     from .records import Faces as Faces
     from .spectra import Spectra as Spectra
     from .spectra import read_spectra as read_spectra
     from .synthetic.faces import generate as generate
+    from .truth import read_truth as read_truth
 
 __all__ = [
     "FaceBatch",
@@ -40,7 +40,7 @@ __getattr__ = lazy(
         "find_pairs": "pair_files",
         "generate": "synthetic.faces",
         "read_spectra": "spectra",
-        "read_truth": "pairs",
+        "read_truth": "truth",
         "write_pairs": "pairs_writing",
     },
 )

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import h5py
-import numpy as np
 
 from ..errors import DataError
 from .layout import DATASET, IMAGE_CHANNELS, IMAGE_NAME, LAYOUT, LIGHTING_SHAPE
+from .rows import FULL, Rows
 
 __all__ = [
     "PairFile",
-    "damage_told",
-    "dataset_of",
     "find_pairs",
-    "open_file",
 ]
 
 
@@ -34,6 +26,11 @@ class PairFile:
     count: int
     height: int
     width: int
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """Of the data set of images: (N, 10, H, W)."""
+        return (self.count, IMAGE_CHANNELS, self.height, self.width)
 
     @property
     def truth(self) -> Path:
@@ -86,78 +83,23 @@ def _check_pair(number: str, images: Path) -> PairFile:
     lighting = images.with_name(images.name.replace("_d10_inmc_", "_d3_lrgb_"))
     if not lighting.is_file():
         raise DataError(f"{lighting}: missing; expected beside {images.name} as its other half")
-    shape, kind = _describe(images)
+    stored, lights = Rows(images), Rows(lighting)
+    shape, light_shape = stored.shape, lights.shape
     if len(shape) != 4 or shape[1] != IMAGE_CHANNELS or 0 in shape:
         raise DataError(
             f"{images}: {DATASET} has shape {shape}; expected (N, {IMAGE_CHANNELS}, H, W) with N > 0"
         )
-    if not (kind.kind == "f" or kind == np.uint8):
-        raise DataError(f"{images}: {DATASET} holds {kind}; expected floating point or uint8")
-    light_shape, light_kind = _describe(lighting)
+    if not (stored.is_float or stored.kind in FULL):
+        raise DataError(
+            f"{images}: {DATASET} holds {stored.kind}; expected floating point, uint8 or uint16"
+        )
     if len(light_shape) != 3 or light_shape[1:] != LIGHTING_SHAPE:
         raise DataError(f"{lighting}: {DATASET} has shape {light_shape}; expected (N, 3, 9)")
-    if light_kind.kind != "f":
-        raise DataError(f"{lighting}: {DATASET} holds {light_kind}; expected floating point")
+    if not lights.is_float:
+        raise DataError(f"{lighting}: {DATASET} holds {lights.kind}; expected floating point")
     if light_shape[0] != shape[0]:
         raise DataError(
             f"{images} holds {shape[0]} samples but {lighting.name} holds {light_shape[0]}; a pair must "
             "have as many of both: copy both files again"
         )
     return PairFile(number, images, lighting, shape[0], shape[2], shape[3])
-
-
-def _describe(path: Path) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """Shape and dtype of a file's data set, without reading it."""
-    with damage_told(path), open_file(path) as file:
-        dataset = dataset_of(file, path)
-        shape, kind = tuple(dataset.shape), dataset.dtype
-        if dataset.chunks is None:
-            kept, needed = dataset.id.get_storage_size(), math.prod(shape) * kind.itemsize
-            unit = "bytes"
-        else:
-            kept, unit = dataset.id.get_num_chunks(), "chunks"
-            needed = math.prod(-(-n // size) for n, size in zip(shape, dataset.chunks, strict=True))
-        if kept != needed:
-            raise DataError(
-                f"{path}: holds {kept} {unit} of {DATASET} where its shape {shape} needs {needed}; the "
-                "file is damaged or unfinished: download or make it again"
-            )
-        return shape, kind
-
-
-@contextmanager
-def damage_told(path: Path) -> Iterator[None]:
-    """HDF5 meets damaged bytes with errors of many kinds."""
-    try:
-        yield
-    except DataError:
-        raise
-    except (OSError, RuntimeError, ValueError, LookupError, TypeError, MemoryError) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise DataError(
-            f"{path}: cannot be read ({reason}); the file is damaged: download or make it again"
-        ) from error
-
-
-def open_file(path: Path) -> h5py.File:
-    """The opened file, or DataError."""
-    if not path.is_file():
-        raise DataError(f"{path}: no such file; expected an HDF5 file of the layout {LAYOUT}")
-    try:
-        return h5py.File(path, "r")
-    except PermissionError as error:
-        raise DataError(f"{path}: permission denied; make the file readable") from error
-    except OSError as error:
-        raise DataError(
-            f"{path}: cannot be opened as HDF5, so it is truncated or of another format "
-            f"({error}); download or make it again"
-        ) from error
-
-
-def dataset_of(file: h5py.File, path: Path) -> h5py.Dataset:
-    """The data set of one half of a pair, or DataError."""
-    dataset = file.get(DATASET)
-    if not isinstance(dataset, h5py.Dataset):
-        there = ", ".join(file) or "nothing"
-        raise DataError(f"{path}: no data set {DATASET!r} inside, only {there}; is it of this set?")
-    return dataset

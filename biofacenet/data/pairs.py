@@ -9,11 +9,8 @@ import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import torch
 from torch import Tensor
@@ -23,17 +20,24 @@ from ..decomposition import Decomposition
 from ..errors import DataError
 from ..physics.colour import srgb_to_linear
 from ..physics.lighting import sh_shading
-from ..physics.skin import skin_name
-from .layout import IMAGE_CHANNELS, LAYOUT, LIGHTING_SHAPE, SKIN, NormalsEncoding
-from .pair_files import PairFile, damage_told, dataset_of, open_file
+from .layout import DATASET, IMAGE_CHANNELS, LAYOUT, LIGHTING_SHAPE, NormalsEncoding
+from .pair_files import PairFile
+from .rows import Rows
+from .truth import Truth
 
 __all__ = [
     "FaceBatch",
     "FacePairs",
     "RawBatch",
     "decode",
-    "read_truth",
 ]
+
+RANGES = (
+    ("image", slice(0, 3), -1e-3, 1.0 + 1e-3),
+    ("normal", slice(3, 6), -1.5, 1.5),
+    ("mask", slice(6, 7), -0.5, 1.5),
+)
+"""What channels may hold: normals and masks that were resized overshoot; some store normals in -1..1."""
 
 
 @dataclass
@@ -136,7 +140,8 @@ class FacePairs(Dataset[RawBatch]):
         self._ends = np.cumsum([file.count for file in files])
         self._range = range(int(self._ends[-1]))[start:stop]
         self._process = -1
-        self._handles: dict[int, tuple[_Rows, _Rows]] = {}
+        self._handles: dict[int, tuple[Rows, Rows]] = {}
+        self._truths: dict[int, Truth] = {}
         self._memory: RawBatch | None = None
         if in_memory:
             self._memory = self.read(range(len(self)))
@@ -159,7 +164,7 @@ class FacePairs(Dataset[RawBatch]):
 
     def __getstate__(self) -> dict[str, Any]:
         """Open files stay behind when the data set travels to a worker."""
-        return {**self.__dict__, "_handles": {}, "_process": -1}
+        return {**self.__dict__, "_handles": {}, "_truths": {}, "_process": -1}
 
     def read(self, indices: Sequence[int]) -> RawBatch:
         """Samples by their indices, in that order.
@@ -180,7 +185,7 @@ class FacePairs(Dataset[RawBatch]):
             rows = wanted[places] - (self._ends[number] - self.files[number].count)
             self._read_file(int(number), rows, places, channels, lighting)
             if self.truth:
-                truths.append(read_truth(self.files[number], rows))
+                truths.append(self._open_truth(int(number)).read(rows))
                 order.append(places)
         if not truths:
             return RawBatch(channels, lighting)
@@ -198,81 +203,49 @@ class FacePairs(Dataset[RawBatch]):
         """Rows of one file into their places of a batch."""
         file = self.files[number]
         images, lights = self._open_pair(number)
-        with damage_told(file.images):
-            block = images.rows(rows)
-        with damage_told(file.lighting):
-            light = lights.rows(rows)
+        block = torch.from_numpy(images.read(rows))
+        light = torch.from_numpy(lights.read(rows))
         if len(places) == len(channels):
             values, lamps = channels.copy_(block), lighting.copy_(light)
         else:
             values, lamps = block.float(), light.float()
-        if block.dtype == torch.uint8:
-            values.div_(255.0)
+        if images.full != 1.0:
+            values.div_(images.full)
         _check_values(file, rows, values, lamps)
         if values is not channels:
             where = torch.from_numpy(places)
             channels[where], lighting[where] = values, lamps
 
-    def _open_pair(self, number: int) -> tuple[_Rows, _Rows]:
-        if self._process != os.getpid():  # HDF5 handles do not survive a fork
-            self._process, self._handles = os.getpid(), {}
+    def _open_pair(self, number: int) -> tuple[Rows, Rows]:
+        self._forget_after_fork()
         if number not in self._handles:
             file = self.files[number]
-            with damage_told(file.images):
-                images = _Rows(file.images)
-            with damage_told(file.lighting):
-                self._handles[number] = (images, _Rows(file.lighting))
+            images, lights = Rows(file.images), Rows(file.lighting)
+            for rows, shape in ((images, file.shape), (lights, (file.count, *LIGHTING_SHAPE))):
+                if rows.shape != shape:
+                    raise DataError(
+                        f"{rows.path}: {DATASET} has shape {rows.shape} and had {shape} at the start; put "
+                        "the earlier file back, or start again"
+                    )
+            self._handles[number] = (images, lights)
         return self._handles[number]
 
+    def _open_truth(self, number: int) -> Truth:
+        self._forget_after_fork()
+        if number not in self._truths:
+            truth = Truth(self.files[number])
+            for other in self._truths.values():
+                if truth.skin != other.skin:
+                    raise DataError(
+                        f"{truth.path}: true maps of {truth.skin} skin among those of {other.skin} skin "
+                        f"({other.path.name}); name files of one skin (--files)"
+                    )
+            self._truths[number] = truth
+        return self._truths[number]
 
-class _Rows:
-    """The samples of one file, read by their numbers.
-
-    A data set that lies in the file in one piece, as published, is read past HDF5, which is several
-    times slower at picking rows; any other through it.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.dataset = dataset_of(open_file(path), path)
-        self._handle: int | None = None
-        self._offset = self.dataset.id.get_offset()  # None unless in one piece
-        kind = self.dataset.dtype
-        if self._offset is not None and kind.isnative and hasattr(os, "preadv"):
-            self._handle = self.dataset.file.id.get_vfd_handle()  # HDF5's own, which it closes
-            self._bytes = kind.itemsize * math.prod(self.dataset.shape[1:])
-
-    def rows(self, numbers: np.ndarray) -> Tensor:
-        """Rows in the order of their numbers, as stored."""
-        block = np.empty((len(numbers), *self.dataset.shape[1:]), self.dataset.dtype)
-        # A run of neighbours is one read; a list of rows would take HDF5 several times as long.
-        breaks = np.flatnonzero(np.diff(numbers) != 1) + 1
-        for start, stop in pairwise((0, *breaks.tolist(), len(numbers))):
-            first = int(numbers[start])
-            if self._handle is None:
-                self.dataset.read_direct(
-                    block, np.s_[first : first + stop - start], np.s_[start:stop]
-                )
-            else:
-                self._past_hdf5(block[start:stop], first)
-        return torch.from_numpy(block)
-
-    def _past_hdf5(self, block: np.ndarray, first: int) -> None:
-        """Consecutive rows, straight from the file."""
-        assert self._handle is not None
-        assert self._offset is not None
-        part, at = block.reshape(-1).view(np.uint8).data, self._offset + first * self._bytes
-        while len(part):
-            count = os.preadv(self._handle, [part], at)
-            if count == 0:
-                raise OSError(f"the file ends at byte {at}")
-            part, at = part[count:], at + count
-
-
-def _select(dataset: h5py.Dataset, rows: np.ndarray) -> np.ndarray:
-    """Strictly increasing rows of a data set; one plain slice where they are consecutive."""
-    if rows[-1] - rows[0] + 1 == len(rows):
-        return np.asarray(dataset[rows[0] : rows[-1] + 1])
-    return np.asarray(dataset[rows])
+    def _forget_after_fork(self) -> None:
+        if self._process != os.getpid():  # HDF5 handles do not survive a fork
+            self._process, self._handles, self._truths = os.getpid(), {}, {}
 
 
 def _check_values(file: PairFile, rows: np.ndarray, channels: Tensor, lighting: Tensor) -> None:
@@ -286,11 +259,19 @@ def _check_values(file: PairFile, rows: np.ndarray, channels: Tensor, lighting: 
                 f"{path}: sample {int(rows[~finite][0])} holds NaN or infinite values; remove it or "
                 "make the file again"
             )
-    low, high = map(float, channels[:, :3].aminmax())
-    if low < -1e-3 or high > 1.0 + 1e-3:
+    scale = "0..1 for floating point, 0..255 for uint8, 0..65535 for uint16"
+    for name, part, lowest, highest in RANGES:
+        low, high = map(float, channels[:, part].aminmax())
+        if low < lowest or high > highest:
+            raise DataError(
+                f"{file.images}: {name} values reach from {low:.4g} to {high:.4g}; expected {scale}: "
+                "divide, or make the file again"
+            )
+    # `high` is the mask's, the last of them.
+    if 0.0 < high <= 0.5:
         raise DataError(
-            f"{file.images}: image values reach from {low:.4g} to {high:.4g}; expected 0..1 for "
-            "floating point (divide by 255) or uint8"
+            f"{file.images}: the mask reaches {high:.4g} of 1 at most; expected 0 and 1, and in integers, "
+            "as for the images, 0 and 255 (uint8) or 65535 (uint16)"
         )
 
 
@@ -313,33 +294,3 @@ def decode(raw: RawBatch, *, normals_encoding: NormalsEncoding = "offset") -> Fa
         lighting=raw.lighting,
         truth=raw.truth,
     )
-
-
-def read_truth(file: PairFile, indices: Sequence[int]) -> Decomposition:
-    """True maps, light and camera of samples of a synthetic pair.
-
-    Raises:
-        DataError: the pair has no truth file, or it cannot be read.
-    """
-    from ..physics.illuminant import Illuminant
-
-    rows = np.asarray(indices, dtype=np.int64)
-    unique, inverse = np.unique(rows, return_inverse=True)
-    with open_file(file.truth) as opened:
-        try:
-            stored = {
-                name: torch.from_numpy(_select(opened[name], unique)[inverse]) for name in opened
-            }
-            return Decomposition(
-                stored["melanin"],
-                stored["haemoglobin"],
-                stored["diffuse"],
-                stored["specular"],
-                Illuminant(stored["illuminant_weights"], stored["cct"]),
-                stored["camera"],
-                skin_name(str(opened.attrs.get(SKIN, "published"))),
-            )
-        except (KeyError, OSError, ValueError) as error:
-            raise DataError(
-                f"{file.truth}: not a truth file of synthetic faces ({error}); make it again"
-            ) from error

@@ -11,10 +11,11 @@ from torch import Tensor
 
 from .._version import __version__
 from ..data.pair_files import find_pairs
-from ..data.pairs import FacePairs, decode, read_truth
+from ..data.pairs import FacePairs, decode
 from ..data.pairs_writing import write_pairs
 from ..data.records import Faces
 from ..data.synthetic.batches import FaceBatches
+from ..data.truth import read_truth
 from ..decomposition import Decomposition
 from ..errors import DataError
 from ..physics.colour import srgb_to_linear

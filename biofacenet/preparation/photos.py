@@ -28,7 +28,8 @@ from ..physics.colour import linear_to_srgb
 from ..physics.lighting import sh_shading
 from ..plotting.grids import contact_sheet
 from ..system.console import console, progress
-from ..system.files import whole_file, write_csv
+from ..system.files import remove_leftovers, whole_file, write_csv
+from ..system.locks import folder_lock
 from ..system.settings import save_settings
 from ..system.workers import in_processes, in_this_process
 from . import landmarks
@@ -70,12 +71,20 @@ def prepare(settings: PhotoSettings) -> None:
     """Make the data that the settings ask for.
 
     Raises:
-        BioFaceNetError: a setting is out of range, no photo is named or usable, or the folder holds
-            other files of this kind.
+        BioFaceNetError: a setting is out of range, no photo is named or usable, the folder holds other
+            files of this kind, or another process writes to it.
     """
     check(settings)
-    plan = plan_of(settings)
     photos = photos_of(settings)
+    with folder_lock(settings.out, "prepares photos") as held:
+        if held:
+            remove_leftovers(settings.out)
+            remove_leftovers(settings.out / "parts", below=True)
+        _make(settings, photos)
+
+
+def _make(settings: PhotoSettings, photos: list[Path]) -> None:
+    plan = plan_of(settings)
     begin = time.perf_counter()
     outcomes = work(photos, plan, settings.workers)
     used, rejections = sort_out(outcomes, plan)

@@ -10,6 +10,8 @@ from ..data.synthetic.faces import generate
 from ..errors import BioFaceNetError
 from ..plotting.grids import contact_sheet
 from ..system.console import console, progress
+from ..system.files import remove_leftovers
+from ..system.locks import folder_lock
 from ..system.settings import save_settings
 from .settings import SyntheticSettings
 
@@ -26,9 +28,17 @@ def synthesize(settings: SyntheticSettings) -> None:
     """Write the files that the settings ask for.
 
     Raises:
-        BioFaceNetError: a setting is out of range, or the folder holds other files of this kind.
+        BioFaceNetError: a setting is out of range, the folder holds other files of this kind, or
+            another process writes to it.
     """
     parts = parts_of(settings)
+    with folder_lock(settings.out, "makes faces") as held:
+        if held:
+            remove_leftovers(settings.out)
+        _make(settings, parts)
+
+
+def _make(settings: SyntheticSettings, parts: dict[str, range]) -> None:
     begin = time.perf_counter()
     total = sum(len(part) for part in parts.values())
     with progress("faces", total) as bar:

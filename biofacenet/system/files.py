@@ -7,6 +7,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,12 +15,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 __all__ = [
+    "remove_leftovers",
     "sha256",
     "whole_directory",
     "whole_file",
     "write_csv",
     "write_json",
 ]
+
+LEFTOVER = re.compile(r"\.partial-[a-z0-9_]{8}(\.\w+)?")
+"""Names of temporary files and directories, as `tempfile` makes them."""
 
 
 @contextmanager
@@ -70,6 +75,24 @@ def whole_directory(path: str | Path) -> Iterator[Path]:
             temporary.rename(path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def remove_leftovers(folder: str | Path, *, below: bool = False) -> None:
+    """Remove the temporary files and directories of killed processes from a folder.
+
+    Only one that no other process writes to: see `locks.folder_lock`.
+
+    Args:
+        folder: need not be there.
+        below: look into the folders in it too.
+    """
+    folder = Path(folder)
+    for path in list((folder.rglob if below else folder.glob)(".partial-*")):
+        if LEFTOVER.fullmatch(path.name):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
 
 
 def sha256(path: str | Path) -> str:

@@ -9,7 +9,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from ..data.pairs import FaceBatch, FacePairs, RawBatch, decode
-from ..errors import DataError
+from ..errors import BioFaceNetError, DataError
 from . import augment
 from .run import Run
 
@@ -43,7 +43,16 @@ def batches(run: Run, data: FacePairs, numbers: list[list[int]]) -> Iterator[Raw
     except DataError as error:
         # From a worker the message comes wrapped in its traceback, the last line being ours.
         message = str(error).strip().splitlines()[-1]
-        raise DataError(message.removeprefix(f"{DataError.__module__}.DataError: ")) from error
+        told = DataError(message.removeprefix(f"{DataError.__module__}.DataError: "))
+        # A traceback would keep the loader, which ends its workers at once only when nothing does.
+        raise told from error.with_traceback(None)
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise BioFaceNetError(
+            "a process that reads faces ended at once, perhaps for want of memory; go on with --resume, and "
+            "with fewer --workers"
+        ) from error.with_traceback(None)
 
 
 def faces_of_epoch(run: Run) -> Iterator[FaceBatch]:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ..data.pair_files import PairFile, find_pairs
-from ..data.pairs import FacePairs, decode, read_truth
+from ..data.pairs import FacePairs, decode
+from ..data.truth import read_truth
 from ..errors import DataError
 from ..physics.names import SkinName
 from ..preparation.synthetic import synthesize

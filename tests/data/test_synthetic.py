@@ -8,7 +8,8 @@ import torch
 
 from biofacenet.data import Faces, generate
 from biofacenet.data.pair_files import find_pairs
-from biofacenet.data.pairs import FacePairs, decode, read_truth
+from biofacenet.data.pairs import FacePairs, decode
+from biofacenet.data.truth import read_truth
 from biofacenet.errors import BioFaceNetError
 from biofacenet.physics.colour import linear_to_srgb
 from biofacenet.physics.lighting import sh_shading

@@ -17,7 +17,8 @@ from PIL import Image
 from biofacenet import BioFaceNet
 from biofacenet import train as door
 from biofacenet.data.pair_files import find_pairs
-from biofacenet.data.pairs import FacePairs, decode, read_truth
+from biofacenet.data.pairs import FacePairs, decode
+from biofacenet.data.truth import read_truth
 from biofacenet.errors import BioFaceNetError, DataError, ModelError
 from biofacenet.preparation.settings import SyntheticSettings
 from biofacenet.preparation.synthetic import synthesize
