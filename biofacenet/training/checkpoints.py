@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import tempfile
@@ -100,13 +101,16 @@ def discard(run: Path, keep: int, damaged: Collection[Path] = ()) -> None:
 
 
 def _remove(path: Path) -> None:
-    """Remove a checkpoint; a process that is killed meanwhile leaves no half of it."""
-    if path.is_dir():
-        doomed = tempfile.mkdtemp(prefix=".partial-", dir=path.parent)
-        path = path.rename(Path(doomed) / path.name).parent
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
+    """Remove a checkpoint if that can be; a process that is killed meanwhile leaves no half of it."""
+    with contextlib.suppress(OSError):
+        if not path.is_dir():
+            path.unlink()
+            return
+        doomed = Path(tempfile.mkdtemp(prefix=".partial-", dir=path.parent))
+        try:
+            path.rename(doomed / path.name)
+        finally:
+            shutil.rmtree(doomed, ignore_errors=True)
 
 
 def clear_leftovers(run: Path) -> None:

@@ -15,7 +15,7 @@ from ..data.pair_files import damage_told, dataset_of, open_file
 from ..data.pairs import FacePairs
 from ..errors import BioFaceNetError, ModelError
 from ..system.console import console
-from ..system.locks import folder_lock
+from ..system.locks import LOCK_FILE, folder_lock
 from . import checkpoints
 from .checkpoints import Checkpoint
 from .distributed import Team
@@ -92,11 +92,13 @@ def _locked(named: Path | None) -> Iterator[Path]:
     folder = make_free_folder(parent) if named is None else named
     if named is None:
         made.insert(0, folder)
+    # What lies in other folders is not ours.
+    earlier = any((folder / name).exists() for name in (LOCK_FILE, "settings.json", "checkpoints"))
     try:
         with folder_lock(folder, f"trains on {socket.gethostname()}") as held:
-            if held:
+            if held and earlier:
                 checkpoints.clear_leftovers(folder)
-            else:
+            elif not held:
                 console.print(
                     f"warning: {folder} cannot be locked; see that nothing else trains there",
                     markup=False,
@@ -110,11 +112,10 @@ def _locked(named: Path | None) -> Iterator[Path]:
 
 def make_free_folder(parent: Path) -> Path:
     """A new folder, parent/001 or what follows; no other process gets the same."""
-    parent.mkdir(parents=True, exist_ok=True)
     while True:
         folder = next_free_folder(parent)
         with contextlib.suppress(FileExistsError):
-            folder.mkdir()
+            folder.mkdir(parents=True)
             return folder
 
 

@@ -248,6 +248,12 @@ def test_leftovers_of_a_killed_run_go_at_the_next_start(
     assert not (run / locks.LOCK_FILE).exists()
 
 
+def test_what_others_left_in_a_folder_is_left_to_them(data: Path, tmp_path: Path) -> None:
+    (tmp_path / ".partial-abc").write_text("not of a run")
+    train(quick(data, tmp_path, epochs=1))
+    assert list(tmp_path.rglob(".partial-*")) == [tmp_path / ".partial-abc"]
+
+
 # Damaged checkpoints -------------------------------------------------------------------------
 
 
