@@ -180,12 +180,17 @@ def test_runs_killed_at_any_moment_end_with_the_same_bits(
         out = tmp_path / f"run-{kills}"
         process = begin(*given(out))
         wait_for_folder(process, out)
-        time.sleep(moments.uniform(0, seconds))
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-        if process.returncode == 0:  # it was faster than the first
+        began, moment = time.perf_counter(), moments.uniform(0, seconds)
+        while process.poll() is None and time.perf_counter() - began < moment:
+            time.sleep(0.001)
+        if process.poll() is not None:  # faster than those before
+            seconds = time.perf_counter() - began
+            words, errors = process.communicate()
+            assert process.returncode == 0, words + errors
             shutil.rmtree(out)
             continue
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
         kills += 1
         reached = sorted(path.name for path in (out / "checkpoints").glob("*"))
         process = begin(
