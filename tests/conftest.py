@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import re
 import resource
+import socket
 import subprocess
 import sys
 from collections import Counter
@@ -29,6 +30,10 @@ from biofacenet.network.unet import SIZES, NetworkSize
 from biofacenet.system.files import whole_file
 
 os.environ.setdefault("MPLBACKEND", "Agg")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--kills", type=int, default=4, help="how many runs of training are killed")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -145,6 +150,23 @@ def _run_forked(
 def forked() -> type[Forked]:
     """Start a command in a process that can be killed, without the seconds to import torch."""
     return Forked
+
+
+@pytest.fixture(scope="session")
+def two_processes(forked: type[Forked]) -> Callable[..., list[Forked]]:
+    """Start a command in two processes that train together, as torchrun would."""
+
+    def start(module: str, *arguments: str) -> list[Forked]:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = str(free.getsockname()[1])
+        place = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+        return [
+            forked(module, *arguments, RANK=str(rank), LOCAL_RANK=str(rank), **place)
+            for rank in range(2)
+        ]
+
+    return start
 
 
 @pytest.fixture

@@ -73,7 +73,7 @@ class Journal:
         path.parent.mkdir(parents=True, exist_ok=True)
         new = not path.exists()
         with path.open("a", newline="", encoding="utf-8") as stream:
-            writer = csv.writer(stream)
+            writer = csv.writer(stream, lineterminator="\n")
             if new:
                 writer.writerow(STEP_COLUMNS)
             numbers = (learning_rate, *(means[name] for name in TERMS))
@@ -89,7 +89,7 @@ class Journal:
             whole_file(self.folder / "losses.csv") as temporary,
             temporary.open("w", newline="", encoding="utf-8") as stream,
         ):
-            writer = csv.DictWriter(stream, list(history[-1]), restval="")
+            writer = csv.DictWriter(stream, list(history[-1]), restval="", lineterminator="\n")
             writer.writeheader()
             for record in history:
                 writer.writerow({name: f"{value:.6g}" for name, value in record.items()})
@@ -165,7 +165,7 @@ def _forget_after(path: Path, step: int) -> None:
     lines = path.read_text("utf-8", errors="replace").splitlines(keepends=True)
     known = [line for line in lines if _step(line) <= step]
     with whole_file(path) as temporary:
-        temporary.write_text(",".join(STEP_COLUMNS) + "\n" + "".join(known), "utf-8")
+        temporary.write_text(",".join(STEP_COLUMNS) + "\n" + "".join(known), "utf-8", newline="\n")
 
 
 def _step(line: str) -> float:

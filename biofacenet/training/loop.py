@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import FrameType
 
 import torch
 
@@ -22,9 +20,11 @@ from .dry_run import dry_run, measure, show
 from .journal import Journal
 from .losses import TERMS
 from .messages import describe, facts, farewell, short, shown_settings, summary, write_grid
-from .run import Run, learning_rate, set_up, write_checkpoint
+from .resuming import run_folder
+from .run import Run, first_learning_rate, learning_rate, set_up, write_checkpoint
 from .settings import Settings, check
 from .step import Means, advice_on_memory, step_losses, take_step
+from .stopping import say_how_to_go_on, stopping
 
 __all__ = [
     "train",
@@ -46,8 +46,8 @@ def train(settings: Settings) -> Path:
         KeyboardInterrupt: stopped by a signal, after a checkpoint was saved.
     """
     check(settings)
-    with join(settings.device) as team:
-        run = set_up(settings, team)
+    with join(settings.device) as team, run_folder(settings, team) as folder:
+        run = set_up(replace(settings, out=folder), team)
         if team.leads:
             describe(run)
         if settings.show:
@@ -61,14 +61,13 @@ def train(settings: Settings) -> Path:
             return run.folder
         with contextlib.ExitStack() as stack:
             if team.leads:
-                stored = replace(settings, resume=None, out=run.folder)
-                save_settings(stored, run.folder / "settings.json")
+                save_settings(replace(run.settings, resume=None), folder / "settings.json")
                 journal = Journal(run.folder, tensorboard=settings.tensorboard, step=run.taken)
                 run.journal = stack.enter_context(journal)
             asked_to_stop = stack.enter_context(stopping())
             while run.epoch < run.plan.epochs:
                 run.began = time.perf_counter() - (run.means["seconds"] if run.step else 0.0)
-                record = {"epoch": run.epoch + 1.0, "learning_rate": learning_rate(run)}
+                record = {"epoch": run.epoch + 1.0, "learning_rate": first_learning_rate(run)}
                 record |= {f"train_{k}": v for k, v in train_epoch(run, asked_to_stop).items()}
                 record |= {f"validation_{k}": v for k, v in validate(run).items()}
                 finish_epoch(run, record)
@@ -101,12 +100,12 @@ def train_epoch(run: Run, asked_to_stop: Callable[[], int]) -> dict[str, float]:
                     run.journal.step(run.taken, run.epoch + 1, learning_rate(run), means)
                 bar.update(done=run.taken, note=short(means))
                 window = Means(run)
-            run.means = {"epoch": epoch.state(), "window": window.state()}
-            run.means["seconds"] = time.perf_counter() - run.began
             look_first(run)
             stop = run.team.any(asked_to_stop() != 0)
             if stop or (run.taken % run.settings.checkpoint_steps == 0 and run.step < run.steps):
                 epoch.check()
+                run.means = {"epoch": epoch.state(), "window": window.state()}
+                run.means["seconds"] = time.perf_counter() - run.began
                 write_checkpoint(run)
             if stop:
                 say_how_to_go_on(run, asked_to_stop())
@@ -114,43 +113,10 @@ def train_epoch(run: Run, asked_to_stop: Callable[[], int]) -> dict[str, float]:
     return epoch.values()
 
 
-@contextlib.contextmanager
-def stopping() -> Iterator[Callable[[], int]]:
-    """While this lasts, SIGINT and SIGTERM are remembered; a second one stops at once."""
-    caught: list[int] = []
-
-    def remember(number: int, frame: FrameType | None) -> None:
-        if caught:
-            signal.default_int_handler(number, frame)
-        caught.append(number)
-
-    before = {}
-    for number in (signal.SIGINT, signal.SIGTERM):
-        with contextlib.suppress(ValueError):  # signals reach the main thread only
-            before[number] = signal.signal(number, remember)
-    try:
-        yield lambda: caught[0] if caught else 0
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def say_how_to_go_on(run: Run, number: int) -> None:
-    """Stop after a signal; everything is saved by now."""
-    if run.team.leads:
-        console.print(
-            f"stopped in epoch {run.epoch + 1} after step {run.step} of {run.steps}; go on with\n"
-            f"  python -m biofacenet.train --resume {run.folder}"
-        )
-    if number == signal.SIGTERM:
-        raise SystemExit(128 + signal.SIGTERM)
-    raise KeyboardInterrupt
-
-
 def look_first(run: Run) -> None:
     """Half a minute into the first epoch, say how it goes and draw some faces; once."""
-    due = run.epoch == 0 and run.step < run.steps and run.means["seconds"] >= FIRST_LOOK
-    if run.looked or not due:
+    early = run.looked or time.perf_counter() - run.began < FIRST_LOOK
+    if early or run.epoch > 0 or run.step == run.steps:
         return
     run.looked = True
     if run.journal is not None:

@@ -15,18 +15,27 @@ from torch.nn.parallel import DistributedDataParallel
 
 from ..data.pairs import FacePairs
 from ..decomposition import Decomposition
-from ..errors import BioFaceNetError
+from ..errors import BioFaceNetError, ModelError
 from ..network.unet import BioFaceNet
 from . import checkpoints
+from .checkpoints import Checkpoint
 from .data import image_mean, load_data
 from .distributed import Team
 from .journal import Journal
+from .resuming import (
+    by_leader,
+    check_data,
+    find_start,
+    fixed_settings,
+    next_free_folder,
+)
 from .settings import Preset, Settings, resolve
 from .watch import Watch
 
 __all__ = [
     "Run",
     "Trainee",
+    "first_learning_rate",
     "layout",
     "learning_rate",
     "set_up",
@@ -59,7 +68,7 @@ class Run:
     average: BioFaceNet | None
     """A network that follows with the moving average of the weights."""
     optimiser: torch.optim.Optimizer
-    schedule: torch.optim.lr_scheduler.LRScheduler
+    schedule: torch.optim.lr_scheduler.LambdaLR
     training: FacePairs
     validation: FacePairs | None
     epoch: int = 0
@@ -80,6 +89,10 @@ class Run:
     """On the maps of this process's faces."""
     looked: bool = False
     """Whether the first look was taken."""
+    fixed: dict[str, Any] = field(default_factory=dict)
+    """What must stay the same when the run goes on, for the checkpoint."""
+    damaged: set[Path] = field(default_factory=set)
+    """Checkpoints that are not good."""
 
     @property
     def batch(self) -> int:
@@ -114,15 +127,17 @@ def set_up(settings: Settings, team: Team) -> Run:
     """Network, optimiser and schedule, new or from the last checkpoint of the run."""
     torch.manual_seed(settings.seed)
     plan = resolve(settings)
+    folder = settings.out or team.share(next_free_folder(Path("runs")))
+    start = find_start(settings, plan, folder, team)
     if team.leads and settings.data is None:
         load_data(replace(settings, in_memory=False))  # makes the faces, once, for all
     team.wait()
     training, validation = load_data(settings, quiet=True)
+    facts = by_leader(team, lambda: check_data(folder, start, settings, training, validation))
     network = BioFaceNet(plan.network, image_mean=image_mean(training), skin=settings.skin)
     network.to(team.device, memory_format=layout(plan, team.device))  # type: ignore[call-overload]
     if team.size > 1 and team.device.type == "cuda":
         network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
-    folder = settings.out or team.share(next_free_folder(Path("runs")))
     optimiser = make_optimiser(network, plan, team.device)
     run = Run(
         settings=settings,
@@ -136,6 +151,8 @@ def set_up(settings: Settings, team: Team) -> Run:
         schedule=torch.optim.lr_scheduler.LambdaLR(optimiser, lambda _: 1.0),
         training=training,
         validation=validation,
+        fixed=fixed_settings(settings, plan) | facts,
+        damaged=set(start.damaged),
     )
     parts = team.size * settings.accumulate
     if run.batch % parts:
@@ -144,13 +161,8 @@ def set_up(settings: Settings, team: Team) -> Run:
             f"{settings.accumulate} parts; choose --batch-size as a multiple of {parts}"
         )
     run.schedule = make_schedule(run)
-    if settings.resume is not None:
-        checkpoints.clear_leftovers(folder)
-        checkpoints.read(folder, network, lambda state: restore(run, state))
-    elif (folder / "checkpoints").exists():
-        raise BioFaceNetError(
-            f"{folder}: already holds a run; continue it with --resume {folder}, or name another --out"
-        )
+    if start.checkpoint is not None:
+        restore(run, start.checkpoint)
     if settings.compile:
         if team.device.type == "cpu" and settings.precision == "bfloat16":
             raise BioFaceNetError(
@@ -192,7 +204,7 @@ def make_optimiser(
     return torch.optim.SGD(groups, momentum=0.9, **options)
 
 
-def make_schedule(run: Run) -> torch.optim.lr_scheduler.LRScheduler:
+def make_schedule(run: Run) -> torch.optim.lr_scheduler.LambdaLR:
     """Constant, or a rise over a twentieth of the run, 100 to 500 steps, and a fall along a cosine.
 
     Without a slow rise, the first steps of AdamW, which are all of the same length, throw the
@@ -206,7 +218,7 @@ def make_schedule(run: Run) -> torch.optim.lr_scheduler.LRScheduler:
             return 1.0
         return min((step + 1) / rise, 0.5 + 0.5 * math.cos(math.pi * min(1.0, step / steps)))
 
-    return torch.optim.lr_scheduler.LambdaLR(run.optimiser, factor)
+    return torch.optim.lr_scheduler.LambdaLR(run.optimiser, factor, last_epoch=run.taken - 1)
 
 
 def learning_rate(run: Run) -> float:
@@ -214,13 +226,13 @@ def learning_rate(run: Run) -> float:
     return float(run.schedule.get_last_lr()[0])
 
 
+def first_learning_rate(run: Run) -> float:
+    """That of the first step of this epoch."""
+    factor = run.schedule.lr_lambdas[0]
+    return float(run.schedule.base_lrs[0] * factor(run.epoch * run.steps))
+
+
 # Results -------------------------------------------------------------------------------------
-
-
-def next_free_folder(parent: Path) -> Path:
-    """parent/001, or the number after the highest that is there."""
-    taken = [int(path.name) for path in parent.glob("[0-9]*") if path.name.isdigit()]
-    return parent / f"{max(taken, default=0) + 1:03d}"
 
 
 def write_checkpoint(run: Run) -> None:
@@ -232,29 +244,44 @@ def write_checkpoint(run: Run) -> None:
         "step": run.step,
         "steps": run.steps,
         "optimiser": run.optimiser.state_dict(),
-        "schedule": run.schedule.state_dict(),
         "average": None if run.average is None else run.average.state_dict(),
         "means": run.means if run.step else {},
         "history": run.history,
         "best": run.best,
         "random": torch.get_rng_state(),
+        "fixed": run.fixed,
+        "greatest": run.watch.greatest,
     }
-    checkpoints.write(run.folder, run.taken, run.network, state)
-    checkpoints.discard(run.folder, run.settings.keep)
+    run.damaged.discard(checkpoints.write(run.folder, run.taken, run.network, state))
+    checkpoints.discard(run.folder, run.settings.keep, run.damaged)
+    run.damaged.clear()
 
 
-def restore(run: Run, state: dict[str, Any]) -> None:
-    """Go on where a checkpoint was written."""
-    if state["steps"] != run.steps and state["step"]:
-        raise ValueError(
-            f"it was written within an epoch of {state['steps']} steps, and now there are {run.steps}"
-        )
-    run.optimiser.load_state_dict(state["optimiser"])
-    run.schedule.load_state_dict(state["schedule"])
-    if run.average is not None:
-        if state["average"] is None:
-            raise ValueError("it holds no average of the weights")
-        run.average.load_state_dict(state["average"])
-    run.epoch, run.step, run.means = state["epoch"], state["step"], state["means"]
-    run.history, run.best = state["history"], state["best"]
-    torch.set_rng_state(state["random"])
+def restore(run: Run, checkpoint: Checkpoint) -> None:
+    """Go on where a checkpoint was written.
+
+    Raises:
+        ModelError: it does not fit the run.
+    """
+    state = checkpoint.state
+    run.network.load_weights(checkpoint.network.state_dict(), where=str(checkpoint.path))
+    try:
+        if state["steps"] != run.steps and state["step"]:
+            raise ValueError(f"of an epoch of {state['steps']} steps, which now has {run.steps}")
+        run.optimiser.load_state_dict(state["optimiser"])
+        if run.average is not None:
+            run.average.load_state_dict(state["average"])
+        run.epoch, run.step, run.means = state["epoch"], state["step"], state["means"]
+        run.history, run.best = state["history"], state["best"]
+        run.watch.greatest = list(state["greatest"])
+        torch.set_rng_state(state["random"])
+    except Exception as error:  # whatever a state of another shape meets
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ModelError(
+            f"{checkpoint.path / checkpoints.STATE_FILE}: does not fit this run ({reason}); start a new "
+            "run with another --out"
+        ) from error
+    # The optimiser remembers its rate; what the settings say now holds.
+    for group in run.optimiser.param_groups:
+        group["initial_lr"] = run.plan.learning_rate
+    run.schedule = make_schedule(run)

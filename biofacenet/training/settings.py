@@ -294,7 +294,12 @@ def settings_of_run(folder: Path, changed: Settings, given: Collection[str]) -> 
 
     Raises:
         ModelError: the folder is not that of a run.
+        BioFaceNetError: results are to go into another folder.
     """
+    if "out" in given and changed.out != folder:
+        raise BioFaceNetError(
+            f"--resume {folder} goes on in that folder; leave --out away, or start a new run without --resume"
+        )
     path = folder / "settings.json"
     if not path.is_file():
         raise ModelError(
@@ -302,4 +307,6 @@ def settings_of_run(folder: Path, changed: Settings, given: Collection[str]) -> 
             "as runs/001"
         )
     stored = load_settings(Settings, path)
-    return replace(stored, **{name: getattr(changed, name) for name in given}, out=folder)
+    return replace(
+        stored, **{name: getattr(changed, name) for name in {*given} - {"out"}}, out=folder
+    )

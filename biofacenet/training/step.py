@@ -149,10 +149,17 @@ class Means:
             )
 
     def state(self) -> dict[str, Any]:
-        return {"sums": self.sums.cpu(), "count": self.count}
+        """For the checkpoint: everybody's sums, a row each."""
+        rows = self.sums.new_zeros(self.run.team.size, len(TERMS))
+        rows[self.run.team.rank] = self.sums
+        return {"sums": self.run.team.sum(rows).cpu(), "count": self.count}
 
     def restore(self, state: dict[str, Any]) -> None:
-        self.sums.copy_(state["sums"])
+        """Everybody's own sums; those of another number of processes are the leader's."""
+        rows, team = state["sums"].reshape(-1, len(TERMS)), self.run.team
+        if len(rows) != team.size:
+            rows = nn.functional.pad(rows.sum(0, keepdim=True), (0, 0, 0, team.size - 1))
+        self.sums.copy_(rows[team.rank])
         self.count = state["count"]
 
 
@@ -166,8 +173,8 @@ def advice_on_memory(run: Run) -> Iterator[None]:
         out = not isinstance(error, RuntimeError) or isinstance(error, torch.OutOfMemoryError)
         if out or "not enough memory" in words or "allocate memory" in words:
             raise BioFaceNetError(
-                f"out of memory on {run.team.device} with batches of {run.batch}; raise --accumulate, "
-                f"or lower --batch-size, and {how_to_go_on(run)}"
+                f"out of memory on {run.team.device} with batches of {run.batch}; raise --accumulate "
+                f"and {how_to_go_on(run)}, or start a new run with a lower --batch-size"
             ) from error
         raise
 

@@ -25,7 +25,7 @@ from biofacenet.preparation.settings import SyntheticSettings
 from biofacenet.preparation.synthetic import synthesize
 from biofacenet.system.files import sha256
 from biofacenet.train import main
-from biofacenet.training.checkpoints import checkpoints
+from biofacenet.training.checkpoints import FILES, checkpoints
 from biofacenet.training.loop import train
 from biofacenet.training.settings import Settings
 
@@ -272,8 +272,9 @@ def settings_with(**changes: object) -> Callable[[Path], None]:
     return damage
 
 
-def newest(name: str, damage: Callable[[Path], object]) -> Callable[[Path], object]:
-    return lambda run: damage(checkpoints(run)[-1] / name)
+def each(name: str, damage: Callable[[Path], object]) -> Callable[[Path], object]:
+    """In all checkpoints; one that is good would be enough."""
+    return lambda run: [damage(path / name) for path in checkpoints(run)]
 
 
 def half(path: Path) -> None:
@@ -291,6 +292,13 @@ def spoilt_weights(path: Path) -> None:
     save_file(weights, path)
     config = path.with_name("config.json")
     config.write_text(json.dumps(json.loads(config.read_text()) | {"sha256": sha256(path)}))
+    sign(path.parent)
+
+
+def sign(folder: Path) -> None:
+    """Digests that fit."""
+    digests = {name: sha256(folder / name) for name in FILES}
+    (folder / "training_state.json").write_text(json.dumps({"sha256": digests}))
 
 
 def without(key: str) -> Callable[[Path], None]:
@@ -298,7 +306,7 @@ def without(key: str) -> Callable[[Path], None]:
         state = torch.load(path, weights_only=True)
         del state[key]
         torch.save(state, path)
-        path.with_suffix(".json").write_text(json.dumps({"sha256": sha256(path)}))
+        sign(path.parent)
 
     return damage
 
@@ -313,22 +321,22 @@ RUNS: dict[str, Callable[[Path], object]] = {
     "setting out of range": settings_with(average=1.5),
     "data moved": settings_with(data="/nowhere/at/all"),
     "no checkpoint": lambda run: shutil.rmtree(run / "checkpoints"),
-    "state cut": newest("training_state.pt", half),
-    "state flipped": newest("training_state.pt", middle),
-    "digest of the state missing": newest("training_state.json", Path.unlink),
-    "digest of the state cut": newest("training_state.json", half),
-    "state missing": newest("training_state.pt", Path.unlink),
-    "state without optimiser": newest("training_state.pt", without("optimiser")),
-    "state without average": newest("training_state.pt", without("average")),
-    "weights cut": newest("model.safetensors", half),
-    "weights' header flipped": newest("model.safetensors", lambda path: flip(path, 12)),
-    "weights flipped": newest("model.safetensors", middle),
-    "weights NaN": newest("model.safetensors", spoilt_weights),
-    "config cut": newest("config.json", half),
-    "config of another size": newest(
+    "state cut": each("training_state.pt", half),
+    "state flipped": each("training_state.pt", middle),
+    "digest of the state missing": each("training_state.json", Path.unlink),
+    "digest of the state cut": each("training_state.json", half),
+    "state missing": each("training_state.pt", Path.unlink),
+    "state without optimiser": each("training_state.pt", without("optimiser")),
+    "state without average": each("training_state.pt", without("average")),
+    "weights cut": each("model.safetensors", half),
+    "weights' header flipped": each("model.safetensors", lambda path: flip(path, 12)),
+    "weights flipped": each("model.safetensors", middle),
+    "weights NaN": each("model.safetensors", spoilt_weights),
+    "config cut": each("config.json", half),
+    "config of another size": each(
         "config.json", lambda path: path.write_text(path.read_text().replace("small", "paper"))
     ),
-    "config missing": newest("config.json", Path.unlink),
+    "config missing": each("config.json", Path.unlink),
 }
 
 

@@ -1,10 +1,11 @@
 """Training across interruptions and processes: the same bits, or the same losses."""
 
+import contextlib
 import csv
 import os
 import random
+import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -77,8 +78,6 @@ def test_killed_five_times_the_run_ends_with_the_same_bits(
     kills = 0
     for _ in range(40):
         first = not (out / "settings.json").exists()
-        if first and out.exists():
-            pytest.fail("a run without settings has left a folder")
         process = start(*(options(data, out) if first else ("--resume", str(out))))
         before = len(steps(out)) if (out / "steps.csv").exists() else 0
         wanted = before + moments.randrange(2, 9)
@@ -98,6 +97,114 @@ def test_killed_five_times_the_run_ends_with_the_same_bits(
     assert same(out, uninterrupted)
     assert steps(out) == steps(uninterrupted)
     assert not list(out.rglob(".partial-*"))
+
+
+# Killed at any moment ------------------------------------------------------------------------
+
+
+class Torchrun:
+    """Two processes under torchrun; much like a Popen."""
+
+    def __init__(self, *arguments: str) -> None:
+        launch = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+        self.process = subprocess.Popen(
+            [sys.executable, *launch, "-m", "biofacenet.train", *arguments],
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        self.poll, self.communicate = self.process.poll, self.process.communicate
+
+    @property
+    def returncode(self) -> int | None:
+        return self.process.returncode
+
+    def send_signal(self, number: int) -> None:
+        """To launcher and processes at once, as when a machine is reset, or to one of the three."""
+        everyone = [self.process.pid, *self.processes()]
+        chosen = random.Random(everyone[-1]).choice([everyone, everyone[1:2], everyone[2:3]])
+        for pid in chosen:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+    def processes(self) -> list[int]:
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        return [int(word) for word in children.read_text().split()]
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("faces") / "tiny"
+    synthesize(SyntheticSettings(out=folder, count=24, holdout=4, size=16, workers=0))
+    return folder
+
+
+def tables(out: Path) -> list[bytes]:
+    """Both, but for the seconds that epochs took."""
+    lines = [line.split(b",") for line in (out / "losses.csv").read_bytes().split(b"\n")]
+    place = lines[0].index(b"seconds")
+    losses = [b",".join(words[:place] + words[place + 1 :]) for words in lines]
+    return [(out / "steps.csv").read_bytes(), *losses]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("processes", [1, 2])
+def test_runs_killed_at_any_moment_end_with_the_same_bits(
+    processes: int, request: pytest.FixtureRequest, tiny: Path, start: Start, tmp_path: Path
+) -> None:
+    """SIGKILL at a random moment of the time for which a run has its folder; ``--kills 30`` for more."""
+    begin = start if processes == 1 else Torchrun
+
+    def given(out: Path) -> list[str]:
+        return [*options(tiny, out), "--epochs", "4", "--keep", "2"]
+
+    def wait_for_folder(process: Any, out: Path) -> None:
+        while not out.exists():
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.001)
+
+    whole = tmp_path / "whole"
+    process = begin(*given(whole))
+    wait_for_folder(process, whole)
+    began = time.perf_counter()
+    words, errors = process.communicate()
+    assert process.returncode == 0, words + errors
+    seconds = time.perf_counter() - began
+
+    moments = random.Random(processes)
+    kills = 0
+    while kills < max(1, request.config.getoption("--kills") // 2):
+        out = tmp_path / f"run-{kills}"
+        process = begin(*given(out))
+        wait_for_folder(process, out)
+        began, moment = time.perf_counter(), moments.uniform(0, seconds)
+        while process.poll() is None and time.perf_counter() - began < moment:
+            time.sleep(0.001)
+        if process.poll() is not None:  # faster than those before
+            seconds = time.perf_counter() - began
+            words, errors = process.communicate()
+            assert process.returncode == 0, words + errors
+            shutil.rmtree(out)
+            continue
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        kills += 1
+        reached = sorted(path.name for path in (out / "checkpoints").glob("*"))
+        process = begin(
+            *(("--resume", str(out)) if (out / "settings.json").exists() else given(out))
+        )
+        words, errors = process.communicate()
+        assert process.returncode == 0, (reached, words, errors)
+        assert same(out, whole), reached
+        assert tables(out) == tables(whole), reached
+        assert not [*out.rglob(".partial-*"), *out.glob(".lock")]
+        shutil.rmtree(out)
+
+
+# Signals -------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
@@ -135,30 +242,10 @@ def calm(data: Path, start: Start, tmp_path_factory: pytest.TempPathFactory) -> 
     return out
 
 
-def in_two_processes(start: Start, *arguments: str) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    processes = [
-        start(
-            *arguments,
-            RANK=str(rank),
-            LOCAL_RANK=str(rank),
-            WORLD_SIZE="2",
-            MASTER_ADDR="127.0.0.1",
-            MASTER_PORT=str(port),
-        )
-        for rank in range(2)
-    ]
-    for process in processes:
-        words, errors = process.communicate(timeout=300)
-        assert process.returncode == 0, words + errors
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("way", ["two processes", "accumulated", "both"])
 def test_a_batch_in_parts_gives_the_losses_of_the_whole(
-    data: Path, start: Start, calm: Path, tmp_path: Path, way: str
+    data: Path, start: Start, two_processes: Start, calm: Path, tmp_path: Path, way: str
 ) -> None:
     """Over 20 steps; the parts have masks of different sizes."""
     out = tmp_path / "run"
@@ -170,7 +257,9 @@ def test_a_batch_in_parts_gives_the_losses_of_the_whole(
         words, errors = done.communicate()
         assert done.returncode == 0, words + errors
     else:
-        in_two_processes(start, *arguments)
+        for process in two_processes("biofacenet.train", *arguments):
+            words, errors = process.communicate(timeout=300)
+            assert process.returncode == 0, words + errors
     for one, other in zip(steps(out), steps(calm), strict=True):
         for name in ("total", "appearance", "camera", "specular", "shading"):
             # The camera's squares are next to nothing here, and round accordingly.
