@@ -38,10 +38,7 @@ DIGEST_FILE = "training_state.json"
 FILES = (CONFIG_FILE, WEIGHTS_FILE, STATE_FILE)
 """Of a checkpoint, whose digests are in its last one."""
 
-
-KEYS = {"epoch", "step", "steps", "optimiser", "average", "means", "history", "best", "random"} | {
-    "greatest"
-}
+KEYS = set("epoch step steps optimiser average means history best greatest random".split())
 """Of a checkpoint's state."""
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from ..data.pair_files import damage_told, dataset_of, open_file
+from ..data.hdf5_opening import damage_told, dataset_of, open_file
 from ..data.pairs import FacePairs
 from ..errors import BioFaceNetError, ModelError
 from ..system.console import console
