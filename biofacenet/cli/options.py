@@ -56,7 +56,9 @@ class Option:
     @property
     def flag(self) -> str:
         """How it is named on a command line."""
-        return self.metavar if self.positional else f"--{self.name.replace('_', '-')}"
+        # A name that Python keeps for itself has a line after it: from_ is --from.
+        name = self.name.rstrip("_").replace("_", "-")
+        return self.metavar if self.positional else f"--{name}"
 
     @property
     def flags(self) -> tuple[str, ...]:

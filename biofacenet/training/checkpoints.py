@@ -38,7 +38,10 @@ DIGEST_FILE = "training_state.json"
 FILES = (CONFIG_FILE, WEIGHTS_FILE, STATE_FILE)
 """Of a checkpoint, whose digests are in its last one."""
 
-KEYS = set("epoch step steps optimiser average means history best greatest random".split())
+KEYS = {
+    *("epoch", "step", "steps", "optimiser", "average"),
+    *("means", "history", "best", "greatest", "random"),
+}
 """Of a checkpoint's state."""
 
 

@@ -7,7 +7,7 @@ import inspect
 import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -126,6 +126,9 @@ class Run:
 def set_up(settings: Settings, team: Team) -> Run:
     """Network, optimiser and schedule, new or from the last checkpoint of the run."""
     torch.manual_seed(settings.seed)
+    origin = None
+    if settings.from_ is not None and settings.resume is None:
+        settings, origin = begin_with(settings, team)
     plan = resolve(settings)
     folder = settings.out or team.share(next_free_folder(Path("runs")))
     start = find_start(settings, plan, folder, team)
@@ -134,7 +137,9 @@ def set_up(settings: Settings, team: Team) -> Run:
     team.wait()
     training, validation = load_data(settings, quiet=True)
     facts = by_leader(team, lambda: check_data(folder, start, settings, training, validation))
-    network = BioFaceNet(plan.network, image_mean=image_mean(training), skin=settings.skin)
+    network = origin
+    if network is None:
+        network = BioFaceNet(plan.network, image_mean=image_mean(training), skin=settings.skin)
     network.to(team.device, memory_format=layout(plan, team.device))  # type: ignore[call-overload]
     if team.size > 1 and team.device.type == "cuda":
         network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
@@ -177,6 +182,32 @@ def set_up(settings: Settings, team: Team) -> Run:
         options: dict[str, Any] = {"init_sync": False, buffers: False}
         run.model = DistributedDataParallel(run.model, **options)
     return run
+
+
+def begin_with(settings: Settings, team: Team) -> tuple[Settings, BioFaceNet]:
+    """The network of --from, and settings that name its size.
+
+    Raises:
+        ModelError: it cannot be had, or its size or skin is not what the settings ask for.
+    """
+
+    def load() -> BioFaceNet:
+        assert settings.from_ is not None
+        network = BioFaceNet.from_pretrained(settings.from_)
+        if settings.network not in (None, network.size):
+            raise ModelError(
+                f"--from {settings.from_}: a {network.size!r} network; leave out --network "
+                f"{settings.network}"
+            )
+        if network.skin != settings.skin:
+            raise ModelError(
+                f"--from {settings.from_}: a network of {network.skin} skin; give --skin {network.skin}"
+            )
+        return network
+
+    # The leader first: it says alone what is wrong, and fetches what is on a hub.
+    size = by_leader(team, lambda: load().size)
+    return replace(settings, network=cast("Literal['small', 'paper']", size)), load()
 
 
 def layout(plan: Preset, device: torch.device) -> torch.memory_format:

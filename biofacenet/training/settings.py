@@ -43,6 +43,9 @@ class LossWeights:
 
 GRID_ROWS = 8
 
+FINE_TUNING = 0.1
+"""Share of the preset's learning rate for weights that have learned already."""
+
 
 @dataclass(frozen=True)
 class Preset:
@@ -176,6 +179,12 @@ class Settings:
     twentieth of the samples. none: train on everything."""
     out: Path | None = option(None, shown="the next free one of runs/001, runs/002, ..")
     """Folder for results."""
+    from_: str | None = option(
+        None, shown="a network that has learned nothing", metavar="small|FOLDER|OWNER/NAME"
+    )
+    """Begin with the weights of a network: small, which comes with the package, a folder that training
+    wrote, or a model on the Hugging Face hub. Its size and skin hold, and the learning rate is a tenth
+    of the preset's, so that the first epoch does not undo what it knows."""
     resume: Path | None = option(None, shown="a new run", metavar="FOLDER")
     """Continue the run in this folder, with its settings, from its last checkpoint."""
     preset: Literal["default", "paper", "shipped"] = "default"
@@ -275,6 +284,8 @@ def resolve(settings: Settings) -> Preset:
     changes["sides"] = settings.sides
     given = {name: value for name, value in changes.items() if value is not None}
     plan = replace(PRESETS[settings.preset], **given)
+    if settings.from_ is not None and settings.learning_rate is None:
+        plan = replace(plan, learning_rate=FINE_TUNING * plan.learning_rate)
     if settings.loss_weights is not None:
         terms = ("appearance", "camera", "specular", "shading")
         four = dict(zip(terms, settings.loss_weights, strict=True))
@@ -299,6 +310,10 @@ def settings_of_run(folder: Path, changed: Settings, given: Collection[str]) -> 
     if "out" in given and changed.out != folder:
         raise BioFaceNetError(
             f"--resume {folder} goes on in that folder; leave --out away, or start a new run without --resume"
+        )
+    if "from_" in given:
+        raise BioFaceNetError(
+            f"--from begins a new run, and --resume {folder} goes on with one; give one of them"
         )
     path = folder / "settings.json"
     if not path.is_file():
