@@ -159,7 +159,7 @@ def test_runs_killed_at_any_moment_end_with_the_same_bits(
     begin = start if processes == 1 else Torchrun
 
     def given(out: Path) -> list[str]:
-        return [*options(tiny, out), "--epochs", "4", "--keep", "2"]
+        return [*options(tiny, out), "--keep", "2"]
 
     def wait_for_folder(process: Any, out: Path) -> None:
         while not out.exists():
