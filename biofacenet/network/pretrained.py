@@ -20,7 +20,10 @@ from .folders import CONFIG_FILE, EXPECTED, WEIGHTS_FILE
 
 __all__ = ["Stored", "check_weights", "read", "write"]
 
-FORMAT = "biofacenet network 1"
+FORMAT = "biofacenet network 2"
+
+EARLIER_FORMAT = "biofacenet network 1"
+"""Of version 0.1, whose small network had a decoder for each map; its paper network is the same."""
 
 
 def write(
@@ -79,8 +82,13 @@ def read(folder: Path, *, sizes: Sequence[str]) -> Stored:
         config = json.loads(file.read_text("utf-8"))
     except ValueError as error:
         raise ModelError(f"{file}: not JSON ({error}); {EXPECTED}") from error
-    if not isinstance(config, dict) or config.get("format") != FORMAT:
+    if not isinstance(config, dict) or config.get("format") not in (FORMAT, EARLIER_FORMAT):
         raise ModelError(f"{file}: not of the form {FORMAT!r}; {EXPECTED}")
+    if config["format"] == EARLIER_FORMAT and config.get("size") == "small":
+        raise ModelError(
+            f"{file}: a small network of version 0.1, which had another shape; train anew, or install "
+            "biofacenet 0.1 to use it"
+        )
     skin = config.get("skin", "published")  # of networks from before there was a choice
     for what, found, known in (("network size", config.get("size"), sizes), ("skin", skin, SKINS)):
         if found not in list(known):

@@ -9,11 +9,11 @@ Source: BioFaceNet, section 4 and figure 2; the shared decoder, padding and slop
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -25,29 +25,21 @@ from ..physics.illuminant import CCT_RANGE, ILLUMINANT_NAMES, Illuminant
 from ..physics.skin import SkinName, skin_name
 from ..system.files import whole_directory
 from . import folders, pretrained
+from .links import DIFFUSE, PIGMENT, SPECULAR
 
 __all__ = [
     "MAP_NAMES",
     "PUBLISHED_IMAGE_MEAN",
-    "RAW_RANGES",
     "SIZES",
     "BioFaceNet",
     "NetworkSize",
+    "RawOutputs",
 ]
 
 PUBLISHED_IMAGE_MEAN = (0.3506, 0.2167, 0.1679)
 """Mean linear R, G and B of the published Neural Face Editing set."""
 
 MAP_NAMES = ("melanin", "haemoglobin", "diffuse", "specular")
-
-RAW_RANGES = {
-    "melanin": (-5.0, 5.0),
-    "haemoglobin": (-5.0, 5.0),
-    "diffuse": (math.log(0.02), math.log(50.0)),
-    "specular": (math.log(1e-3), math.log(10.0)),
-}
-"""What each map is made of: logits of (map + 1) / 2, up to 0.987 of its range, and natural logarithms of
-shadings. Outputs beyond are clamped."""
 
 VECTOR_LENGTH = len(ILLUMINANT_NAMES) + 1 + 2
 """14 illuminant weights, the colour temperature, two camera coordinates."""
@@ -57,6 +49,15 @@ DARKEST = 0.01
 
 POOLED = 4
 """Side of the bottom feature map that the vector branch sees, that of a 64 x 64 image."""
+
+
+class RawOutputs(NamedTuple):
+    """What the network says before it is bounded; see `biofacenet.network.links`."""
+
+    maps: Tensor
+    """(B, 4, H, W), in the order of `MAP_NAMES`."""
+    vector: Tensor
+    """(B, 17): logits of the illuminants, of the colour temperature and of the camera."""
 
 
 @dataclass(frozen=True)
@@ -84,8 +85,14 @@ class NetworkSize:
     slope: float = 0.0
     """Of the activation below zero; with 0, a unit that is negative everywhere learns no more."""
     directions: bool = False
-    """What becomes maps, light and camera is the direction of a pixel's features, not their length: it
-    can run away, and carry all maps to their ends."""
+    """Each level hands on the direction of a pixel's features, not their length: it can run away, and
+    carry all maps to their ends."""
+    features: int | None = None
+    """Channels that the maps are made of, from a single convolution at the finest level; as many as its
+    width, from as many convolutions as elsewhere, when not given."""
+    ratios: bool = False
+    """Melanin and haemoglobin also see the logarithms of colour ratios directly: both are nearly linear
+    in them, and neither shading nor a neutral highlight of its own is there to be mistaken for skin."""
 
     @property
     def groups(self) -> tuple[tuple[str, ...], ...]:
@@ -105,6 +112,8 @@ SIZES = {
         padding="replicate",
         slope=0.1,
         directions=True,
+        features=32,
+        ratios=True,
     ),
     "paper": NetworkSize((32, 64, 128, 256, 512), 3, 3, 512, normalised=True, logarithms=False),
 }
@@ -128,9 +137,13 @@ def _convolutions(channels: Sequence[int], size: NetworkSize) -> nn.Sequential:
 
 
 def _directions(features: Tensor) -> Tensor:
-    """Features (B, C, H, W) whose mean square over the channels is 1 at every pixel."""
-    square = features.float().square().mean(dim=1, keepdim=True)
-    return features * (square + 1e-6).rsqrt().to(features.dtype)
+    """Features (B, C, H, W) of mean 0 and mean square 1 over the channels of every pixel."""
+    last = features.permute(0, 2, 3, 1)  # as channels-last tensors lie
+    return F.layer_norm(last, last.shape[-1:]).permute(0, 3, 1, 2)
+
+
+def _unchanged(features: Tensor) -> Tensor:
+    return features
 
 
 class Encoder(nn.Module):
@@ -143,18 +156,17 @@ class Encoder(nn.Module):
             _convolutions([before] + [width] * size.encoder_convolutions, size)
             for before, width in zip(inputs, size.widths, strict=True)
         )
+        self.finish = _directions if size.directions else _unchanged
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        features = [self.levels[0](image)]
+        features = [self.finish(self.levels[0](image))]
         for level in self.levels[1:]:
-            features.append(level(F.max_pool2d(features[-1], 2)))
+            features.append(self.finish(level(F.max_pool2d(features[-1], 2))))
         return features
 
 
 class Decoder(nn.Module):
-    """Features at five resolutions to those that the head makes raw maps (B, maps, H, W) of.
-
-    Args of the call: what the encoder saw, and its features, the finest first.
+    """Features at five resolutions to those that its head makes raw maps (B, maps, H, W) of.
 
     Mirrors the encoder: each level's last convolution steps down to the next finer width; its
     output is upsampled and joined with the encoder's features of that resolution.
@@ -168,22 +180,19 @@ class Decoder(nn.Module):
             before = width if depth == len(size.widths) - 1 else 2 * width
             after = size.widths[max(depth - 1, 0)]
             channels = [before] + [width] * (size.decoder_convolutions - 1) + [after]
+            if depth == 0 and size.features is not None:
+                channels = [before, size.features]
             levels.append(_convolutions(channels, size))
         self.levels = nn.ModuleList(levels)
-        self.logarithms = size.logarithms
-        self.directions = size.directions
-        inputs = size.widths[0] + (6 if size.logarithms else 0)
-        self.head = nn.Conv2d(inputs, maps, 3, padding=1, padding_mode=size.padding)
+        self.finish = _directions if size.directions else _unchanged
+        self.head = nn.Conv2d(channels[-1], maps, 3, padding=1, padding_mode=size.padding)
 
-    def forward(self, seen: Tensor, features: list[Tensor]) -> Tensor:
-        x = self.levels[0](features[-1])
+    def forward(self, features: list[Tensor]) -> Tensor:
+        x = self.finish(self.levels[0](features[-1]))
         for level, skip in zip(self.levels[1:], reversed(features[:-1]), strict=True):
             x = F.interpolate(x, size=skip.shape[-2:], mode="bilinear", align_corners=False)
-            x = level(torch.cat((x, skip), dim=1))
-        if self.directions:
-            x = _directions(x)
-        # Raw maps are logarithms, and nearly linear in those of the image.
-        return torch.cat((x, seen), dim=1) if self.logarithms else x
+            x = self.finish(level(torch.cat((x, skip), dim=1)))
+        return x
 
 
 class BioFaceNet(nn.Module):
@@ -221,6 +230,10 @@ class BioFaceNet(nn.Module):
         self.decoders = nn.ModuleDict(
             {"_".join(names): Decoder(shape, len(names)) for names in shape.groups}
         )
+        self.ratios: nn.Conv2d | None = None
+        if shape.ratios:
+            self.ratios = nn.Conv2d(3, 2, 1, bias=False)
+            nn.init.zeros_(self.ratios.weight)
         self.vector = nn.Sequential(
             nn.AdaptiveAvgPool2d(POOLED),
             nn.Flatten(),
@@ -242,8 +255,8 @@ class BioFaceNet(nn.Module):
         share = (cct - CCT_RANGE[0]) / (CCT_RANGE[1] - CCT_RANGE[0])
         biases = {"diffuse": math.log(diffuse), "specular": math.log(specular)}
         with torch.no_grad():
-            for names, decoder in zip(SIZES[self.size].groups, self._each_decoder(), strict=True):
-                head = decoder.head
+            for names in SIZES[self.size].groups:
+                head = cast(Decoder, self.decoders["_".join(names)]).head
                 assert head.bias is not None
                 head.weight.mul_(0.1)
                 head.bias.copy_(torch.tensor([biases.get(name, 0.0) for name in names]))
@@ -263,70 +276,55 @@ class BioFaceNet(nn.Module):
         Raises:
             ValueError: another shape.
         """
-        seen = self._seen(image)
-        features = self.encoder(seen)
-        raw = [decoder.head(decoder(seen, features)) for decoder in self._each_decoder()]
-        return self._decomposition(torch.cat(raw, dim=1), features[-1])
+        decomposition, _ = self.with_raw_outputs(image)
+        return decomposition
 
-    def with_raw_maps(self, image: Tensor) -> tuple[Decomposition, Tensor]:
-        """The decomposition, and the raw maps (B, 4, H, W) behind it, in the order of `MAP_NAMES`.
+    def with_raw_outputs(self, image: Tensor) -> tuple[Decomposition, RawOutputs]:
+        """The decomposition and what it was made of.
 
-        Gradients of the raw maps reach the last layer alone: pulling one map back into its range must
-        not disturb the features that the others are made of.
+        Gradients of the raw outputs reach the last layers alone: pulling one map back into its range
+        must not disturb the features that the others are made of.
 
         Args:
             image: as for `forward`.
         """
-        seen = self._seen(image)
-        features = self.encoder(seen)
-        last = [(decoder.head, decoder(seen, features)) for decoder in self._each_decoder()]
-        raw = torch.cat([head(x) for head, x in last], dim=1)
-        alone = torch.cat([head(x.detach()) for head, x in last], dim=1)
-        return self._decomposition(raw, features[-1]), alone.float()
-
-    def _each_decoder(self) -> Iterator[Decoder]:
-        for decoder in self.decoders.values():
-            assert isinstance(decoder, Decoder)
-            yield decoder
-
-    def _seen(self, image: Tensor) -> Tensor:
-        """What the encoder is given: the image, and its logarithm where the size says so."""
         if image.ndim != 4 or image.shape[1] != 3 or image.shape[2] % 16 or image.shape[3] % 16:
             raise ValueError(
                 f"image must have shape (B, 3, H, W) with H and W divisible by 16, got "
                 f"{tuple(image.shape)}"
             )
         seen = image - self.image_mean
+        logs = (image.clamp(min=0.0) + DARKEST).log() - (self.image_mean + DARKEST).log()
         if SIZES[self.size].logarithms:
-            logs = (image.clamp(min=0.0) + DARKEST).log() - (self.image_mean + DARKEST).log()
             seen = torch.cat((seen, logs), dim=1)
-        return seen
-
-    def _decomposition(self, raw: Tensor, coarsest: Tensor) -> Decomposition:
-        """What raw maps and the coarsest features stand for."""
-        maps = {
-            name: values.clamp(*RAW_RANGES[name])
-            for name, values in zip(
-                MAP_NAMES, raw.float().chunk(len(MAP_NAMES), dim=1), strict=True
-            )
-        }
-        if SIZES[self.size].directions:
-            coarsest = _directions(coarsest)
-        vector = self.vector(coarsest).float()
+        features = self.encoder(seen)
+        decoders = [cast(Decoder, decoder) for decoder in self.decoders.values()]
+        last = [(decoder.head, decoder(features)) for decoder in decoders]
+        raw = alone = torch.cat([head(x) for head, x in last], dim=1).float()
+        if self.training:
+            alone = torch.cat([head(x.detach()) for head, x in last], dim=1).float()
+        if self.ratios is not None:
+            pigments = self.ratios(logs - logs.mean(dim=1, keepdim=True)).float()
+            pigments = F.pad(pigments, (0, 0, 0, 0, 0, len(MAP_NAMES) - 2))
+            raw, alone = raw + pigments, alone + pigments
+        melanin, haemoglobin, diffuse, specular = raw.chunk(len(MAP_NAMES), dim=1)
+        hidden = self.vector[:-1](features[-1])
+        vector = self.vector[-1](hidden).float()
         weights, cct, camera = vector.split((len(ILLUMINANT_NAMES), 1, 2), dim=1)
-        return Decomposition(
-            melanin=2.0 * torch.sigmoid(maps["melanin"]) - 1.0,
-            haemoglobin=2.0 * torch.sigmoid(maps["haemoglobin"]) - 1.0,
-            diffuse=torch.exp(maps["diffuse"]),
-            specular=torch.exp(maps["specular"]),
+        decomposition = Decomposition(
+            melanin=2.0 * PIGMENT(melanin) - 1.0,
+            haemoglobin=2.0 * PIGMENT(haemoglobin) - 1.0,
+            diffuse=DIFFUSE(diffuse),
+            specular=SPECULAR(specular),
             illuminant=Illuminant(
                 # Only the weights: the temperature has its own range and its own gradient.
                 weights=torch.softmax(weights, dim=1),
-                cct=CCT_RANGE[0] + (CCT_RANGE[1] - CCT_RANGE[0]) * torch.sigmoid(cct.squeeze(1)),
+                cct=CCT_RANGE[0] + (CCT_RANGE[1] - CCT_RANGE[0]) * PIGMENT(cct.squeeze(1)),
             ),
-            camera=2.0 * COORDINATE_RANGE[1] * torch.sigmoid(camera) - COORDINATE_RANGE[1],
+            camera=COORDINATE_RANGE[1] * (2.0 * PIGMENT(camera) - 1.0),
             skin=self.skin,
         )
+        return decomposition, RawOutputs(alone, self.vector[-1](hidden.detach()).float())
 
     @torch.no_grad()
     def decompose(self, image: Tensor) -> Decomposition:

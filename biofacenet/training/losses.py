@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from ..decomposition import Decomposition
-from ..network.unet import MAP_NAMES, RAW_RANGES
+from ..network.links import DIFFUSE, PIGMENT, SPECULAR
+from ..network.unet import RawOutputs
 from ..physics.colour import WHITE_ROW_SUMS, luminance
 from .settings import LossWeights
 
@@ -95,15 +96,24 @@ def shading_loss(
     return _masked_mean((scale * diffuse - proxy) ** 2, mask, pixels)
 
 
-def bounds_loss(raw: Tensor, mask: Tensor, pixels: Tensor | None = None) -> Tensor:
-    """How far raw maps (B, 4, H, W) lie outside their ranges, inside the mask, in units of raw outputs.
+def bounds_loss(
+    raw: RawOutputs, mask: Tensor, pixels: Tensor | None = None, images: int | None = None
+) -> Tensor:
+    """How far raw outputs lie outside their ranges: those of maps inside the mask, those of light and
+    camera of each image; in units of raw outputs.
 
     Without it, the ends of the maps hold what comes near: where specular = exp(raw) is 1e-9, so is every
     gradient that would raise it. The pull of this term is the same at every distance.
     """
-    ranges = raw.new_tensor([RAW_RANGES[name] for name in MAP_NAMES])
-    low, high = ranges.view(-1, 2, 1, 1).unbind(1)
-    return _masked_mean(torch.relu(low - raw) + torch.relu(raw - high), mask, pixels)
+    links = (PIGMENT, PIGMENT, DIFFUSE, SPECULAR)
+    low, high = (
+        raw.maps.new_tensor([getattr(link, end) for link in links]).view(-1, 1, 1)
+        for end in ("low", "high")
+    )
+    maps = _masked_mean(torch.relu(low - raw.maps) + torch.relu(raw.maps - high), mask, pixels)
+    count = max(1, len(mask) if images is None else images)
+    vector = torch.relu(PIGMENT.low - raw.vector) + torch.relu(raw.vector - PIGMENT.high)
+    return maps + vector.sum() / count
 
 
 def truth_loss(
@@ -158,7 +168,7 @@ def objective(
     proxy_shading: Tensor,  # [B, 1, H, W]
     weights: LossWeights | None = None,
     *,
-    raw: Tensor | None = None,
+    raw: RawOutputs | None = None,
     truth: Decomposition | None = None,
     pixels: Tensor | None = None,
     images: int | None = None,
@@ -172,7 +182,7 @@ def objective(
         mask: where the face is.
         proxy_shading: rough shading of the face.
         weights: of the terms; the published ones when not given.
-        raw: (B, 4, H, W), raw outputs of the four maps, to be kept in their ranges.
+        raw: what the decomposition was made of, to be kept in its ranges.
         truth: what is true of the faces, where it is known.
         pixels: scalar, masked pixels of the batch that these faces are a part of; their own when not
             given. The losses of all parts then add up to that of the batch.
@@ -183,7 +193,7 @@ def objective(
     camera = camera_loss(decomposition.camera, images)
     specular = specular_loss(decomposition.specular, mask, pixels)
     shading = shading_loss(decomposition.diffuse, proxy_shading, mask, pixels)
-    bounds = torch.zeros_like(camera) if raw is None else bounds_loss(raw, mask, pixels)
+    bounds = torch.zeros_like(camera) if raw is None else bounds_loss(raw, mask, pixels, images)
     true = torch.zeros_like(camera)
     if truth is not None:
         true = truth_loss(decomposition, truth, mask, pixels, images)

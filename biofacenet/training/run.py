@@ -16,7 +16,7 @@ from torch.nn.parallel import DistributedDataParallel
 from ..data.pairs import FacePairs
 from ..decomposition import Decomposition
 from ..errors import BioFaceNetError, ModelError
-from ..network.unet import BioFaceNet
+from ..network.unet import BioFaceNet, RawOutputs
 from . import checkpoints
 from .checkpoints import Checkpoint
 from .data import image_mean, load_data
@@ -44,14 +44,14 @@ __all__ = [
 
 
 class Trainee(nn.Module):
-    """A network as training calls it: image to decomposition and the raw maps behind it."""
+    """A network as training calls it: image to decomposition and the raw outputs behind it."""
 
     def __init__(self, network: BioFaceNet) -> None:
         super().__init__()
         self.network = network
 
-    def forward(self, image: Tensor) -> tuple[Decomposition, Tensor]:
-        return self.network.with_raw_maps(image)
+    def forward(self, image: Tensor) -> tuple[Decomposition, RawOutputs]:
+        return self.network.with_raw_outputs(image)
 
 
 @dataclass
