@@ -34,6 +34,7 @@ TERMS = (
     ("shading", "diffuse and rough shading"),
     ("specular", "highlights are rare"),
     ("camera", "near the mean camera"),
+    ("bounds", "raw outputs in range"),
     ("truth", "true maps, light, camera"),
 )
 
@@ -95,7 +96,7 @@ def draw(axes: Axes) -> None:
     """The whole picture."""
     box(axes, (9, 156, 40, 16), "data", "image", "linear sRGB")
     box(axes, (53, 156, 38, 16), "data", "its pair", "mask, normals, light;", "true maps, if known")
-    box(axes, (9, 134, 40, 13), "network", "network", "U-Net, 4 decoders")
+    box(axes, (9, 134, 40, 13), "network", "network", "U-Net")
     box(
         axes,
         (9, 96, 40, 28),
