@@ -81,7 +81,7 @@ def train_epoch(run: Run, asked_to_stop: Callable[[], int]) -> dict[str, float]:
     if run.step:
         epoch.restore(run.means["epoch"])
         window.restore(run.means["window"])
-    title, total = f"epoch {run.epoch + 1}/{run.plan.epochs}", run.steps * run.plan.epochs
+    title, total = f"epoch {run.epoch + 1}/{run.plan.epochs}, steps", run.steps * run.plan.epochs
     with progress(title, total, done=run.taken, shown=run.team.leads) as bar, advice_on_memory(run):
         for batch in faces_of_epoch(run):
             shares = take_step(run, batch)
