@@ -21,9 +21,10 @@ from .distributed import join
 from .dry_run import dry_run, measure, show
 from .journal import Journal
 from .losses import TERMS
-from .messages import describe, facts, farewell, short, shown_settings, summary, write_grid
+from .messages import describe, farewell, short, summary, write_grid, write_report
 from .run import Run, learning_rate, set_up, write_checkpoint
 from .settings import Settings, check
+from .starts import note_start, to_paste
 from .step import Means, advice_on_memory, step_losses, take_step
 
 __all__ = [
@@ -59,6 +60,7 @@ def train(settings: Settings) -> Path:
             if team.leads:
                 stored = replace(settings, resume=None, out=run.folder)
                 save_settings(stored, run.folder / "settings.json")
+                note_start(run.folder, run.taken)
                 journal = Journal(run.folder, tensorboard=settings.tensorboard, step=run.taken)
                 run.journal = stack.enter_context(journal)
             asked_to_stop = stack.enter_context(stopping())
@@ -70,7 +72,7 @@ def train(settings: Settings) -> Path:
                 finish_epoch(run, record)
             if run.journal is not None:
                 checkpoints.save(run.folder / "model", run.result.write)
-                run.journal.report(run.history, facts(run), shown_settings(run))
+                write_report(run)
                 farewell(run)
     return run.folder
 
@@ -133,7 +135,8 @@ def say_how_to_go_on(run: Run, number: int) -> None:
     if run.team.leads:
         console.print(
             f"stopped in epoch {run.epoch + 1} after step {run.step} of {run.steps}; go on with\n"
-            f"  python -m biofacenet.train --resume {run.folder}"
+            f"  {to_paste('--resume', run.folder, processes=run.team.size)}",
+            markup=False,
         )
     if number == signal.SIGTERM:
         raise SystemExit(128 + signal.SIGTERM)
