@@ -26,7 +26,11 @@ __all__ = [
 
 FILE = "starts.csv"
 
-LAUNCHERS = ("torchrun", "torch.distributed.run", "torch.distributed.launch", "accelerate")
+LAUNCHERS = {
+    *("torchrun", "torch.distributed.run", "torch.distributed.launch"),
+    *("accelerate", "accelerate.commands.launch", "accelerate.commands.accelerate_cli"),
+}
+"""Programs and modules that start several processes."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,7 @@ def command_line(own: Sequence[str], parent: Sequence[str] = ()) -> str:
         parent: those of the process that started it: torchrun or accelerate, where there is one.
     """
     names = {Path(word).stem if "/" in word else word for word in parent[:3]}
-    if names & set(LAUNCHERS) and _trains(parent):
+    if names & LAUNCHERS and _trains(parent):
         return shlex.join(_without_interpreter(parent))
     return shlex.join(_without_interpreter(own)) if _trains(own) else ""
 

@@ -1,12 +1,9 @@
 """Training across interruptions and processes: the same bits, or the same losses."""
 
 import csv
-import os
 import random
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from functools import partial
@@ -176,21 +173,3 @@ def test_a_batch_in_parts_gives_the_losses_of_the_whole(
             # The camera's squares are next to nothing here, and round accordingly.
             digits = 1e-3 if name == "camera" else 1e-4
             assert float(one[name]) == pytest.approx(float(other[name]), rel=digits), name
-
-
-@pytest.mark.slow
-def test_torchrun_starts_it(data: Path, tmp_path: Path) -> None:
-    out = tmp_path / "run"
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node"),
-            *("2", "-m", "biofacenet.train", *options(data, out), "--epochs", "1"),
-        ],
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count("try it:") == 1
-    assert (out / "model" / "model.safetensors").is_file()
