@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import FrameType
 
 import torch
 
@@ -24,8 +22,9 @@ from .losses import TERMS
 from .messages import describe, farewell, short, summary, write_grid, write_report
 from .run import Run, learning_rate, set_up, write_checkpoint
 from .settings import Settings, check
-from .starts import note_start, to_paste
+from .starts import note_start
 from .step import Means, advice_on_memory, step_losses, take_step
+from .stopping import say_how_to_go_on, stopping
 
 __all__ = [
     "train",
@@ -107,40 +106,6 @@ def train_epoch(run: Run, asked_to_stop: Callable[[], int]) -> dict[str, float]:
                 say_how_to_go_on(run, asked_to_stop())
     epoch.check()
     return epoch.values()
-
-
-@contextlib.contextmanager
-def stopping() -> Iterator[Callable[[], int]]:
-    """While this lasts, SIGINT and SIGTERM are remembered; a second one stops at once."""
-    caught: list[int] = []
-
-    def remember(number: int, frame: FrameType | None) -> None:
-        if caught:
-            signal.default_int_handler(number, frame)
-        caught.append(number)
-
-    before = {}
-    for number in (signal.SIGINT, signal.SIGTERM):
-        with contextlib.suppress(ValueError):  # signals reach the main thread only
-            before[number] = signal.signal(number, remember)
-    try:
-        yield lambda: caught[0] if caught else 0
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def say_how_to_go_on(run: Run, number: int) -> None:
-    """Stop after a signal; everything is saved by now."""
-    if run.team.leads:
-        console.print(
-            f"stopped in epoch {run.epoch + 1} after step {run.step} of {run.steps}; go on with\n"
-            f"  {to_paste('--resume', run.folder, processes=run.team.size)}",
-            markup=False,
-        )
-    if number == signal.SIGTERM:
-        raise SystemExit(128 + signal.SIGTERM)
-    raise KeyboardInterrupt
 
 
 @torch.no_grad()

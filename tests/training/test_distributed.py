@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ import pytest
 
 from biofacenet.preparation.settings import SyntheticSettings
 from biofacenet.preparation.synthetic import synthesize
+from biofacenet.training.checkpoints import checkpoints
 from biofacenet.training.losses import TERMS
 
 Start = Callable[..., Any]
@@ -102,7 +103,8 @@ def test_eight_processes_reach_the_losses_of_one(data: Path, start: Start, tmp_p
     assert [words for words, _ in said[1:]] == [""] * 7
     for one, other in zip(alone, losses(tmp_path / "eight"), strict=True):
         for term in TERMS:
-            assert other[term] == pytest.approx(one[term], rel=1e-5, abs=1e-12), term
+            # Camera coordinates are 6 sigmoid(x) - 3, and near 0 known to 3e-7: their squares round.
+            assert other[term] == pytest.approx(one[term], rel=1e-5, abs=5e-9), term
 
 
 # One fails -----------------------------------------------------------------------------------
@@ -228,6 +230,41 @@ def test_launchers_start_it(data: Path, tmp_path: Path, launcher: tuple[str, ...
     assert done.stdout.count("try it:") == 1
     assert (out / "model" / "model.safetensors").is_file()
     assert " ".join(words) in (out / "report.html").read_text("utf-8")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the processes in /proc")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_torchrun_and_all_its_processes_saves_once(
+    data: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    """As Slurm sends it; torchrun hands it on besides, so that each process has it twice."""
+    out = tmp_path / "run"
+    words = ("-m", "biofacenet.train", *options(data, out, "--epochs", "500"))
+    process = subprocess.Popen(
+        [sys.executable, "-m", *TORCHRUN, *words],
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        while not (out / "steps.csv").exists() or len(losses(out)) < 5:
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.05)
+        # The launcher's processes are in groups of their own.
+        workers = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        assert len(workers) == 2
+        for one in (process.pid, *map(int, workers)):
+            os.kill(one, number)
+        said, errors = process.communicate(timeout=60)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    assert said.count("stopped in epoch") == 1, said + errors
+    assert f"torchrun --nproc-per-node 2 -m biofacenet.train --resume {out}" in said
+    assert checkpoints(out)[-1].name == f"step_{len(losses(out)):08d}"
 
 
 @pytest.mark.slow

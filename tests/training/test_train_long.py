@@ -98,7 +98,7 @@ def test_killed_five_times_the_run_ends_with_the_same_bits(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
 def test_a_signal_finishes_the_step_saves_and_says_how_to_go_on(
     data: Path, start: Start, uninterrupted: Path, tmp_path: Path, number: signal.Signals
 ) -> None:
