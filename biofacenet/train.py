@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from .cli import given_names, parse, run
+from .training.launched import one_speaks
 from .training.settings import Settings, check, settings_of_run
 
 __all__ = ["Settings", "main"]
@@ -16,10 +17,11 @@ EXAMPLES = ("", "--data faces --network paper --epochs 20")
 def main(arguments: Sequence[str] | None = None) -> None:
     """Train as the command line says."""
     given = sys.argv[1:] if arguments is None else arguments
-    settings = parse(Settings, given, program="train", examples=EXAMPLES)
-    if settings.resume is not None:
-        settings = settings_of_run(settings.resume, settings, given_names(Settings, given))
-    check(settings)
+    with one_speaks():
+        settings = parse(Settings, given, program="train", examples=EXAMPLES)
+        if settings.resume is not None:
+            settings = settings_of_run(settings.resume, settings, given_names(Settings, given))
+        check(settings)
 
     from .training.loop import train
 

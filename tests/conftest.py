@@ -178,7 +178,7 @@ def tiny_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
             Image.new("RGB", (8, 8)).save(temporary)
 
     monkeypatch.setattr("biofacenet.training.messages.training_grid", tiny)
-    monkeypatch.setattr("biofacenet.training.journal.loss_plot", lambda *_: b"<svg/>")
+    monkeypatch.setattr("biofacenet.training.journal.loss_plots", lambda *_: {})
 
 
 @pytest.fixture

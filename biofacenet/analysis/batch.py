@@ -55,7 +55,7 @@ def process(
     taken = {folder.name.lower() for folder in folders}
     lines: list[str] = []
     failed = 0
-    with progress("photos", len(photos), shown=len(photos) > 1) as bar:
+    with progress("photos", len(photos), shown=len(photos) > 1, unit="photos") as bar:
         for path, first in zip(photos, folders, strict=True):
             bar.update(what=path.name)
             try:

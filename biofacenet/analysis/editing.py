@@ -151,7 +151,7 @@ def edit_all(
     """
     failed = 0
     folders = result_folders(out, tuple(sources))
-    with progress("editing", len(sources), shown=len(sources) > 1) as bar:
+    with progress("photos and maps edited", len(sources), shown=len(sources) > 1) as bar:
         for path, folder in zip(sources, folders, strict=True):
             try:
                 if path.suffix.lower() == MAPS:

@@ -175,7 +175,7 @@ def decompose_video(
         text = closing.enter_context(table.open("w", newline="", encoding="utf-8"))
         with _writers(files, clip.rate) as writers:
             film = _Film(model, path, clip, settings, writers, csv.writer(text))
-            with progress(path.name, clip.count or None, count=False) as bar:
+            with progress(path.name, clip.count or None, count=False, unit="frames") as bar:
                 for frame in stream:
                     film.add(frame)
                     bar.advance()

@@ -33,21 +33,21 @@ OUTSIDE = 240
 def training_grid(
     image: Tensor,  # [B, 3, H, W], linear
     mask: Tensor,  # [B, 1, H, W]
-    shading: Tensor,  # [B, 1, H, W]
+    proxy: Tensor,  # [B, 1, H, W], shading
     decomposition: Decomposition,
     rendered: Tensor,  # [B, 3, H, W], linear
     path: str | Path,
     *,
     title: str = "",
 ) -> None:
-    """A row of pictures for each face: what went in, what should and what did come out.
+    """A row of pictures for each face: what went in, what it is compared with, what came out.
 
-    The predicted shading is scaled to the true one by least squares within the mask, and both have
-    one scale of grey; outside the mask the maps are blank.
+    The predicted shading is scaled to the proxy shading (of rough normals under fitted lighting) by
+    least squares within the mask, and both have one scale of grey; outside the mask the maps are blank.
     """
-    headings = ("input", "true shading", "mask", "face", "shading", "specular")
+    headings = ("input", "proxy shading", "mask", "face", "shading", "specular")
     rows = [
-        _training_row(image[i], mask[i], shading[i], decomposition[i], rendered[i])
+        _training_row(image[i], mask[i], proxy[i], decomposition[i], rendered[i])
         for i in range(len(image))
     ]
     _rows_under_headings(rows, (*headings, "melanin", "haemoglobin"), path, title)
@@ -72,7 +72,7 @@ def sample_sheet(
             [display(image[i])]
             + [np.where(inside[..., None], picture, np.uint8(OUTSIDE)) for picture in pictures]
         )
-    _rows_under_headings(rows, ("input", "masked", "normals", "shading"), path, title)
+    _rows_under_headings(rows, ("input", "masked", "normals", "proxy shading"), path, title)
 
 
 def _grey(values: np.ndarray, inside: np.ndarray) -> np.ndarray:
@@ -109,23 +109,23 @@ def _rows_under_headings(
 
 
 def _training_row(
-    image: Tensor, mask: Tensor, shading: Tensor, decomposition: Decomposition, rendered: Tensor
+    image: Tensor, mask: Tensor, proxy: Tensor, decomposition: Decomposition, rendered: Tensor
 ) -> list[np.ndarray]:
     """The pictures of one face, 8-bit (H, W, 3)."""
     plane = mask[0].detach().float().cpu().numpy()
     inside = plane > 0.5
-    true = shading[0].detach().float().cpu().numpy()
+    rough = proxy[0].detach().float().cpu().numpy()
     found = plane_of(decomposition, "diffuse")
     square = float((found[inside] ** 2).sum())
-    fit = float((true * found)[inside].sum()) / square if square > 0.0 else 1.0
+    fit = float((rough * found)[inside].sum()) / square if square > 0.0 else 1.0
     grey = colormaps["gray"]
-    shared = ScalarMappable(Normalize(0.0, brightest(true[inside])), grey)
+    shared = ScalarMappable(Normalize(0.0, brightest(rough[inside])), grey)
     specular = plane_of(decomposition, "specular")
     # A network that sees no highlights must not have its noise stretched to white.
     highlights = ScalarMappable(Normalize(0.0, max(brightest(specular[inside]), 0.05)), grey)
     pictures = [
         display(image),
-        in_colours(true, shared),
+        in_colours(rough, shared),
         in_colours(plane, ScalarMappable(Normalize(0.0, 1.0), grey)),
     ]
     results = (

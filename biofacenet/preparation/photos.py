@@ -179,7 +179,7 @@ def work(photos: list[Path], plan: Plan, workers: int | None) -> list[Outcome]:
     count = min(len(photos), (os.cpu_count() or 1) if workers is None else workers)
     task = partial(look_at, plan=plan)
     outcomes: list[Outcome] = []
-    with progress("photos", len(photos)) as bar:
+    with progress("photos looked at", len(photos)) as bar:
         try:
             for outcome in (
                 in_this_process(task, photos)

@@ -41,7 +41,7 @@ def synthesize(settings: SyntheticSettings) -> None:
 def _make(settings: SyntheticSettings, parts: dict[str, range]) -> None:
     begin = time.perf_counter()
     total = sum(len(part) for part in parts.values())
-    with progress("faces", total) as bar:
+    with progress("faces made", total) as bar:
         for number, indices in parts.items():
             batches = FaceBatches(indices, settings.seed, size=settings.size, skin=settings.skin)
             with write_pairs(settings.out, number, truth=True) as writer:

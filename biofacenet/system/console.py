@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -18,37 +20,100 @@ console = Console(highlight=False, soft_wrap=True)
 
 
 class Bar:
-    """A line that shows how far some work is."""
+    """Shows how far some work is; on its own, it shows nothing."""
+
+    def advance(self, count: int = 1) -> None:
+        """So many more are done."""
+
+    def update(
+        self, *, done: int | None = None, what: str | None = None, note: str | None = None
+    ) -> None:
+        """So many are done; what is at hand, and a remark behind the bar."""
+
+
+class _Drawn(Bar):
+    """A line of a terminal that is drawn again and again."""
 
     def __init__(self, shown: Progress, what: str, total: int | None, done: int) -> None:
         self._shown = shown
         self._task = shown.add_task(what, total=total, completed=done, note="")
 
     def advance(self, count: int = 1) -> None:
-        """So many more are done."""
         self._shown.advance(self._task, count)
 
     def update(
         self, *, done: int | None = None, what: str | None = None, note: str | None = None
     ) -> None:
-        """So many are done; what is at hand, and a remark behind the bar."""
         given: dict[str, Any] = {} if note is None else {"note": note}
         self._shown.update(self._task, completed=done, description=what, **given)
 
 
+class _Written(Bar):
+    """A plain line at every tenth of the work and every half minute, two seconds apart or more."""
+
+    def __init__(self, what: str, total: int | None, done: int, unit: str) -> None:
+        self._what, self._total, self._done, self._unit, self._note = what, total, done, unit, ""
+        self._before, self._tenth = done, self._tenths(done)
+        self._began = self._spoke = time.monotonic()
+
+    def advance(self, count: int = 1) -> None:
+        self.update(done=self._done + count)
+
+    def update(
+        self, *, done: int | None = None, what: str | None = None, note: str | None = None
+    ) -> None:
+        self._what = self._what if what is None else what
+        self._note = self._note if note is None else note
+        self._done = self._done if done is None else done
+        quiet, tenth = time.monotonic() - self._spoke, self._tenths(self._done)
+        if self._done != self._total and (quiet >= 30.0 or (quiet >= 2.0 and tenth > self._tenth)):
+            self._spoke, self._tenth = time.monotonic(), tenth
+            console.print(self._line(), markup=False)
+
+    def _tenths(self, done: int) -> int:
+        return 10 * done // self._total if self._total else 0
+
+    def _line(self) -> str:
+        spent = time.monotonic() - self._began
+        line = f"{self._what}: {self._done}"
+        if self._total:
+            line += f" of {self._total}"
+        line += f" {self._unit}".rstrip()
+        if self._total:
+            line += f" ({100 * self._done // self._total} %)"
+        line += f", {timedelta(seconds=round(spent))} spent"
+        if self._total and self._done > self._before:
+            left = spent * (self._total - self._done) / (self._done - self._before)
+            line += f", {timedelta(seconds=round(left))} left"
+        return f"{line}  {self._note}".rstrip()
+
+
 @contextmanager
 def progress(
-    what: str, total: int | None, *, done: int = 0, shown: bool = True, count: bool = True
+    what: str,
+    total: int | None,
+    *,
+    done: int = 0,
+    shown: bool = True,
+    count: bool = True,
+    unit: str = "",
 ) -> Iterator[Bar]:
-    """A bar with the time that is left, on a terminal; gone when the work is done.
+    """A bar with the time that is left, gone when the work is done; a line now and then in a pipe.
 
     Args:
         what: is done, in a word.
         total: of it; unknown when None.
         done: of it before.
         shown: at all.
-        count: show numbers, not the time spent.
+        count: show numbers, not the time spent, in a bar.
+        unit: of the numbers, such as steps, where ``what`` does not say it.
     """
+    if not shown:
+        yield Bar()
+        return
+    if not console.is_terminal or console.is_dumb_terminal:
+        yield _Written(what, total, done, unit)
+        return
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -62,10 +127,10 @@ def progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn() if count else TimeElapsedColumn(),
+        TextColumn(unit, markup=False),
         TextColumn("{task.fields[note]}", markup=False),
         TimeRemainingColumn(),
         console=console,
         transient=True,
-        disable=not shown or not console.is_terminal,
     ) as bars:
-        yield Bar(bars, what, total, done)
+        yield _Drawn(bars, what, total, done)

@@ -6,20 +6,31 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch.distributed
 from torch import Tensor
 
 from ..errors import BioFaceNetError
 from ..system.device import choose_device
+from .launched import processes
 
 __all__ = [
     "Team",
     "join",
 ]
 
+if TYPE_CHECKING:
+    from torch.distributed.distributed_c10d import Store
+
 Value = TypeVar("Value")
+
+MEETING = timedelta(minutes=5)
+"""In which all processes must have come."""
+
+LONGEST = timedelta(minutes=30)
+"""Between two things that all do together: the leader may be making synthetic faces."""
 
 
 @dataclass(frozen=True)
@@ -65,30 +76,61 @@ class Team:
 def join(device: str) -> Iterator[Team]:
     """This process's place among those that a launcher started; alone without one.
 
+    When one of them fails, all end: see `biofacenet.training.alarm`.
+
     Args:
-        device: as for `biofacenet.cli.choose_device`; each process takes a GPU of its own.
+        device: as for `biofacenet.system.device.choose_device`; each process takes a GPU of its own.
 
     Raises:
         BioFaceNetError: the device cannot be used, or the processes do not find each other.
     """
-    size = int(os.environ.get("WORLD_SIZE", "1"))
-    if size == 1:
+    if processes() == 1:
         yield Team(choose_device(device))
         return
-    chosen = choose_device(device)
+    # Not every torch can train in several processes.
+    from torch.distributed.distributed_c10d import PrefixStore
+
+    from .alarm import alarm
+
+    store, rank, size = _meet()
+    try:
+        with alarm(store, rank, size):
+            chosen = _device(device)
+            torch.distributed.init_process_group(
+                "nccl" if chosen.type == "cuda" else "gloo",
+                store=PrefixStore("group", store),
+                rank=rank,
+                world_size=size,
+                timeout=LONGEST,
+            )
+            yield Team(chosen, rank, size)
+    finally:
+        if torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
+
+
+def _meet() -> tuple[Store, int, int]:
+    """Where the processes find each other: a store for all, this one's rank, and how many they are."""
+    from torch.distributed.rendezvous import rendezvous
+
+    try:
+        # Each process waits for all others here.
+        store, rank, size = next(rendezvous("env://", timeout=MEETING))
+        store.set_timeout(LONGEST)
+    except (RuntimeError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise BioFaceNetError(
+            f"process {os.environ.get('RANK')} of {processes()} found no others ({reason}); start all "
+            "with torchrun or accelerate launch"
+        ) from error
+    return store, rank, size
+
+
+def _device(name: str) -> torch.device:
+    """The device of this process, a GPU of its own where it is to be one."""
+    chosen = choose_device(name)
     if chosen.type == "cuda" and chosen.index is None:
         chosen = choose_device(f"cuda:{os.environ.get('LOCAL_RANK', '0')}")
     if chosen.type == "cuda":
         torch.cuda.set_device(chosen)
-    try:
-        torch.distributed.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
-    except (RuntimeError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise BioFaceNetError(
-            f"process {os.environ.get('RANK')} of {size} found no others ({reason}); start all with "
-            "torchrun or accelerate launch"
-        ) from error
-    try:
-        yield Team(chosen, torch.distributed.get_rank(), size)
-    finally:
-        torch.distributed.destroy_process_group()
+    return chosen

@@ -67,7 +67,7 @@ def dry_run(run: Run) -> None:
     means.check()
     if not run.team.leads:
         return
-    shapes = {"image": batch.image, "mask": batch.mask, "shading proxy": batch.shading}
+    shapes = {"image": batch.image, "mask": batch.mask, "proxy shading": batch.shading}
     shapes |= {"melanin": decomposition.melanin, "haemoglobin": decomposition.haemoglobin}
     shapes |= {"diffuse": decomposition.diffuse, "specular": decomposition.specular}
     shapes |= {"light weights": decomposition.illuminant.weights}

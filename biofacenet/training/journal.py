@@ -17,15 +17,19 @@ import numpy as np
 from PIL import Image
 
 from ..errors import BioFaceNetError
-from ..plotting.curves import loss_plot
+from ..plotting.curves import CURVE_COLOURS, loss_plots
 from ..system.files import whole_file
 from .losses import TERMS
+from .meanings import meaning_of, unit_of, used_terms
+from .starts import starts
 
 __all__ = [
     "Journal",
 ]
 
 MOST_PICTURES = 4
+
+PARTS, RATE = ("train", "validation"), "learning_rate"
 
 STEP_COLUMNS = ("step", "epoch", "learning_rate", *TERMS)
 
@@ -89,14 +93,14 @@ class Journal:
             whole_file(self.folder / "losses.csv") as temporary,
             temporary.open("w", newline="", encoding="utf-8") as stream,
         ):
-            writer = csv.DictWriter(stream, list(history[-1]), restval="", lineterminator="\n")
+            writer = csv.DictWriter(stream, columns_of(history), restval="", lineterminator="\n")
             writer.writeheader()
             for record in history:
                 writer.writerow({name: f"{value:.6g}" for name, value in record.items()})
         if self._events is not None:
             for name, value in history[-1].items():
                 part, _, term = name.partition("_")
-                if part in ("train", "validation"):
+                if part in PARTS:
                     self._events.add_scalar(f"{part}/{term}", value, step)
             with Image.open(grid) as picture:
                 pixels = np.asarray(picture.convert("RGB"))
@@ -108,12 +112,23 @@ class Journal:
         history: Sequence[Mapping[str, float]],
         facts: Mapping[str, str],
         settings: Mapping[str, str],
+        weights: Mapping[str, float],
     ) -> Path:
-        """One self-contained HTML page: losses, pictures, time, hardware and settings."""
+        """One self-contained HTML page: losses, pictures, time, hardware, commands and settings.
+
+        Args:
+            history: a record of losses.csv for each epoch.
+            facts: of data, network, time and machine.
+            settings: as they were in effect.
+            weights: of the terms in the total.
+        """
         steps: list[dict[str, float]] = []
         if (self.folder / "steps.csv").exists():
             with (self.folder / "steps.csv").open(newline="", encoding="utf-8") as stream:
                 steps = [{k: float(v) for k, v in row.items()} for row in csv.DictReader(stream)]
+        terms = used_terms(TERMS, [*history, *steps])
+        unused = {f"{part}_{term}" for term in {*TERMS} - {*terms} for part in PARTS}
+        plots = loss_plots(history, steps, {name: unit_of(name) for name in (*terms, RATE)})
         environment = jinja2.Environment(
             loader=jinja2.PackageLoader("biofacenet.training", "."),
             autoescape=True,
@@ -125,16 +140,28 @@ class Journal:
             facts=facts,
             settings=settings,
             history=history,
-            terms=TERMS,
+            columns=[name for name in columns_of(history) if name not in unused],
+            terms=terms,
+            weights=weights,
+            unit_of=unit_of,
+            meaning_of=meaning_of,
             best=min(history, key=_loss)["epoch"],
             last=history[-1],
-            losses=_embedded(loss_plot(history, steps, TERMS), "svg+xml"),
+            stepwise=bool(steps),
+            colours=CURVE_COLOURS,
+            plots={name: _embedded(plot, "svg+xml") for name, plot in plots.items()},
             pictures=_pictures(self.folder / "grids"),
+            starts=starts(self.folder),
         )
         path = self.folder / "report.html"
         with whole_file(path) as temporary:
             temporary.write_text(page, "utf-8")
         return path
+
+
+def columns_of(history: Sequence[Mapping[str, float]]) -> list[str]:
+    """Columns of losses.csv: a run may have been resumed with faces held out, or without."""
+    return list(dict.fromkeys(name for record in reversed(history) for name in record))
 
 
 def _loss(record: Mapping[str, float]) -> float:

@@ -19,10 +19,11 @@ from .distributed import join
 from .dry_run import dry_run, measure, show
 from .journal import Journal
 from .losses import TERMS
-from .messages import describe, facts, farewell, short, shown_settings, summary, write_grid
+from .messages import describe, farewell, short, summary, write_grid, write_report
 from .resuming import run_folder
 from .run import Run, first_learning_rate, learning_rate, set_up, write_checkpoint
 from .settings import Settings, check
+from .starts import note_start
 from .step import Means, advice_on_memory, step_losses, take_step
 from .stopping import say_how_to_go_on, stopping
 
@@ -62,6 +63,7 @@ def train(settings: Settings) -> Path:
         with contextlib.ExitStack() as stack:
             if team.leads:
                 save_settings(replace(run.settings, resume=None), folder / "settings.json")
+                note_start(run.folder, run.taken)
                 journal = Journal(run.folder, tensorboard=settings.tensorboard, step=run.taken)
                 run.journal = stack.enter_context(journal)
             asked_to_stop = stack.enter_context(stopping())
@@ -73,7 +75,7 @@ def train(settings: Settings) -> Path:
                 finish_epoch(run, record)
             if run.journal is not None:
                 checkpoints.save(run.folder / "model", run.result.write)
-                run.journal.report(run.history, facts(run), shown_settings(run))
+                write_report(run)
                 farewell(run)
     return run.folder
 
@@ -84,7 +86,7 @@ def train_epoch(run: Run, asked_to_stop: Callable[[], int]) -> dict[str, float]:
     if run.step:
         epoch.restore(run.means["epoch"])
         window.restore(run.means["window"])
-    title, total = f"epoch {run.epoch + 1}/{run.plan.epochs}", run.steps * run.plan.epochs
+    title, total = f"epoch {run.epoch + 1}/{run.plan.epochs}, steps", run.steps * run.plan.epochs
     with progress(title, total, done=run.taken, shown=run.team.leads) as bar, advice_on_memory(run):
         for batch in faces_of_epoch(run):
             shares = take_step(run, batch)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import platform
-from dataclasses import asdict, replace
+import shlex
+from dataclasses import asdict, fields, replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -15,8 +17,10 @@ from ..plotting.grids import training_grid
 from ..system.console import console
 from ..system.device import peak_memory, processor
 from .losses import TERMS
+from .meanings import unit_of
 from .run import Run
-from .settings import GRID_ROWS
+from .settings import GRID_ROWS, words
+from .starts import to_paste
 from .step import autocast_type, step_losses
 
 __all__ = [
@@ -27,7 +31,22 @@ __all__ = [
     "shown_settings",
     "summary",
     "write_grid",
+    "write_report",
 ]
+
+UNITS = {
+    "batch_size": "faces",
+    "learning_rate": "per step",
+    "average": "kept per step",
+    "exposure": "stops",
+    "checkpoint_steps": "steps",
+    "log_steps": "steps",
+    "keep": "checkpoints",
+    "sides": "pixels",
+    "weight_decay": "per step, times the learning rate",
+    "clip": "at most, length of the gradient",
+}
+"""Units of settings, where they have one."""
 
 
 def describe(run: Run) -> None:
@@ -39,12 +58,16 @@ def describe(run: Run) -> None:
     if run.team.size > 1 and normalised:
         team += ", batch norm by each process's own faces"
     begun = f" after {run.step} steps" if run.step else ""
+    weights = asdict(run.plan.weights)
+    units = "; ".join(f"{term} in {unit_of(term)}" for term in TERMS if weights.get(term))
     console.print(
-        f"faces    {len(run.training)} of {run.training.height} x {run.training.width}{held}\n"
+        f"faces    {len(run.training)} of {run.training.height} x {run.training.width} pixels{held}\n"
         f"network  {run.plan.network}, {parameters:.1f} M parameters, on {run.team.device}{team}\n"
         f"plan     epochs {run.epoch + 1}{begun}..{run.plan.epochs}, batches of {run.batch}, "
-        f"{run.plan.optimiser} at {run.plan.learning_rate:g}\n"
-        f"results  {run.folder}\n"
+        f"{run.plan.optimiser} at {run.plan.learning_rate:g} per step\n"
+        f"losses   {units}\n"
+        f"results  {run.folder}\n",
+        markup=False,
     )
 
 
@@ -54,36 +77,50 @@ def facts(run: Run) -> dict[str, str]:
     seconds = sum(record["seconds"] for record in run.history)
     faces = len(run.training) * len(run.history)
     held = "none" if run.validation is None else f"{len(run.validation)}"
+    validated = "" if run.validation is None else " with validation"
     parameters = sum(p.numel() for p in run.network.parameters()) / 1e6
     machine = f"{torch.get_num_threads()} threads of {processor()}"
     if device.type == "cuda":
         machine = f"{torch.cuda.get_device_name(device)}, {machine}"
     half = autocast_type(run)
     return {
-        "faces": f"{len(run.training)} of {run.training.height} x {run.training.width}, {held} held out",
+        "faces": f"{len(run.training)} of {run.training.height} x {run.training.width} pixels, "
+        f"{held} held out",
         "network": f"{run.plan.network}, {parameters:.1f} M parameters",
         "precision": f"{str(half or torch.float32).removeprefix('torch.')}"
         + (", compiled" if run.settings.compile else ""),
-        "time": f"{timedelta(seconds=round(seconds))} with validation, {faces / seconds:.0f} faces a "
-        "second",
+        "time": f"{timedelta(seconds=round(seconds))} h:min:s{validated}, "
+        f"{faces / seconds:.3g} training faces a second",
         "processes": str(run.team.size),
         "machine": machine,
         "memory": f"{peak_memory(device) / 2**30:.2f} GiB at the peak of the last process",
         "software": f"torch {torch.__version__}, Python {platform.python_version()}, "
         f"{platform.system()}",
-        "repeat it": f"python -m biofacenet.train --settings {run.folder / 'settings.json'} --out NEW",
+        "repeat it": to_paste(
+            "--settings", run.folder / "settings.json", "--out", "NEW", processes=run.team.size
+        ),
     }
 
 
 def shown_settings(run: Run) -> dict[str, str]:
-    """Every setting as it was in effect."""
+    """Every setting as it was in effect, for people."""
     values = asdict(replace(run.settings, resume=None)) | asdict(run.plan)
     weights = asdict(run.plan.weights)
     values["loss_weights"] = ", ".join(f"{name} {value:g}" for name, value in weights.items())
-    hidden = {"weights", "faces", "resume", "show", "dry_run", "profile"}
+    shown = {field.name: field.metadata.get("shown", "") for field in fields(run.settings)}
+    hidden = {"weights", "truth_weight", "faces", "resume", "show", "dry_run", "profile"}
     return {
-        name.replace("_", " "): str(value) for name, value in values.items() if name not in hidden
+        name.replace("_", " "): _told(name, value, shown.get(name, ""))
+        for name, value in values.items()
+        if name not in hidden
     }
+
+
+def _told(name: str, value: Any, default: str) -> str:
+    """A setting with its unit; one that was left open in the words of its default."""
+    if value is None or (value == () and name == "files"):
+        return default
+    return f"{words(value)} {UNITS.get(name, '') if value != () else ''}".rstrip()
 
 
 def short(values: dict[str, float]) -> str:
@@ -124,14 +161,26 @@ def write_grid(run: Run, name: str, title: str) -> Path:
     return path
 
 
+def write_report(run: Run) -> None:
+    """report.html: what was done, with what, and how well."""
+    if run.journal is not None:
+        weights = asdict(run.plan.weights)
+        run.journal.report(run.history, facts(run), shown_settings(run), weights)
+
+
 def farewell(run: Run) -> None:
     """Name everything that was written."""
+    losses = f"{run.folder / 'losses.csv'}"
+    if (run.folder / "steps.csv").exists():
+        losses += f", {run.folder / 'steps.csv'}"
     console.print(
         f"\nnetwork      {run.folder / 'model'}\n"
         f"pictures     {run.folder / 'grids'}\n"
-        f"losses       {run.folder / 'losses.csv'}, {run.folder / 'steps.csv'}\n"
+        f"losses       {losses}\n"
         f"report       {run.folder / 'report.html'}\n"
         f"best epoch   {run.folder / 'best'}\n"
         f"checkpoints  {run.folder / 'checkpoints'}\n"
-        f"try it:      python -m biofacenet.predict PHOTO --model {run.folder / 'model'}"
+        "try it:      python -m biofacenet.predict PHOTO --model "
+        f"{shlex.quote(str(run.folder / 'model'))}",
+        markup=False,
     )

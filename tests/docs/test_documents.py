@@ -31,7 +31,8 @@ else:
     import tomli as tomllib
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-LANGUAGES = {"python", "bash", "bibtex", "text"}
+LANGUAGES = {"python", "bash", "sh", "bibtex", "text"}
+"""Of blocks; `sh` is a whole script: see test_slurm.py."""
 PROGRAMS = {"pip", "ruff", "mypy", "mkdocs", "pre-commit", "python3", ".", "torchrun", "accelerate"}
 """Programs, besides python, that a page may call."""
 

@@ -210,7 +210,7 @@ def test_runs_killed_at_any_moment_end_with_the_same_bits(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
 def test_a_signal_finishes_the_step_saves_and_says_how_to_go_on(
     data: Path, start: Start, uninterrupted: Path, tmp_path: Path, number: signal.Signals
 ) -> None:
@@ -267,21 +267,3 @@ def test_a_batch_in_parts_gives_the_losses_of_the_whole(
             # The camera's squares are next to nothing here, and round accordingly.
             digits = 1e-3 if name == "camera" else 1e-4
             assert float(one[name]) == pytest.approx(float(other[name]), rel=digits), name
-
-
-@pytest.mark.slow
-def test_torchrun_starts_it(data: Path, tmp_path: Path) -> None:
-    out = tmp_path / "run"
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node"),
-            *("2", "-m", "biofacenet.train", *options(data, out), "--epochs", "1"),
-        ],
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count("try it:") == 1
-    assert (out / "model" / "model.safetensors").is_file()

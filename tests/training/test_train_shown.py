@@ -4,6 +4,7 @@ import csv
 import gzip
 import html.parser
 import json
+import shlex
 import sys
 import webbrowser
 from dataclasses import replace
@@ -18,7 +19,9 @@ from biofacenet.preparation.synthetic import synthesize
 from biofacenet.training.journal import Journal
 from biofacenet.training.loop import train
 from biofacenet.training.losses import TERMS
+from biofacenet.training.meanings import meaning_of, unit_of
 from biofacenet.training.settings import Settings, settings_of_run
+from biofacenet.training.starts import command_line, note_start, starts
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +43,7 @@ class Page(html.parser.HTMLParser):
         super().__init__()
         self.words: list[str] = []
         self.sources: list[str] = []
+        self.pictured: list[str] = []
         self.open: list[str] = []
         self.feed(path.read_text("utf-8"))
         self.close()
@@ -47,6 +51,7 @@ class Page(html.parser.HTMLParser):
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         if tag not in ("meta", "img"):
             self.open.append(tag)
+        self.pictured += [value or "" for name, value in attributes if name == "alt"]
         self.sources += [value or "" for name, value in attributes if name in ("src", "href")]
 
     def handle_endtag(self, tag: str) -> None:
@@ -60,22 +65,167 @@ def test_report_stands_alone_and_says_what_was_done(data: Path, tmp_path: Path) 
     run = train(quick(data, tmp_path / "<b>&amp"))
     page = Page(run / "report.html")
     assert page.open == []
-    assert len(page.sources) == 1 + 2  # losses, and two grids
+    plots = [name for name in (*TERMS, "learning rate") if name not in ("truth", "bounds")]
+    assert len(page.sources) == len(plots) + 2  # and two grids
+    assert [words.partition(",")[0] for words in page.pictured][: len(plots)] == plots
     assert all(source.startswith("data:image/") for source in page.sources)
     assert "<b>&amp" in page.words
     with (run / "losses.csv").open(newline="") as stream:
         last = list(csv.DictReader(stream))[-1]
-    for term in TERMS:
+    for term in plots[:-1]:
         assert f"{float(last[f'validation_{term}']):.4g}" in page.words
-    assert "16 of 32 x 32, 4 held out" in page.words
-    assert "batch size" in page.words
+        assert page.words.count(unit_of(term)) == 2 + 2  # last numbers, meanings, two columns
+    assert not {"truth", "train truth", "validation truth"} & {*page.words}  # it is not used
+    assert "16 of 32 x 32 pixels, 4 held out" in page.words
+    assert page.words[page.words.index("exposure") + 1] == "0.1 stops"
 
 
-def test_report_without_faces_held_out(data: Path, tmp_path: Path) -> None:
-    run = train(quick(data, tmp_path / "run", holdout="none", epochs=1))
-    assert "Training faces, last epoch" in " ".join(
-        " ".join(Page(run / "report.html").words).split()
-    )
+def test_report_of_an_epoch_without_faces_held_out_has_nothing_empty(
+    data: Path, tmp_path: Path
+) -> None:
+    """No plot of a point, no caption of what is not there; the same without its pictures."""
+    run = train(quick(data, tmp_path / "run", holdout="none", epochs=1, log_steps=10))
+    assert not (run / "steps.csv").exists()
+    page = Page(run / "report.html")
+    said = " ".join(" ".join(page.words).split())
+    assert "Training faces, last epoch" in said
+    assert len(page.sources) == 1  # the grid
+    said = said.replace("none held out", "")
+    for absent in (
+        "held out",
+        "alidation",
+        "Losses",
+        "Earlier",
+        "the best",
+        "mean of",
+        "steps.csv",
+    ):
+        assert absent not in said
+    for grid in (run / "grids").iterdir():
+        grid.unlink()
+    train(settings_of_run(run, changed=Settings(resume=run), given={"resume"}))
+    page = Page(run / "report.html")
+    assert page.sources == []
+    assert not {"Faces", "Faces held out", "Losses"} & {*page.words}
+
+
+def test_faces_may_be_held_out_in_some_epochs_only(data: Path, tmp_path: Path) -> None:
+    run = train(quick(data, tmp_path / "run", epochs=1))
+    changed = Settings(resume=run, epochs=2, holdout="none")
+    train(settings_of_run(run, changed=changed, given={"resume", "epochs", "holdout"}))
+    with (run / "losses.csv").open(newline="") as stream:
+        first, last = csv.DictReader(stream)
+    assert float(first["validation_total"]) > 0
+    assert last["validation_total"] == ""
+    assert float(last["train_total"]) > 0
+
+
+def test_every_column_has_a_unit_and_a_meaning_in_the_documentation(
+    data: Path, tmp_path: Path
+) -> None:
+    run = train(quick(data, tmp_path / "run", epochs=1))
+    said = (Path(__file__).parents[2] / "docs" / "training.md").read_text("utf-8")
+    rows = [line.split("|") for line in said.splitlines() if line.startswith("|")]
+    units = {cells[1].strip(" `"): cells[2].strip() for cells in rows}
+    for name in ("losses.csv", "steps.csv"):
+        for column in (run / name).read_text("utf-8").splitlines()[0].split(","):
+            assert meaning_of(column), column
+            column = column.removeprefix("train_").removeprefix("validation_")
+            assert units.get(column) == unit_of(column), column
+
+
+def test_terminal_says_units(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train(quick(data, tmp_path / "run", epochs=1))
+    said = capsys.readouterr().out
+    for words in (
+        "16 of 32 x 32 pixels",
+        "adamw at 0.002 per step",
+        "appearance in squared levels of 255",
+        " s  validation: appearance",
+    ):
+        assert words in said
+    assert "truth" not in said
+
+
+# Starts --------------------------------------------------------------------------------------
+
+
+def test_report_has_each_start_to_copy_and_paste(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, folder = tmp_path / "it's" / "run", tmp_path / "here & there"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("SECRET", "xyzzy")
+    first = ["python", "-m", "biofacenet.train", "--data", str(data), "--out", str(run)]
+    monkeypatch.setattr(sys, "orig_argv", first)
+    train(quick(data, run, epochs=1))
+    second = ["python", "-m", "biofacenet", "train", "--resume", str(run), "--epochs", "2"]
+    monkeypatch.setattr(sys, "orig_argv", second)
+    changed = Settings(resume=run, epochs=2)
+    train(settings_of_run(run, changed=changed, given={"resume", "epochs"}))
+    page = Page(run / "report.html")
+    found = [words for words in page.words if words.startswith("cd ")]
+    assert [shlex.split(words) for words in found] == [
+        ["cd", str(folder), *first],
+        ["cd", str(folder), *second],
+    ]
+    assert "after 0 steps" in " ".join(page.words)
+    assert "after 4 steps" in " ".join(page.words)
+    assert "xyzzy" not in (run / "report.html").read_text("utf-8")
+    (repeat,) = [words for words in page.words if words.endswith("--out NEW")]
+    assert shlex.split(repeat)[4] == str(run / "settings.json")
+
+
+@pytest.mark.parametrize(
+    ("own", "parent", "command"),
+    [
+        ("python -m biofacenet.train --epochs 2", "bash", "python -m biofacenet.train --epochs 2"),
+        ("python3 /opt/bin/biofacenet train", "bash", "/opt/bin/biofacenet train"),
+        ("python -m pytest tests", "bash", ""),
+        (
+            "python -u -m biofacenet.train --seed 1",
+            "python /opt/bin/torchrun --nproc-per-node 2 -m biofacenet.train --seed 1",
+            "/opt/bin/torchrun --nproc-per-node 2 -m biofacenet.train --seed 1",
+        ),
+        (
+            "python -u -m biofacenet.train",
+            "python3 -m torch.distributed.run --standalone -m biofacenet.train",
+            "python3 -m torch.distributed.run --standalone -m biofacenet.train",
+        ),
+        (
+            "python -m biofacenet.train",
+            "timeout 9 python -m biofacenet.train",
+            "python -m biofacenet.train",
+        ),
+    ],
+)
+def test_command_as_it_was_given(own: str, parent: str, command: str) -> None:
+    assert command_line(own.split(), parent.split()) == command
+
+
+def test_programs_in_the_path_go_by_their_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = tmp_path / "biofacenet"
+    script.touch(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    words = ["/usr/bin/python3", str(script), "train", "--out", "a b"]
+    assert command_line(words) == "biofacenet train --out 'a b'"
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert command_line(words) == f"{script} train --out 'a b'"
+
+
+def test_starts_forget_what_is_no_line_of_theirs(tmp_path: Path) -> None:
+    note_start(tmp_path, 0)
+    (first,) = starts(tmp_path)
+    assert (first.step, first.folder, first.to_paste) == ("0", str(Path.cwd()), "")
+    with (tmp_path / "starts.csv").open("ab") as stream:
+        stream.write(b'\0,1\n2,many,3,4\nnow,7,"half')
+    note_start(tmp_path, 9)
+    assert [start.step for start in starts(tmp_path)] == ["0", "9"]
 
 
 def test_tensorboard_has_every_number_once(data: Path, tmp_path: Path) -> None:
