@@ -11,8 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 
+from biofacenet import BioFaceNet
 from biofacenet.errors import BioFaceNetError
 from biofacenet.preparation.settings import SyntheticSettings
 from biofacenet.preparation.synthetic import synthesize
@@ -326,3 +328,64 @@ def test_compiled_network_trains_alike(data: Path, tmp_path: Path) -> None:
     assert lines[0] == pytest.approx(lines[1], rel=1e-3)
     with pytest.raises(BioFaceNetError, match="leave one of them out"):
         train(quick(data, tmp_path / "none", compile=True, precision="bfloat16"))
+
+
+# The first look ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("holdout", ["auto", "none"])
+def test_a_first_look_says_and_shows_how_it_goes_and_changes_nothing(
+    data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    holdout: str,
+) -> None:
+    """A run of some seconds has none; with no time to wait it comes after the first step, once."""
+    asked = replace(quick(data, tmp_path / "without", holdout=holdout), precision="float32")
+    without = train(asked)
+    assert "first look" not in capsys.readouterr().out
+    assert not (without / "grids" / "first_look.png").exists()
+    monkeypatch.setattr("biofacenet.training.loop.FIRST_LOOK", 0.0)
+    run = train(replace(asked, out=tmp_path / "with"))
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "first look" in line]
+    assert line.startswith("first look, step 1/")
+    assert ("validation: appearance" in line) == (holdout == "auto")
+    assert line.endswith(str(run / "grids" / "first_look.png"))
+    assert (run / "grids" / "first_look.png").is_file()
+    assert (run / "steps.csv").read_bytes() == (without / "steps.csv").read_bytes()
+    one, other = (BioFaceNet.from_pretrained(folder / "model") for folder in (run, without))
+    for ours, theirs in zip(one.parameters(), other.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_the_first_look_is_in_the_report(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("biofacenet.training.loop.FIRST_LOOK", 0.0)
+    page = Page(train(quick(data, tmp_path / "run", epochs=1)) / "report.html")
+    assert "first look" in page.words
+
+
+def test_a_map_that_fades_is_told_of_while_training_goes_on(
+    data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("biofacenet.training.watch.FADED", 2.0)  # nothing is lively enough
+    train(quick(data, tmp_path / "run"))
+    said = [line for line in capsys.readouterr().out.splitlines() if "map is dying" in line]
+    assert len(said) == 4
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_both_precisions_learn_and_keep_every_map(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], precision: str
+) -> None:
+    asked = replace(quick(data, tmp_path / "run", epochs=4), precision=precision)
+    run = train(replace(asked, learning_rate=1e-3))
+    assert "dying" not in capsys.readouterr().out
+    with (run / "losses.csv").open(newline="") as stream:
+        totals = [float(line["train_total"]) for line in csv.DictReader(stream)]
+    assert totals[-1] < 0.7 * totals[0]
