@@ -72,7 +72,7 @@ def portrait(name: str, found: Result, sheet: Path) -> None:
         marked = torch.zeros(3, found.photo.height, found.photo.width)
         for left, top, right, bottom in places:
             marked[:, top:bottom, left:right] = 1.0
-        inside = crop(marked, found.box, side)[0] > 0.5
+        inside = crop(marked, found.part.box, side)[0] > 0.5
         return float(haemoglobin[0, 0][inside].mean())
 
     inside = slice(side // 4, 3 * side // 4)
