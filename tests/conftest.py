@@ -26,7 +26,7 @@ from PIL import Image
 
 from biofacenet import Decomposition, Illuminant
 from biofacenet.cli import run
-from biofacenet.network.unet import SIZES, NetworkSize
+from biofacenet.network.sizes import SIZES, NetworkSize
 from biofacenet.system.files import whole_file
 
 os.environ.setdefault("MPLBACKEND", "Agg")

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from .deployed import Deployed as Deployed
     from .exporting import export as export
     from .folders import SHIPPED as SHIPPED
-    from .unet import SIZES as SIZES
+    from .sizes import SIZES as SIZES
     from .unet import BioFaceNet as BioFaceNet
 
 __all__ = ["SHIPPED", "SIZES", "BioFaceNet", "Deployed", "export"]
@@ -19,7 +19,7 @@ __getattr__ = lazy(
         "BioFaceNet": "unet",
         "Deployed": "deployed",
         "SHIPPED": "folders",
-        "SIZES": "unet",
+        "SIZES": "sizes",
         "export": "exporting",
     },
 )

@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal, NamedTuple, cast
+from typing import NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -25,27 +24,25 @@ from ..physics.illuminant import CCT_RANGE, ILLUMINANT_NAMES, Illuminant
 from ..physics.skin import SkinName, skin_name
 from ..system.files import whole_directory
 from . import folders, pretrained
-from .links import DIFFUSE, PIGMENT, SPECULAR
+from .links import DIFFUSE, PIGMENT, SPECULAR, ends
+from .sizes import MAP_NAMES, SIZES, NetworkSize
 
-__all__ = [
-    "MAP_NAMES",
-    "PUBLISHED_IMAGE_MEAN",
-    "SIZES",
-    "BioFaceNet",
-    "NetworkSize",
-    "RawOutputs",
-]
+__all__ = ["PUBLISHED_IMAGE_MEAN", "BioFaceNet", "RawOutputs"]
 
 PUBLISHED_IMAGE_MEAN = (0.3506, 0.2167, 0.1679)
 """Mean linear R, G and B of the published Neural Face Editing set."""
-
-MAP_NAMES = ("melanin", "haemoglobin", "diffuse", "specular")
 
 VECTOR_LENGTH = len(ILLUMINANT_NAMES) + 1 + 2
 """14 illuminant weights, the colour temperature, two camera coordinates."""
 
 DARKEST = 0.01
 """Added to linear light before its logarithm is taken: below it is noise."""
+
+BEGINNING = (0.0, 0.0, math.log(2.0), math.log(0.02))
+"""Raw maps of the untrained network: medium skin, well exposed, matt."""
+
+RUN_AWAY = 2.0
+"""How far beyond its range the mean of a raw map must lie for the map to begin again."""
 
 POOLED = 4
 """Side of the bottom feature map that the vector branch sees, that of a 64 x 64 image."""
@@ -58,66 +55,6 @@ class RawOutputs(NamedTuple):
     """(B, 4, H, W), in the order of `MAP_NAMES`."""
     vector: Tensor
     """(B, 17): logits of the illuminants, of the colour temperature and of the camera."""
-
-
-@dataclass(frozen=True)
-class NetworkSize:
-    """Numbers that fix the network's shape."""
-
-    widths: tuple[int, ...]
-    """Filters of the five levels, from the image down."""
-    encoder_convolutions: int
-    """3 x 3 convolutions in each level of the encoder."""
-    decoder_convolutions: int
-    """3 x 3 convolutions in each level of each decoder."""
-    hidden: int
-    """Units of the two hidden layers of the vector branch."""
-    normalised: bool
-    """Batch norm after each convolution. In training it ties the colour of a face to the others of
-    its batch, which costs accuracy where batches are small."""
-    logarithms: bool
-    """The encoder also sees the logarithm of the image, in which pigments and shading add up: ratios
-    of colours are then as plain in dark skin as in light skin."""
-    shared: bool = False
-    """One decoder gives all four maps."""
-    padding: Literal["zeros", "replicate"] = "zeros"
-    """What lies beyond the edge. Zeros tell a convolution where the edge is, and maps get a frame."""
-    slope: float = 0.0
-    """Of the activation below zero; with 0, a unit that is negative everywhere learns no more."""
-    directions: bool = False
-    """Each level hands on the direction of a pixel's features, not their length: it can run away, and
-    carry all maps to their ends."""
-    features: int | None = None
-    """Channels that the maps are made of, from a single convolution at the finest level; as many as its
-    width, from as many convolutions as elsewhere, when not given."""
-    ratios: bool = False
-    """Melanin and haemoglobin also see the logarithms of colour ratios directly: both are nearly linear
-    in them, and neither shading nor a neutral highlight of its own is there to be mistaken for skin."""
-
-    @property
-    def groups(self) -> tuple[tuple[str, ...], ...]:
-        """The maps that each decoder gives."""
-        return (MAP_NAMES,) if self.shared else tuple((name,) for name in MAP_NAMES)
-
-
-SIZES = {
-    "small": NetworkSize(
-        (16, 32, 64, 96, 128),
-        2,
-        2,
-        256,
-        normalised=False,
-        logarithms=True,
-        shared=True,
-        padding="replicate",
-        slope=0.1,
-        directions=True,
-        features=32,
-        ratios=True,
-    ),
-    "paper": NetworkSize((32, 64, 128, 256, 512), 3, 3, 512, normalised=True, logarithms=False),
-}
-"""Network sizes by name: ``paper`` is the published one, ``small`` has under 2 M parameters."""
 
 
 def _convolutions(channels: Sequence[int], size: NetworkSize) -> nn.Sequential:
@@ -251,15 +188,15 @@ class BioFaceNet(nn.Module):
         From arbitrary outputs the exponential shadings and the flat ends of the sigmoids cost the
         first epochs.
         """
-        diffuse, specular, cct = 2.0, 0.02, 6500.0
+        cct = 6500.0
         share = (cct - CCT_RANGE[0]) / (CCT_RANGE[1] - CCT_RANGE[0])
-        biases = {"diffuse": math.log(diffuse), "specular": math.log(specular)}
+        biases = dict(zip(MAP_NAMES, BEGINNING, strict=True))
         with torch.no_grad():
             for names in SIZES[self.size].groups:
                 head = cast(Decoder, self.decoders["_".join(names)]).head
                 assert head.bias is not None
                 head.weight.mul_(0.1)
-                head.bias.copy_(torch.tensor([biases.get(name, 0.0) for name in names]))
+                head.bias.copy_(torch.tensor([biases[name] for name in names]))
             last = self.vector[-1]
             assert isinstance(last, nn.Linear)
             last.weight.mul_(0.1)
@@ -325,6 +262,23 @@ class BioFaceNet(nn.Module):
             skin=self.skin,
         )
         return decomposition, RawOutputs(alone, self.vector[-1](hidden.detach()).float())
+
+    @torch.no_grad()
+    def bring_back(self, means: Tensor) -> None:
+        """Let maps that have run away begin again: their mean goes to where that of a new network is.
+
+        Args:
+            means: (4,), of the raw maps in the mask. Those that lie beyond their range by more than
+                `RUN_AWAY` are set back, by the biases of the last layer.
+        """
+        low, high = ends(means)
+        away = (means < low - RUN_AWAY) | (means > high + RUN_AWAY)
+        shift = torch.where(away, means.new_tensor(BEGINNING) - means, torch.zeros_like(means))
+        for names in SIZES[self.size].groups:
+            head = cast(Decoder, self.decoders["_".join(names)]).head
+            assert head.bias is not None
+            head.bias += shift[: len(names)]
+            shift = shift[len(names) :]
 
     @torch.no_grad()
     def decompose(self, image: Tensor) -> Decomposition:

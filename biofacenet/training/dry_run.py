@@ -16,10 +16,11 @@ from ..system.console import console
 from ..system.device import peak_memory
 from ..system.files import whole_file
 from .batches import faces_of_epoch
+from .means import Means
 from .messages import short
 from .run import Run
 from .settings import GRID_ROWS
-from .step import Means, advice_on_memory, step_losses, take_step
+from .step import advice_on_memory, step_losses, take_step
 
 __all__ = [
     "dry_run",
@@ -63,7 +64,7 @@ def dry_run(run: Run) -> None:
             values = means.values()  # waits for the device
             seconds.append(time.perf_counter() - begin)
         with torch.no_grad():
-            _, decomposition, rendered = step_losses(run, run.examinee, batch)
+            _, decomposition, rendered, _ = step_losses(run, run.examinee, batch)
     means.check()
     if not run.team.leads:
         return

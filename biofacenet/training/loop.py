@@ -19,12 +19,13 @@ from .distributed import join
 from .dry_run import dry_run, measure, show
 from .journal import Journal
 from .losses import TERMS
+from .means import Means
 from .messages import describe, farewell, short, summary, write_grid, write_report
 from .resuming import run_folder
 from .run import Run, first_learning_rate, learning_rate, set_up, write_checkpoint
 from .settings import Settings, check
 from .starts import note_start
-from .step import Means, advice_on_memory, step_losses, take_step
+from .step import advice_on_memory, step_losses, take_step
 from .stopping import say_how_to_go_on, stopping
 
 __all__ = [
@@ -117,8 +118,9 @@ def train_epoch(run: Run, asked_to_stop: Callable[[], int]) -> dict[str, float]:
 
 def look_first(run: Run) -> None:
     """Half a minute into the first epoch, say how it goes and draw some faces; once."""
-    early = run.looked or time.perf_counter() - run.began < FIRST_LOOK
-    if early or run.epoch > 0 or run.step == run.steps:
+    if run.looked or run.epoch > 0 or run.step == run.steps:
+        return
+    if time.perf_counter() - run.began < FIRST_LOOK:
         return
     run.looked = True
     if run.journal is not None:
@@ -137,7 +139,7 @@ def validate(run: Run) -> dict[str, float]:
     numbers = [list(range(i, min(i + run.batch, count))) for i in range(0, count, run.batch)]
     for raw in batches(run, run.validation, numbers):
         batch = decode(raw.to(run.team.device), normals_encoding=run.settings.normals)
-        terms, _, _ = step_losses(run, run.examinee, batch)
+        terms = step_losses(run, run.examinee, batch).losses
         means.add(torch.stack([getattr(terms, name) for name in TERMS]), len(batch.image))
     return means.values(shared=False)
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ..decomposition import Decomposition
-from ..network.links import DIFFUSE, PIGMENT, SPECULAR
+from ..network.links import PIGMENT, ends
 from ..network.unet import RawOutputs
 from ..physics.colour import WHITE_ROW_SUMS, luminance
 from .settings import LossWeights
@@ -105,11 +105,7 @@ def bounds_loss(
     Without it, the ends of the maps hold what comes near: where specular = exp(raw) is 1e-9, so is every
     gradient that would raise it. The pull of this term is the same at every distance.
     """
-    links = (PIGMENT, PIGMENT, DIFFUSE, SPECULAR)
-    low, high = (
-        raw.maps.new_tensor([getattr(link, end) for link in links]).view(-1, 1, 1)
-        for end in ("low", "high")
-    )
+    low, high = (end.view(-1, 1, 1) for end in ends(raw.maps))
     maps = _masked_mean(torch.relu(low - raw.maps) + torch.relu(raw.maps - high), mask, pixels)
     count = max(1, len(mask) if images is None else images)
     vector = torch.relu(PIGMENT.low - raw.vector) + torch.relu(raw.vector - PIGMENT.high)

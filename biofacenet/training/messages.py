@@ -148,7 +148,7 @@ def write_grid(run: Run, name: str, title: str) -> Path:
     stride = max(1, len(data) // GRID_ROWS)
     raw = data.read(range(0, len(data), stride)[:GRID_ROWS])
     batch = decode(raw.to(run.team.device), normals_encoding=run.settings.normals)
-    _, decomposition, rendered = step_losses(run, run.examinee, batch)
+    _, decomposition, rendered, _ = step_losses(run, run.examinee, batch)
     training_grid(
         batch.image.cpu(),
         batch.mask.cpu(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -13,19 +13,23 @@ from torch import Tensor, nn
 from ..data.pairs import FaceBatch
 from ..decomposition import Decomposition
 from ..errors import BioFaceNetError
-from ..network.unet import BioFaceNet
-from . import checkpoints
+from ..network.sizes import MAP_NAMES
+from ..network.unet import BioFaceNet, RawOutputs
 from . import losses as loss_terms
 from .losses import TERMS, Losses
+from .means import how_to_go_on
 from .run import Run, layout
 
 __all__ = [
-    "Means",
+    "Outcome",
     "advice_on_memory",
     "autocast_type",
     "step_losses",
     "take_step",
 ]
+
+LOOK_BACK = 10
+"""Steps after which maps that have run away are set back."""
 
 # Steps ---------------------------------------------------------------------------------------
 
@@ -50,9 +54,19 @@ def autocast(run: Run) -> contextlib.AbstractContextManager[Any]:
     return torch.autocast(run.team.device.type, kind, enabled=kind is not None)
 
 
+class Outcome(NamedTuple):
+    """What came of some faces."""
+
+    losses: Losses
+    decomposition: Decomposition
+    rendered: Tensor
+    """(B, 3, H, W), linear sRGB."""
+    raw: RawOutputs
+
+
 def step_losses(
     run: Run, model: nn.Module, batch: FaceBatch, pixels: Tensor | None = None
-) -> tuple[Losses, Decomposition, Tensor]:
+) -> Outcome:
     """Decompose, render and compare faces, all of a batch or, with its mask's pixels, a part of it.
 
     Args:
@@ -77,7 +91,7 @@ def step_losses(
         pixels=pixels,
         images=None if pixels is None else run.batch,
     )
-    return terms, decomposition, rendered
+    return Outcome(terms, decomposition, rendered, raw)
 
 
 def take_step(run: Run, batch: FaceBatch) -> Tensor:
@@ -88,11 +102,14 @@ def take_step(run: Run, batch: FaceBatch) -> Tensor:
     pixels = run.team.sum(batch.mask.sum())
     parts = batch.split(run.settings.accumulate)
     shares = torch.zeros(len(TERMS), device=run.team.device)
+    raw_sums = torch.zeros(len(MAP_NAMES), device=run.team.device)
     for number, part in enumerate(parts):
         together = number == len(parts) - 1 or run.team.size == 1
         with contextlib.nullcontext() if together else run.model.no_sync():  # type: ignore[operator]
-            terms, decomposition, _ = step_losses(run, run.model, part, pixels)
-            run.watch.see(decomposition, part.mask)
+            found = step_losses(run, run.model, part, pixels)
+            terms = found.losses
+            run.watch.see(found.decomposition, part.mask)
+            raw_sums += (found.raw.maps.detach() * part.mask).sum(dim=(0, 2, 3))
             # Processes' gradients are averaged, and their losses are to be added.
             (terms.total * run.team.size).backward()  # type: ignore[no-untyped-call]
         shares += torch.stack([getattr(terms, name).detach() for name in TERMS])
@@ -100,13 +117,17 @@ def take_step(run: Run, batch: FaceBatch) -> Tensor:
         nn.utils.clip_grad_norm_(run.network.parameters(), run.plan.clip)
     run.optimiser.step()
     run.schedule.step()
+    if run.taken % LOOK_BACK == LOOK_BACK - 1:
+        run.network.bring_back(run.team.sum(raw_sums) / pixels.clamp(min=1.0))
     if run.average is not None:
-        follow(run.average, run.network, decay=run.plan.average, step=run.taken)
+        # Weights that have learned already are no beginning to be forgotten.
+        step = run.taken if run.settings.from_ is None else math.inf
+        follow(run.average, run.network, decay=run.plan.average, step=step)
     return shares
 
 
 @torch.no_grad()
-def follow(average: BioFaceNet, network: BioFaceNet, *, decay: float, step: int) -> None:
+def follow(average: BioFaceNet, network: BioFaceNet, *, decay: float, step: float) -> None:
     """Move an average of weights towards the network's; running statistics are taken over.
 
     The first steps move it by 9/10, 9/11, 9/12, .., until 1 - decay is more: a short run forgets where
@@ -116,51 +137,6 @@ def follow(average: BioFaceNet, network: BioFaceNet, *, decay: float, step: int)
     torch._foreach_lerp_(list(average.parameters()), list(network.parameters()), weight)
     for ours, theirs in zip(average.buffers(), network.buffers(), strict=True):
         ours.copy_(theirs)
-
-
-class Means:
-    """Means of the losses over steps; sums stay on the device until they are asked for."""
-
-    def __init__(self, run: Run) -> None:
-        self.run = run
-        self.sums = torch.zeros(len(TERMS), dtype=torch.float64, device=run.team.device)
-        self.count = 0
-
-    def add(self, shares: Tensor, weight: int = 1) -> None:
-        self.sums += weight * shares
-        self.count += weight
-
-    def values(self, *, shared: bool = True) -> dict[str, float]:
-        """By name; `shared`: the terms are those of this process's share of the faces."""
-        sums = self.sums.clone()
-        if shared:
-            self.run.team.sum(sums)
-        means = (sums / max(1, self.count)).tolist()
-        return dict(zip(TERMS, means, strict=True))
-
-    def check(self) -> None:
-        """Raise if a loss was NaN or infinite."""
-        values = self.values()
-        if not math.isfinite(values["total"]):
-            run = self.run
-            raise BioFaceNetError(
-                f"the loss became {values['total']} in epoch {run.epoch + 1} before step {run.step}; "
-                f"lower --learning-rate and {how_to_go_on(run)}"
-            )
-
-    def state(self) -> dict[str, Any]:
-        """For the checkpoint: everybody's sums, a row each."""
-        rows = self.sums.new_zeros(self.run.team.size, len(TERMS))
-        rows[self.run.team.rank] = self.sums
-        return {"sums": self.run.team.sum(rows).cpu(), "count": self.count}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Everybody's own sums; those of another number of processes are the leader's."""
-        rows, team = state["sums"].reshape(-1, len(TERMS)), self.run.team
-        if len(rows) != team.size:
-            rows = nn.functional.pad(rows.sum(0, keepdim=True), (0, 0, 0, team.size - 1))
-        self.sums.copy_(rows[team.rank])
-        self.count = state["count"]
 
 
 @contextlib.contextmanager
@@ -177,10 +153,3 @@ def advice_on_memory(run: Run) -> Iterator[None]:
                 f"and {how_to_go_on(run)}, or start a new run with a lower --batch-size"
             ) from error
         raise
-
-
-def how_to_go_on(run: Run) -> str:
-    """After an error; nothing of the steps since the last checkpoint is in it."""
-    if checkpoints.checkpoints(run.folder):
-        return f"go on with --resume {run.folder}, whose last checkpoint is good"
-    return "start again"

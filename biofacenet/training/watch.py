@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ..decomposition import Decomposition
-from ..network.unet import MAP_NAMES
+from ..network.sizes import MAP_NAMES
 
 __all__ = ["FADED", "Watch", "liveliness"]
 

@@ -36,6 +36,7 @@ from biofacenet.plotting.maps import albedo_image
 from biofacenet.training import losses
 from biofacenet.training.augment import Changes
 from biofacenet.training.augment import apply as changed
+from biofacenet.training.run import Trainee
 
 OTHER = "measured"
 SIDE = 16
@@ -134,6 +135,10 @@ GIVES: dict[str, Callable[[Given], Decomposition]] = {
     "data/truth.py:read": written,
     "data/truth.py:read_truth": written,
     "network/unet.py:forward": lambda g: g[2](torch.rand(1, 3, 32, 32)),
+    "network/unet.py:with_raw_outputs": lambda g: g[2].with_raw_outputs(torch.rand(1, 3, 32, 32))[
+        0
+    ],
+    "training/run.py:forward": lambda g: Trainee(g[2])(torch.rand(1, 3, 32, 32))[0],
     "network/unet.py:decompose": lambda g: g[2].decompose(torch.rand(1, 3, 20, 36)),
     "fitting/objective.py:decomposition": lambda g: Unknowns.of(g[0]).decomposition(),
     "fitting/objective.py:of": lambda g: Unknowns.of(g[0]).map(torch.clone).decomposition(),
@@ -287,13 +292,14 @@ TAKES = {
     *("decomposition/maps.py:check_same_skin", "analysis/editing.py:apply"),
     *("analysis/formats.py:planes", "analysis/formats.py:write_formats"),
     # What they render goes through `Decomposition.render`, and nothing else of the skin matters.
-    *("training/losses.py:objective", "training/step.py:step_losses"),
+    "training/losses.py:objective",
     *(
         "web/session.py:_trust",
         "fitting/enlarging.py:_values",
         "fitting/enlarging.py:_decomposition",
     ),
-    # Pictures and tables of maps, light and camera as they are.
+    # Pictures, tables and means of maps, light and camera as they are.
+    *("training/watch.py:see", "training/watch.py:liveliness"),
     *("plotting/figures.py:decomposition_figure", "plotting/figures.py:map_figure"),
     "plotting/figures.py:_panels",
     *("plotting/grids.py:training_grid", "plotting/grids.py:_training_row"),

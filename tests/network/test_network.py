@@ -1,6 +1,7 @@
 """Shapes and ranges of the network, and saving and loading it."""
 
 import json
+import math
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -241,3 +242,59 @@ def test_look_takes_any_size(network: BioFaceNet, shape: tuple[int, ...]) -> Non
         expected = network(padded)
     torch.testing.assert_close(found.diffuse, expected.diffuse[..., : shape[2], : shape[3]])
     torch.testing.assert_close(found.camera, expected.camera)
+
+
+@pytest.mark.parametrize("size", ["small", "paper"])
+def test_maps_that_have_run_away_begin_again_and_others_stay(size: str) -> None:
+    network, new = BioFaceNet(size).eval(), BioFaceNet(size).eval()
+    new.load_state_dict(network.state_dict())
+    heads = [decoder.head for decoder in network.decoders.values()]
+    with torch.no_grad():
+        for head in heads:
+            head.bias += torch.tensor([0.0, 30.0, 1.0, -30.0])[: len(head.bias)]
+        if size == "paper":
+            for head, push in zip(heads, (0.0, 30.0, 1.0, -30.0), strict=True):
+                head.bias.fill_(push)
+    before = torch.cat([head.bias.detach().clone() for head in heads])
+    begin = torch.tensor([0.0, 0.0, math.log(2.0), math.log(0.02)])
+    network.bring_back(before)
+    after = torch.cat([head.bias.detach() for head in heads])
+    torch.testing.assert_close(after[[1, 3]], begin[[1, 3]])
+    torch.testing.assert_close(after[[0, 2]], before[[0, 2]], rtol=0, atol=0)
+
+
+def test_matt_faces_are_left_at_the_end_of_the_range() -> None:
+    """Photos through crossed polarisers have no highlights; that is no reason to begin again."""
+    network = BioFaceNet("small")
+    (decoder,) = network.decoders.values()
+    before = decoder.head.bias.detach().clone()
+    network.bring_back(torch.tensor([0.0, 0.0, 0.7, math.log(1e-3) - 1.0]))
+    assert torch.equal(decoder.head.bias, before)
+
+
+def test_a_small_network_of_an_earlier_version_is_told(network: BioFaceNet, tmp_path: Path) -> None:
+    network.save_pretrained(tmp_path / "model")
+    config_of(tmp_path / "model", format="biofacenet network 1")
+    with pytest.raises(ModelError, match=r"small network of version 0\.1.*train anew"):
+        BioFaceNet.from_pretrained(tmp_path / "model")
+
+
+def test_a_paper_network_of_an_earlier_version_is_read(tmp_path: Path) -> None:
+    paper = BioFaceNet("paper").eval()
+    paper.save_pretrained(tmp_path / "model")
+    config_of(tmp_path / "model", format="biofacenet network 1")
+    again = BioFaceNet.from_pretrained(tmp_path / "model").state_dict()
+    assert all(torch.equal(values, again[name]) for name, values in paper.state_dict().items())
+
+
+def test_maps_have_no_frame() -> None:
+    """An even picture gives even maps, up to the edge."""
+    torch.manual_seed(3)
+    network = BioFaceNet("small").eval()
+    with torch.no_grad():
+        for parameter in network.decoders.parameters():
+            parameter *= 1.5
+        found = network(torch.tensor([0.4, 0.3, 0.2]).view(1, 3, 1, 1).expand(1, 3, 64, 64))
+    for values in (found.melanin, found.haemoglobin, found.diffuse, found.specular):
+        middle = values[..., 32, 32].view(1, 1, 1, 1).expand_as(values)
+        torch.testing.assert_close(values, middle, rtol=1e-3, atol=1e-4)

@@ -9,7 +9,8 @@ import torch
 
 from biofacenet.data import FaceBatch
 from biofacenet.decomposition import Decomposition
-from biofacenet.network.unet import MAP_NAMES, Decoder, RawOutputs
+from biofacenet.network.sizes import MAP_NAMES
+from biofacenet.network.unet import Decoder, RawOutputs
 from biofacenet.preparation.settings import SyntheticSettings
 from biofacenet.preparation.synthetic import synthesize
 from biofacenet.training.batches import faces_of_epoch
@@ -24,9 +25,12 @@ STEPS = 200
 
 
 def endless(run: Run) -> Iterator[FaceBatch]:
+    """Batches, counted as the loop counts them."""
     while True:
-        yield from faces_of_epoch(run)
-        run.epoch += 1
+        for batch in faces_of_epoch(run):
+            yield batch
+            run.step += 1
+        run.epoch, run.step = run.epoch + 1, 0
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +56,7 @@ def healthy(tmp_path_factory: pytest.TempPathFactory) -> Run:
     ("name", "push"),
     [
         *((name, push) for name in MAP_NAMES for push in (-24.0, 24.0)),
+        ("specular", -4.0),
         ("specular", -6.0),
         ("specular", -12.0),
     ],

@@ -30,10 +30,11 @@ from biofacenet.training import loop
 from biofacenet.training.checkpoints import FILES, checkpoints, damage, discard
 from biofacenet.training.distributed import Team
 from biofacenet.training.loop import train
+from biofacenet.training.losses import TERMS
+from biofacenet.training.means import Means
 from biofacenet.training.resuming import FIXED, make_free_folder, newest
 from biofacenet.training.run import learning_rate, set_up
 from biofacenet.training.settings import Settings, settings_of_run
-from biofacenet.training.step import Means
 
 pytestmark = pytest.mark.usefixtures("tiny_pictures", "one_thread")
 Command = Callable[..., subprocess.CompletedProcess[str]]
@@ -503,14 +504,14 @@ OF_THE_DATA = {"data", "files", "holdout"}
 
 def test_each_setting_may_change_or_may_not() -> None:
     """A new one must be put into one of the tables: this is where that is noticed."""
-    known = [*REFUSED, *ALLOWED, *OF_THE_DATA, "out", "resume", "preset"]
+    known = [*REFUSED, *ALLOWED, *OF_THE_DATA, "out", "resume", "preset", "from_"]
     assert sorted(known) == sorted(field.name for field in fields(Settings))
     assert set(REFUSED) == set(FIXED)
 
 
 @pytest.fixture
 def stay_cheap(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(BioFaceNet, "compile", lambda _: None)
+    monkeypatch.setattr("biofacenet.training.run.Trainee.compile", lambda _: None)
 
 
 @pytest.mark.usefixtures("stay_cheap")
@@ -663,6 +664,7 @@ def test_seconds_are_those_of_the_parts_and_not_of_the_pause(
         return now
 
     monkeypatch.setattr(loop, "time", SimpleNamespace(perf_counter=look))
+    monkeypatch.setattr(loop, "look_first", lambda _: None)
     settings = quick(data, tmp_path / "run", epochs=1, checkpoint_steps=100)
     run = stopped(settings, 3)
     now += 1e6
@@ -675,7 +677,7 @@ def test_seconds_are_those_of_the_parts_and_not_of_the_pause(
 
 @pytest.mark.parametrize("size", [1, 2, 3])
 def test_sums_of_losses_are_shared_out_among_another_number_of_processes(size: int) -> None:
-    sums = torch.arange(12.0, dtype=torch.float64).reshape(2, 6)
+    sums = torch.arange(2.0 * len(TERMS), dtype=torch.float64).reshape(2, len(TERMS))
     device, shares = torch.device("cpu"), []
     for rank in range(size):
         run: Any = SimpleNamespace(team=Team(device, rank, size))
@@ -683,6 +685,6 @@ def test_sums_of_losses_are_shared_out_among_another_number_of_processes(size: i
         means.restore({"sums": sums, "count": 7})
         shares.append(means.sums)
         assert means.count == 7
-    assert torch.equal(sum(shares, torch.zeros(6)), sums.sum(0))
+    assert torch.equal(sum(shares, torch.zeros(len(TERMS))), sums.sum(0))
     if size == 2:
         assert torch.equal(torch.stack(shares), sums)

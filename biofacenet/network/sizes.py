@@ -1,0 +1,70 @@
+"""The networks there are, as numbers that fix their shape."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["MAP_NAMES", "SIZES", "NetworkSize"]
+
+MAP_NAMES = ("melanin", "haemoglobin", "diffuse", "specular")
+
+
+@dataclass(frozen=True)
+class NetworkSize:
+    """Numbers that fix the network's shape."""
+
+    widths: tuple[int, ...]
+    """Filters of the five levels, from the image down."""
+    encoder_convolutions: int
+    """3 x 3 convolutions in each level of the encoder."""
+    decoder_convolutions: int
+    """3 x 3 convolutions in each level of each decoder."""
+    hidden: int
+    """Units of the two hidden layers of the vector branch."""
+    normalised: bool
+    """Batch norm after each convolution. In training it ties the colour of a face to the others of
+    its batch, which costs accuracy where batches are small."""
+    logarithms: bool
+    """The encoder also sees the logarithm of the image, in which pigments and shading add up: ratios
+    of colours are then as plain in dark skin as in light skin."""
+    shared: bool = False
+    """One decoder gives all four maps."""
+    padding: Literal["zeros", "replicate"] = "zeros"
+    """What lies beyond the edge. Zeros tell a convolution where the edge is, and maps get a frame."""
+    slope: float = 0.0
+    """Of the activation below zero; with 0, a unit that is negative everywhere learns no more."""
+    directions: bool = False
+    """Each level hands on the direction of a pixel's features, not their length: it can run away, and
+    carry all maps to their ends."""
+    features: int | None = None
+    """Channels that the maps are made of, from a single convolution at the finest level; as many as its
+    width, from as many convolutions as elsewhere, when not given."""
+    ratios: bool = False
+    """Melanin and haemoglobin also see the logarithms of colour ratios directly: both are nearly linear
+    in them, and neither shading nor a neutral highlight of its own is there to be mistaken for skin."""
+
+    @property
+    def groups(self) -> tuple[tuple[str, ...], ...]:
+        """The maps that each decoder gives."""
+        return (MAP_NAMES,) if self.shared else tuple((name,) for name in MAP_NAMES)
+
+
+SIZES = {
+    "small": NetworkSize(
+        (16, 32, 64, 96, 128),
+        2,
+        2,
+        256,
+        normalised=False,
+        logarithms=True,
+        shared=True,
+        padding="replicate",
+        slope=0.1,
+        directions=True,
+        features=32,
+        ratios=True,
+    ),
+    "paper": NetworkSize((32, 64, 128, 256, 512), 3, 3, 512, normalised=True, logarithms=False),
+}
+"""Network sizes by name: ``paper`` is the published one, ``small`` has under 2 M parameters."""
