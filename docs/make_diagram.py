@@ -15,7 +15,7 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 OUT = Path(__file__).parent / "images" / "forward.png"
 
-LEFT, RIGHT, BOTTOM, TOP = 0.0, 100.0, -17.0, 174.0
+LEFT, RIGHT, BOTTOM, TOP = 0.0, 100.0, -26.0, 174.0
 """Ends of the drawing, in units of a twentieth of an inch."""
 INK, QUIET, PAPER = "#1f2328", "#57606a", "#ffffff"
 FILLS = {
@@ -31,11 +31,11 @@ LARGE, SMALL, STEP = 13.0, 10.5, 4.3
 ROW, BETWEEN, FIRST_ROW = 7.4, 1.6, 33.0
 TERMS = (
     ("appearance", "rendered face and image"),
-    ("shading", "diffuse and rough shading"),
+    ("shading", "diffuse and proxy shading"),
     ("specular", "highlights are rare"),
     ("camera", "near the mean camera"),
-    ("bounds", "raw outputs in range"),
     ("truth", "true maps, light, camera"),
+    ("bounds", "raw outputs in range"),
 )
 
 
@@ -129,14 +129,15 @@ def draw(axes: Axes) -> None:
     lead(axes, (9, 164), (2, 164), (2, row(0)), (9, row(0)), colour=IMAGE)
     for number in (1, 2):
         lead(axes, (9, 110), (5.5, 110), (5.5, row(number)), (9, row(number)), colour=MAPS)
-    lead(axes, (5.5, row(2)), (5.5, row(4)), (9, row(4)), colour=MAPS)
+    for number in (4, 5):
+        lead(axes, (5.5, row(2)), (5.5, row(number)), (9, row(number)), colour=MAPS)
     lead(axes, (91, 110), (94.5, 110), (94.5, row(3)), (91, row(3)), colour=MAPS)
     lead(axes, (91, 164), (98, 164), (98, row(1)), (91, row(1)), colour=PAIR)
     lead(axes, (98, row(1)), (98, row(4)), (91, row(4)), colour=PAIR)
 
     axes.text(
         50,
-        (row(4) - ROW / 2.0 + BOTTOM) / 2.0,
+        (row(len(TERMS) - 1) - ROW / 2.0 + BOTTOM) / 2.0,
         "all in the mask of the face; gradients go back\nthrough the renderer into the network",
         ha="center",
         va="center",
