@@ -231,8 +231,9 @@ class BioFaceNet(nn.Module):
                 f"{tuple(image.shape)}"
             )
         seen = image - self.image_mean
-        logs = (image.clamp(min=0.0) + DARKEST).log() - (self.image_mean + DARKEST).log()
+        logs = image
         if SIZES[self.size].logarithms:
+            logs = (image.clamp(min=0.0) + DARKEST).log() - (self.image_mean + DARKEST).log()
             seen = torch.cat((seen, logs), dim=1)
         features = self.encoder(seen)
         decoders = [cast(Decoder, decoder) for decoder in self.decoders.values()]
@@ -261,7 +262,9 @@ class BioFaceNet(nn.Module):
             camera=COORDINATE_RANGE[1] * (2.0 * PIGMENT(camera) - 1.0),
             skin=self.skin,
         )
-        return decomposition, RawOutputs(alone, self.vector[-1](hidden.detach()).float())
+        if self.training:
+            vector = self.vector[-1](hidden.detach()).float()
+        return decomposition, RawOutputs(alone, vector)
 
     @torch.no_grad()
     def bring_back(self, means: Tensor) -> None:
