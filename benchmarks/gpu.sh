@@ -4,11 +4,11 @@
 #   benchmarks/gpu.sh                  all parts that have not been done with this code yet
 #   benchmarks/gpu.sh renderer report  these parts
 #
-# Each part fits PART_SECONDS (540). What is done is remembered in OUT (build/gpu), by commit and
-# changes. Packages that are missing are taken from wheels in the folder WHEELS (.whl).
+# Each part fits PART_SECONDS (540). What is done is remembered in GPU_OUT (build/gpu), by what the
+# code reads like. Packages that are missing are taken from wheels in the folder WHEELS (.whl).
 set -euo pipefail
 cd "$(dirname "$0")/.."
-out=${OUT:-build/gpu}
+out=${GPU_OUT:-build/gpu}
 python=${PYTHON:-python3}
 mkdir -p "$out"
 out=$(cd "$out" && pwd)
@@ -38,13 +38,15 @@ if [ -n "$(missing)" ]; then
 fi
 
 build() { BIOFACENET_REQUIRE_NATIVE=1 "$python" -m biofacenet.doctor; }
-tests() { BIOFACENET_REQUIRE_NATIVE=1 "$python" -m pytest -q tests/kernels/test_gpu.py; }
+# Without the options of the whole suite, whose plugins may be missing here.
+pytest=("$python" -m pytest -q -o addopts= -p no:cacheprovider tests/kernels/test_gpu.py)
+tests() { BIOFACENET_REQUIRE_NATIVE=1 "${pytest[@]}"; }
 sanitizer() {
     command -v compute-sanitizer >/dev/null || { echo "no compute-sanitizer here"; return 0; }
     local tool
     for tool in memcheck racecheck; do
         compute-sanitizer --tool "$tool" --error-exitcode 1 --target-processes all \
-            "$python" -m pytest -q -p no:cacheprovider tests/kernels/test_gpu.py -k sanitizer
+            "${pytest[@]}" -k sanitizer
     done
 }
 renderer() { "$python" -m benchmarks.gpu renderer --out "$out"; }
@@ -57,7 +59,8 @@ if [ "${1:-}" = --part ]; then # within a part's own process, under its time lim
     exit
 fi
 
-code=$( (git rev-parse HEAD && git diff HEAD) 2>/dev/null | sha256sum | cut -c1-16)
+code=$(find biofacenet kernels csrc benchmarks tests/kernels -type f ! -name '*.pyc' ! -path '*/results/*' \
+    -exec sha256sum {} + | sort | sha256sum | cut -c1-16)
 parts=(build tests sanitizer renderer training launches report)
 failed=()
 for part in "${@:-${parts[@]}}"; do

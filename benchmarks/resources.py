@@ -119,7 +119,7 @@ def triton_resources(gpu: int) -> list[Resources]:
     found = []
     maps = dict.fromkeys(("MELANIN", "HAEMOGLOBIN", "DIFFUSE", "SPECULAR", "SUMS"), True)
     for components in (16, 32):
-        for kind in ("fp32", "bf16"):
+        for kind in ("fp32", "bf16", "fp64"):
             for backward in (False, True):
                 shape = shapes.rule(components, backward)
                 found.append(
@@ -184,7 +184,7 @@ def _compiled(
         elif name in NUMBERS or name.endswith(("_rows", "_batch", "_channel")):
             signature[name], attributes[(place,)] = "i32", DIVISIBLE
         else:
-            signature[name] = f"*{maps if name in MAPS else 'fp32'}"
+            signature[name] = f"*{maps if name in MAPS or maps == 'fp64' else 'fp32'}"
             attributes[(place,)] = DIVISIBLE
     places = {(kernel.arg_names.index(name),): value for name, value in known.items()}
     built = triton.compile(

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["DIFFUSE", "PIGMENT", "SPECULAR", "Link", "ends"]
+__all__ = ["DIFFUSE", "LINKS", "PIGMENT", "SPECULAR", "Link"]
 
 
 @dataclass(frozen=True)
@@ -40,12 +40,5 @@ DIFFUSE = Link(logistic=False, low=math.log(0.02), high=math.log(50.0))
 SPECULAR = Link(logistic=False, low=math.log(1e-3), high=math.log(10.0))
 """From a thousandth of white, which adds three steps of 8-bit sRGB to black."""
 
-
-def ends(like: Tensor) -> tuple[Tensor, Tensor]:
-    """Lowest and highest raw output of melanin, haemoglobin, diffuse and specular; (4,) each.
-
-    Args:
-        like: whose type and device they have.
-    """
-    links = (PIGMENT, PIGMENT, DIFFUSE, SPECULAR)
-    return like.new_tensor([link.low for link in links]), like.new_tensor([x.high for x in links])
+LINKS = (PIGMENT, PIGMENT, DIFFUSE, SPECULAR)
+"""Of melanin, haemoglobin, diffuse and specular."""

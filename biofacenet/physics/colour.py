@@ -101,8 +101,8 @@ def srgb_to_linear(encoded: Tensor) -> Tensor:
 
 def luminance(linear: Tensor) -> Tensor:  # [B, 3, H, W]
     """Relative luminance Y of linear sRGB: (B, 1, H, W) (Rec. 709 weights)."""
-    weights = torch.tensor([0.2126, 0.7152, 0.0722], dtype=linear.dtype, device=linear.device)
-    return torch.einsum("c,bchw->bhw", weights, linear).unsqueeze(1)
+    red, green, blue = linear.unbind(dim=1)  # and numbers, which need no copy to a GPU
+    return (0.2126 * red + 0.7152 * green + 0.0722 * blue).unsqueeze(1)
 
 
 def cielab(reflectance: Tensor, light: Tensor, bands: slice = slice(None)) -> Tensor:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ..decomposition import Decomposition
-from ..network.links import PIGMENT, ends
+from ..network.links import LINKS, PIGMENT
 from ..network.unet import RawOutputs
 from ..physics.colour import WHITE_ROW_SUMS, luminance
 from .settings import LossWeights
@@ -105,8 +105,11 @@ def bounds_loss(
     Without it, the ends of the maps hold what comes near: where specular = exp(raw) is 1e-9, so is every
     gradient that would raise it. The pull of this term is the same at every distance.
     """
-    low, high = (end.view(-1, 1, 1) for end in ends(raw.maps))
-    maps = _masked_mean(torch.relu(low - raw.maps) + torch.relu(raw.maps - high), mask, pixels)
+    outside = [
+        torch.relu(link.low - values) + torch.relu(values - link.high)
+        for link, values in zip(LINKS, raw.maps.chunk(len(LINKS), dim=1), strict=True)
+    ]
+    maps = _masked_mean(torch.cat(outside, dim=1), mask, pixels)
     count = max(1, len(mask) if images is None else images)
     vector = torch.relu(PIGMENT.low - raw.vector) + torch.relu(raw.vector - PIGMENT.high)
     return maps + vector.sum() / count

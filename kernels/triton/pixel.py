@@ -26,9 +26,9 @@ def cell(place, rows):
     # Comparisons in this order keep a NaN, which must reach the result but no index.
     place = tl.where(place < 0.0, 0.0, place)
     place = tl.where(place > last, last, place)
-    row = tl.where(place > 0.0, place, 0.0).to(tl.int32)
-    row = tl.minimum(row, rows - 2)
-    return row, place - row.to(place.dtype)
+    below = tl.minimum(tl.floor(tl.where(place > 0.0, place, 0.0)), last - 1.0)
+    # The row is not cast back: Triton 3.6 loses the layout of int32 to float64.
+    return below.to(tl.int32), place - below
 
 
 @triton.jit

@@ -82,7 +82,7 @@ def test_every_part_runs_and_the_report_names_device_and_commit(
         ("launches", gpu.measure_launches),
     ):
         settings = gpu.Settings(part=part, **options)
-        found = measure(settings, device)
+        *_, found = measure(settings, device)
         gpu.write(tmp_path / f"{part}.json", {"machine": gpu.versions(device), "found": found})
         if part == "training":
             fast = [row for row in found["rows"] if row["backend"] == "cpp"]
@@ -105,7 +105,7 @@ def test_a_wrong_renderer_gets_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
     right = gpu.eager()
     monkeypatch.setattr(gpu, "fused", lambda bands, backend: lambda *a: right(*a) * 1.01)
     with pytest.raises(BioFaceNetError, match="differs from the reference by"):
-        gpu.measure_renderer(gpu.Settings(part="renderer", quick=True), torch.device("cpu"))
+        list(gpu.measure_renderer(gpu.Settings(part="renderer", quick=True), torch.device("cpu")))
 
 
 def test_a_wrong_step_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,7 +119,8 @@ def test_a_wrong_step_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     two = [gpu.Variant("plain", "reference"), gpu.Variant("ours", "cpp")]
     monkeypatch.setattr(gpu, "variants", lambda device: two)
     settings = gpu.Settings(part="training", quick=True, size="small", batch=2)
-    plain, ours = gpu.measure_training(settings, torch.device("cpu"))["rows"]
+    *_, found = gpu.measure_training(settings, torch.device("cpu"))
+    plain, ours = found["rows"]
     assert plain["images_per_second"] > 0
     assert "first loss" in ours["refused"]
     assert "images_per_second" not in ours
@@ -150,7 +151,7 @@ def script(tmp_path: Path, *parts: str, **variables: str) -> subprocess.Complete
     return subprocess.run(
         ["bash", str(ROOT / "benchmarks" / "gpu.sh"), *parts],
         env=os.environ
-        | {"PYTHON": str(python), "OUT": str(tmp_path / "out"), "LOG": str(tmp_path / "log")}
+        | {"PYTHON": str(python), "GPU_OUT": str(tmp_path / "out"), "LOG": str(tmp_path / "log")}
         | variables,
         capture_output=True,
         text=True,
