@@ -19,7 +19,7 @@ from torch.utils.data import Dataset
 from ..decomposition import Decomposition
 from ..errors import DataError
 from ..physics.colour import srgb_to_linear
-from ..physics.lighting import sh_shading
+from ..physics.lighting import sh_shading, unit
 from .layout import DATASET, IMAGE_CHANNELS, LAYOUT, LIGHTING_SHAPE, NormalsEncoding
 from .pair_files import PairFile
 from .rows import Rows
@@ -284,7 +284,7 @@ def decode(raw: RawBatch, *, normals_encoding: NormalsEncoding = "offset") -> Fa
     mask = (channels[:, 6:7] > 0.5).to(channels.dtype)
     normals = channels[:, 3:6]
     if normals_encoding == "offset":
-        normals = torch.nn.functional.normalize(2.0 * normals - 1.0, dim=1)
+        normals = unit(2.0 * normals - 1.0, dim=1)
     normals = normals * mask
     return FaceBatch(
         image=srgb_to_linear(channels[:, :3].clamp(0.0, 1.0)),

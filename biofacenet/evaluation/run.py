@@ -74,7 +74,7 @@ def by_network(network: BioFaceNet) -> Estimate:
 
     def estimate(image: Tensor, _: Tensor) -> Decomposition:
         with torch.no_grad():
-            found: Decomposition = network(image.to(network.image_mean.device))
+            found = network.decompose(image.to(network.image_mean.device))
         return found.to("cpu")
 
     return estimate

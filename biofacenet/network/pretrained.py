@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from ..errors import ModelError
@@ -20,10 +20,10 @@ from .folders import CONFIG_FILE, EXPECTED, WEIGHTS_FILE
 
 __all__ = ["Stored", "check_weights", "read", "write"]
 
-FORMAT = "biofacenet network 2"
+FORMAT = "biofacenet network 3"
 
-EARLIER_FORMAT = "biofacenet network 1"
-"""Of version 0.1, whose small network had a decoder for each map; its paper network is the same."""
+EARLIER_FORMATS = ("biofacenet network 1", "biofacenet network 2")
+"""Of small networks that were another function of their weights; paper networks are the same."""
 
 
 def write(
@@ -35,7 +35,8 @@ def write(
         name: tensor.to(kind if tensor.is_floating_point() else tensor.dtype).contiguous()
         for name, tensor in state.items()
     }
-    save_file(weights, folder / WEIGHTS_FILE, metadata={"format": "pt"})
+    # Its own writer of files would leave them to be read by their owner alone.
+    (folder / WEIGHTS_FILE).write_bytes(save(weights, metadata={"format": "pt"}))
     digest = sha256(folder / WEIGHTS_FILE)
     config = {"format": FORMAT, "size": size, "skin": skin, "sha256": digest}
     (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n", "utf-8")
@@ -82,12 +83,13 @@ def read(folder: Path, *, sizes: Sequence[str]) -> Stored:
         config = json.loads(file.read_text("utf-8"))
     except ValueError as error:
         raise ModelError(f"{file}: not JSON ({error}); {EXPECTED}") from error
-    if not isinstance(config, dict) or config.get("format") not in (FORMAT, EARLIER_FORMAT):
+    if not isinstance(config, dict) or config.get("format") not in (FORMAT, *EARLIER_FORMATS):
         raise ModelError(f"{file}: not of the form {FORMAT!r}; {EXPECTED}")
-    if config["format"] == EARLIER_FORMAT and config.get("size") == "small":
+    if config["format"] in EARLIER_FORMATS and config.get("size") == "small":
+        released = config["format"] == EARLIER_FORMATS[0]
         raise ModelError(
-            f"{file}: a small network of version 0.1, which had another shape; train anew, or install "
-            "biofacenet 0.1 to use it"
+            f"{file}: a small network of an earlier version, which was built otherwise; train anew"
+            + (", or install biofacenet 0.1 to use it" if released else "")
         )
     skin = config.get("skin", "published")  # of networks from before there was a choice
     for what, found, known in (("network size", config.get("size"), sizes), ("skin", skin, SKINS)):

@@ -34,9 +34,12 @@ class NetworkSize:
     """What lies beyond the edge. Zeros tell a convolution where the edge is, and maps get a frame."""
     slope: float = 0.0
     """Of the activation below zero; with 0, a unit that is negative everywhere learns no more."""
-    directions: bool = False
-    """Each level hands on the direction of a pixel's features, not their length: it can run away, and
-    carry all maps to their ends."""
+    bounded: bool = False
+    """Each level hands on features whose spread over a pixel's channels stays below 1: lengths can run
+    away, and carry all maps to their ends."""
+    exposed: bool = False
+    """The image is brought to the same exposure first, and the shadings back from it: pigments then do
+    not change with the exposure, nor with what dark skin leaves of the light."""
     features: int | None = None
     """Channels that the maps are made of, from a single convolution at the finest level; as many as its
     width, from as many convolutions as elsewhere, when not given."""
@@ -61,7 +64,8 @@ SIZES = {
         shared=True,
         padding="replicate",
         slope=0.1,
-        directions=True,
+        bounded=True,
+        exposed=True,
         features=32,
         ratios=True,
     ),

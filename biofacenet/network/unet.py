@@ -20,11 +20,12 @@ from torch import Tensor, nn
 
 from ..decomposition import Decomposition
 from ..physics.camera import COORDINATE_RANGE
+from ..physics.colour import luminance
 from ..physics.illuminant import CCT_RANGE, ILLUMINANT_NAMES, Illuminant
 from ..physics.skin import SkinName, skin_name
 from ..system.files import whole_directory
 from . import folders, pretrained
-from .links import DIFFUSE, PIGMENT, SPECULAR, ends
+from .links import DIFFUSE, LINKS, PIGMENT, SPECULAR
 from .sizes import MAP_NAMES, SIZES, NetworkSize
 
 __all__ = ["PUBLISHED_IMAGE_MEAN", "BioFaceNet", "RawOutputs"]
@@ -40,6 +41,12 @@ DARKEST = 0.01
 
 BEGINNING = (0.0, 0.0, math.log(2.0), math.log(0.02))
 """Raw maps of the untrained network: medium skin, well exposed, matt."""
+
+LIT = 0.25
+"""Mean luminance that the middle of an image is brought to."""
+
+DIMMEST = 1e-3
+"""Mean luminance below which an image is not made brighter still."""
 
 RUN_AWAY = 2.0
 """How far beyond its range the mean of a raw map must lie for the map to begin again."""
@@ -57,13 +64,29 @@ class RawOutputs(NamedTuple):
     """(B, 17): logits of the illuminants, of the colour temperature and of the camera."""
 
 
+class Convolution(nn.Conv2d):
+    """A 3 x 3 convolution that leaves the size of what it sees.
+
+    Under autocast on a CPU, torch would repeat the edge in float32, and turn all to and fro for it.
+    """
+
+    def __init__(self, before: int, after: int, size: NetworkSize, *, bias: bool = True) -> None:
+        super().__init__(before, after, 3, padding=1, padding_mode=size.padding, bias=bias)
+
+    def forward(self, features: Tensor) -> Tensor:
+        kind = features.device.type
+        if self.padding_mode == "zeros" or not torch.is_autocast_enabled(kind):
+            return super().forward(features)
+        with torch.autocast(kind, enabled=False):
+            padded = F.pad(features, (1, 1, 1, 1), mode=self.padding_mode)
+        return F.conv2d(padded, self.weight, self.bias)
+
+
 def _convolutions(channels: Sequence[int], size: NetworkSize) -> nn.Sequential:
     """3 x 3 convolutions with ReLU, and batch norm between, through a list of channel counts."""
     layers: list[nn.Module] = []
     for before, after in pairwise(channels):
-        convolution = nn.Conv2d(
-            before, after, 3, padding=1, padding_mode=size.padding, bias=not size.normalised
-        )
+        convolution = Convolution(before, after, size, bias=not size.normalised)
         nn.init.kaiming_normal_(convolution.weight, a=size.slope)
         if convolution.bias is not None:
             nn.init.zeros_(convolution.bias)
@@ -73,14 +96,24 @@ def _convolutions(channels: Sequence[int], size: NetworkSize) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
-def _directions(features: Tensor) -> Tensor:
-    """Features (B, C, H, W) of mean 0 and mean square 1 over the channels of every pixel."""
+def _bounded(features: Tensor) -> Tensor:
+    """Features (B, C, H, W) less their mean, over sqrt(1 + their variance), of every pixel's channels.
+
+    Small ones stay as they differ; of large ones the direction is left.
+    """
     last = features.permute(0, 2, 3, 1)  # as channels-last tensors lie
-    return F.layer_norm(last, last.shape[-1:]).permute(0, 3, 1, 2)
+    return F.layer_norm(last, last.shape[-1:], eps=1.0).permute(0, 3, 1, 2)
 
 
 def _unchanged(features: Tensor) -> Tensor:
     return features
+
+
+def exposure(image: Tensor) -> Tensor:
+    """Mean luminance of the middle of images (B, 3, H, W), where faces are, over `LIT`: (B, 1, 1, 1)."""
+    height, width = image.shape[2:]
+    middle = image[:, :, height // 4 : height - height // 4, width // 4 : width - width // 4]
+    return luminance(middle).mean(dim=(1, 2, 3), keepdim=True).clamp(min=DIMMEST) / LIT
 
 
 class Encoder(nn.Module):
@@ -93,7 +126,7 @@ class Encoder(nn.Module):
             _convolutions([before] + [width] * size.encoder_convolutions, size)
             for before, width in zip(inputs, size.widths, strict=True)
         )
-        self.finish = _directions if size.directions else _unchanged
+        self.finish = _bounded if size.bounded else _unchanged
 
     def forward(self, image: Tensor) -> list[Tensor]:
         features = [self.finish(self.levels[0](image))]
@@ -121,8 +154,8 @@ class Decoder(nn.Module):
                 channels = [before, size.features]
             levels.append(_convolutions(channels, size))
         self.levels = nn.ModuleList(levels)
-        self.finish = _directions if size.directions else _unchanged
-        self.head = nn.Conv2d(channels[-1], maps, 3, padding=1, padding_mode=size.padding)
+        self.finish = _bounded if size.bounded else _unchanged
+        self.head = Convolution(channels[-1], maps, size)
 
     def forward(self, features: list[Tensor]) -> Tensor:
         x = self.finish(self.levels[0](features[-1]))
@@ -230,9 +263,13 @@ class BioFaceNet(nn.Module):
                 f"image must have shape (B, 3, H, W) with H and W divisible by 16, got "
                 f"{tuple(image.shape)}"
             )
+        size = SIZES[self.size]
+        light = exposure(image) if size.exposed else torch.ones_like(image[:, :1, :1, :1])
+        if size.exposed:
+            image = image / light
         seen = image - self.image_mean
         logs = image
-        if SIZES[self.size].logarithms:
+        if size.logarithms:
             logs = (image.clamp(min=0.0) + DARKEST).log() - (self.image_mean + DARKEST).log()
             seen = torch.cat((seen, logs), dim=1)
         features = self.encoder(seen)
@@ -252,8 +289,8 @@ class BioFaceNet(nn.Module):
         decomposition = Decomposition(
             melanin=2.0 * PIGMENT(melanin) - 1.0,
             haemoglobin=2.0 * PIGMENT(haemoglobin) - 1.0,
-            diffuse=DIFFUSE(diffuse),
-            specular=SPECULAR(specular),
+            diffuse=light * DIFFUSE(diffuse),
+            specular=light * SPECULAR(specular),
             illuminant=Illuminant(
                 # Only the weights: the temperature has its own range and its own gradient.
                 weights=torch.softmax(weights, dim=1),
@@ -274,9 +311,13 @@ class BioFaceNet(nn.Module):
             means: (4,), of the raw maps in the mask. Those that lie beyond their range by more than
                 `RUN_AWAY` are set back, by the biases of the last layer.
         """
-        low, high = ends(means)
-        away = (means < low - RUN_AWAY) | (means > high + RUN_AWAY)
-        shift = torch.where(away, means.new_tensor(BEGINNING) - means, torch.zeros_like(means))
+        shifts = [
+            torch.where(
+                (mean < link.low - RUN_AWAY) | (mean > link.high + RUN_AWAY), start - mean, 0.0
+            )
+            for mean, link, start in zip(means.unbind(), LINKS, BEGINNING, strict=True)
+        ]
+        shift = torch.stack(shifts)
         for names in SIZES[self.size].groups:
             head = cast(Decoder, self.decoders["_".join(names)]).head
             assert head.bias is not None
@@ -287,17 +328,23 @@ class BioFaceNet(nn.Module):
     def decompose(self, image: Tensor) -> Decomposition:
         """Decompose images of any size from 16 x 16: their edge is repeated up to a multiple of 16.
 
+        Each is seen as it is and mirrored, and what is found of both is averaged: a mirrored image has
+        mirrored maps, and the same light and camera.
+
         Args:
             image: (B, 3, H, W), linear sRGB in 0..1.
         """
-        height, width = image.shape[2:]
-        below, beside = -height % 16, -width % 16
-        if not (below or beside):
-            return self(image)
-        maps: Decomposition = self(F.pad(image, (0, beside, 0, below), mode="replicate"))
-        return maps.map(
-            lambda values: values[..., :height, :width].contiguous() if values.ndim == 4 else values
-        )
+        count, _, height, width = image.shape
+        both = torch.cat((image, image.flip(3)))
+        maps: Decomposition = self(F.pad(both, (0, -width % 16, 0, -height % 16), mode="replicate"))
+
+        def average(values: Tensor) -> Tensor:
+            if values.ndim != 4:
+                return (values[:count] + values[count:]) / 2.0
+            values = values[..., :height, :width]
+            return (values[:count] + values[count:].flip(3)) / 2.0
+
+        return maps.map(average)
 
     def save_pretrained(self, path: str | Path, *, half: bool = False) -> None:
         """Write ``config.json`` and ``model.safetensors`` to a folder, whole or not at all.

@@ -13,6 +13,7 @@ __all__ = [
     "directional_light",
     "sh_quadratic_form",
     "sh_shading",
+    "unit",
 ]
 
 # Products of the cosine kernel and the normalisation of each harmonic.
@@ -64,3 +65,14 @@ def directional_light(direction: Tensor) -> Tensor:  # [..., 3], unit length
         ),
         dim=-1,
     )
+
+
+def unit(vectors: Tensor, dim: int = 0) -> Tensor:
+    """Vectors at unit length; the zero vector stays what it is.
+
+    Args:
+        vectors: of any shape, with x, y and z along a dimension.
+        dim: that dimension.
+    """
+    x, y, z = vectors.unbind(dim)  # planes, many times faster than a norm across them
+    return vectors / (x * x + y * y + z * z).sqrt().clamp(min=1e-9).unsqueeze(dim)

@@ -17,6 +17,7 @@ from ..data.records import Faces
 from ..errors import PhotoError
 from ..photos.faces import find_faces
 from ..photos.reading import read_photo
+from ..physics.lighting import unit
 from ..system.files import sha256, whole_file
 from .sample import Method, Sample, UnfitError, make_sample
 
@@ -174,5 +175,5 @@ def read_samples(part: Path) -> Faces:
             for name in ("image", "normals", "mask", "coordinates", "lighting")
         )
     # Sixteen bits leave the length of a normal off by some ten-thousandths.
-    normals = torch.nn.functional.normalize(normals, dim=1)
+    normals = unit(normals, dim=1)
     return Faces(image / 255.0, normals, mask, coordinates, lighting)

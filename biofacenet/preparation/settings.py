@@ -23,9 +23,9 @@ class SyntheticSettings:
 
     out: Path = Path("data/synthetic")
     """Folder to write to."""
-    count: int = option(1600, metavar="FACES")
+    count: int = option(1200, metavar="FACES")
     """Faces to train on."""
-    holdout: int = option(200, metavar="FACES")
+    holdout: int = option(120, metavar="FACES")
     """Faces for validation, in file 20."""
     size: int = 64
     """Side of the images, in pixels; a multiple of 16."""

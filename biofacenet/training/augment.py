@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..data.pairs import FaceBatch
+from ..physics.lighting import unit
 
 __all__ = [
     "Changes",
@@ -126,7 +127,7 @@ def resize(batch: FaceBatch, side: int) -> FaceBatch:
     return FaceBatch(
         image=shrunk(batch.image),
         mask=mask,
-        normals=F.normalize(shrunk(batch.normals), dim=1) * mask,
+        normals=unit(shrunk(batch.normals), dim=1) * mask,
         shading=shrunk(batch.shading) * mask,
         lighting=batch.lighting,
         truth=batch.truth and batch.truth.map(shrunk),

@@ -81,10 +81,10 @@ class Preset:
 PRESETS = {
     "default": Preset(
         network="small",
-        epochs=8,
+        epochs=9,
         batch_size=8,
         optimiser="adamw",
-        learning_rate=1.5e-3,
+        learning_rate=2.5e-3,
         schedule="cosine",
         weight_decay=1e-2,
         clip=1.0,

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import biofacenet
+from biofacenet import Decomposition
 from biofacenet.errors import ModelError
 from biofacenet.network import SHIPPED
 from biofacenet.network.unet import PUBLISHED_IMAGE_MEAN, BioFaceNet
@@ -123,7 +124,7 @@ def test_a_failed_save_keeps_the_earlier_network(
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("biofacenet.network.pretrained.save_file", full)
+    monkeypatch.setattr("biofacenet.network.pretrained.save", full)
     with pytest.raises(OSError, match="No space"):
         network.save_pretrained(tmp_path / "model")
     assert {path.name: path.read_bytes() for path in (tmp_path / "model").iterdir()} == before
@@ -208,6 +209,13 @@ def test_a_hub_name_is_fetched_and_read(
         BioFaceNet.from_pretrained("other/name")
 
 
+def test_others_may_read_what_is_saved(network: BioFaceNet, tmp_path: Path) -> None:
+    (tmp_path / "usual").touch()
+    network.save_pretrained(tmp_path / "model")
+    modes = {path.stat().st_mode & 0o777 for path in (tmp_path / "model").iterdir()}
+    assert modes == {(tmp_path / "usual").stat().st_mode & 0o777}
+
+
 def test_half_the_size_and_nearly_the_same_numbers(tmp_path: Path) -> None:
     network = BioFaceNet("small").eval()
     network.save_pretrained(tmp_path / "whole")
@@ -231,17 +239,45 @@ def test_weights_that_come_with_the_package() -> None:
 
 
 @pytest.mark.parametrize("shape", [(2, 3, 32, 48), (1, 3, 37, 50)])
-def test_look_takes_any_size(network: BioFaceNet, shape: tuple[int, ...]) -> None:
+def test_decompose_takes_any_size(network: BioFaceNet, shape: tuple[int, ...]) -> None:
     image = torch.rand(shape, generator=torch.Generator().manual_seed(2))
     found = network.decompose(image)
     assert found.melanin.shape == (shape[0], 1, *shape[2:])
     height, width = (-(-side // 16) * 16 for side in shape[2:])
-    wide = image[:, :, :, [min(i, shape[3] - 1) for i in range(width)]]
-    padded = wide[:, :, [min(i, shape[2] - 1) for i in range(height)]]
-    with torch.no_grad():
-        expected = network(padded)
-    torch.testing.assert_close(found.diffuse, expected.diffuse[..., : shape[2], : shape[3]])
-    torch.testing.assert_close(found.camera, expected.camera)
+
+    def alone(image: torch.Tensor) -> Decomposition:
+        wide = image[:, :, :, [min(i, shape[3] - 1) for i in range(width)]]
+        with torch.no_grad():
+            return network(wide[:, :, [min(i, shape[2] - 1) for i in range(height)]])
+
+    seen, mirrored = alone(image), alone(image.flip(3))
+    other = mirrored.diffuse[..., : shape[2], : shape[3]].flip(3)
+    mean = (seen.diffuse[..., : shape[2], : shape[3]] + other) / 2
+    torch.testing.assert_close(found.diffuse, mean)
+    torch.testing.assert_close(found.camera, (seen.camera + mirrored.camera) / 2)
+
+
+@pytest.mark.parametrize("width", [48, 50, 51])
+def test_mirrored_images_have_mirrored_maps(width: int) -> None:
+    image = torch.rand(1, 3, 40, width, generator=torch.Generator().manual_seed(2))
+    network = BioFaceNet.from_pretrained("small")
+    one, other = network.decompose(image), network.decompose(image.flip(3))
+    assert (one.melanin - one.melanin.flip(3)).abs().max() > 1e-2  # there is something to mirror
+    for name in ("melanin", "haemoglobin", "diffuse", "specular"):
+        torch.testing.assert_close(getattr(one, name).flip(3), getattr(other, name))
+    torch.testing.assert_close(one.spectrum(), other.spectrum())
+
+
+@pytest.mark.parametrize("factor", [0.5, 0.1, 1.7])
+def test_other_exposures_have_other_shadings_alone(factor: float) -> None:
+    image = 0.1 + 0.4 * torch.rand(1, 3, 48, 48, generator=torch.Generator().manual_seed(2))
+    network = BioFaceNet.from_pretrained("small")
+    one, other = network.decompose(image), network.decompose(factor * image)
+    for name in ("melanin", "haemoglobin"):
+        torch.testing.assert_close(getattr(one, name), getattr(other, name))
+    for name in ("diffuse", "specular"):
+        torch.testing.assert_close(factor * getattr(one, name), getattr(other, name))
+    torch.testing.assert_close(factor * one.render(), other.render())
 
 
 @pytest.mark.parametrize("size", ["small", "paper"])
@@ -272,10 +308,15 @@ def test_matt_faces_are_left_at_the_end_of_the_range() -> None:
     assert torch.equal(decoder.head.bias, before)
 
 
-def test_a_small_network_of_an_earlier_version_is_told(network: BioFaceNet, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("number", "remedy"), [(1, r"train anew, or install biofacenet 0\.1"), (2, "train anew$")]
+)
+def test_a_small_network_of_an_earlier_version_is_told(
+    network: BioFaceNet, tmp_path: Path, number: int, remedy: str
+) -> None:
     network.save_pretrained(tmp_path / "model")
-    config_of(tmp_path / "model", format="biofacenet network 1")
-    with pytest.raises(ModelError, match=r"small network of version 0\.1.*train anew"):
+    config_of(tmp_path / "model", format=f"biofacenet network {number}")
+    with pytest.raises(ModelError, match=f"small network of an earlier version.*{remedy}"):
         BioFaceNet.from_pretrained(tmp_path / "model")
 
 

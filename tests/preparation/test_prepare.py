@@ -20,14 +20,14 @@ from skimage import data
 from biofacenet.data import Faces, generate
 from biofacenet.data.pair_files import find_pairs
 from biofacenet.data.pairs import FaceBatch, FacePairs, RawBatch, decode
-from biofacenet.data.synthetic.shape import rotation, unit
+from biofacenet.data.synthetic.shape import rotation
 from biofacenet.errors import BioFaceNetError
 from biofacenet.fitting.lighting import fit_lighting, sh_basis
 from biofacenet.photos.boxes import Box
 from biofacenet.photos.paths import expand
 from biofacenet.photos.reading import Photo
 from biofacenet.physics.colour import linear_to_srgb, srgb_to_linear
-from biofacenet.physics.lighting import directional_light, sh_shading
+from biofacenet.physics.lighting import directional_light, sh_shading, unit
 from biofacenet.preparation import landmarks, parts
 from biofacenet.preparation.mean_face import Pose, find_pose, shape_of_mean_face
 from biofacenet.preparation.photos import divide, photos_of, prepare

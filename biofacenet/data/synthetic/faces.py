@@ -13,6 +13,7 @@ import torch
 
 from ...decomposition import Decomposition
 from ...physics.colour import WHITE_ROW_SUMS, linear_to_srgb
+from ...physics.lighting import unit
 from ...physics.names import SkinName
 from ...system.workers import one_thread
 from ..records import Faces
@@ -23,7 +24,7 @@ from .light import LEAST_SPECULAR, draw_lights, draw_shading
 from .paint import paint_background, paint_person
 from .parts import divide_into_parts
 from .pigments import draw_pigments
-from .shape import Head, make_relief, unit
+from .shape import Head, make_relief
 from .view import average_over, place_head, shrink
 
 __all__ = ["draw_heads", "generate"]

@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...physics.lighting import directional_light, sh_shading
+from ...physics.lighting import directional_light, sh_shading, unit
 from .draws import Draws
 from .features import MOUTH_Y, smoothstep
 from .parts import Neck
-from .shape import Relief, read_texture, unit
+from .shape import Relief, read_texture
 from .view import View
 
 __all__ = ["LEAST_SPECULAR", "Lights", "Shading", "draw_lights", "draw_shading"]

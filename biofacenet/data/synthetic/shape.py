@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ...physics.lighting import unit
+
 __all__ = [
     "TEXTURE",
     "Bump",
@@ -24,7 +26,6 @@ __all__ = [
     "make_relief",
     "read_texture",
     "rotation",
-    "unit",
 ]
 
 X_RANGE, Y_RANGE = (-1.0, 1.0), (-1.25, 1.35)
@@ -116,12 +117,6 @@ def sum_of(bumps: tuple[Bump, ...], x: Tensor, y: Tensor) -> Tensor:
     across = across + mirrored * (middle_x > 0.0)
     down = amount * torch.exp(-((y - middle_y) / height).square() / 2.0)
     return down.T @ across
-
-
-def unit(vectors: Tensor) -> Tensor:
-    """Vectors (3, ...) scaled to unit length."""
-    x, y, z = vectors
-    return vectors / (x * x + y * y + z * z).sqrt().clamp(min=1e-9)
 
 
 def make_relief(head: Head) -> Relief:
