@@ -132,7 +132,7 @@ def test_terminal_says_units(
     said = capsys.readouterr().out
     for words in (
         "16 of 32 x 32 pixels",
-        "adamw at 0.0015 per step",
+        "adamw at 0.0025 per step",
         "appearance in squared levels of 255",
         " s  validation: appearance",
     ):
