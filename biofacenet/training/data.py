@@ -17,6 +17,7 @@ from .settings import Settings, resolve
 __all__ = [
     "image_mean",
     "load_data",
+    "load_photos",
 ]
 
 CUSTOMARY_HOLDOUT = "20"
@@ -37,11 +38,7 @@ def load_data(settings: Settings, *, quiet: bool = False) -> tuple[FacePairs, Fa
         elif not quiet:
             console.print(f"no --data given: using the synthetic faces in {folder}")
     files = find_pairs(folder, settings.files)
-    if files[0].height % 16 or files[0].width % 16:
-        raise DataError(
-            f"{files[0].images}: images of {files[0].height} x {files[0].width}; the network needs "
-            "sides divisible by 16"
-        )
+    _check_sides(files)
     truth = plan.weights.truth > 0.0
     if truth:
         _check_skin(files, settings.skin)
@@ -64,6 +61,24 @@ def load_data(settings: Settings, *, quiet: bool = False) -> tuple[FacePairs, Fa
             f"{folder}: cannot hold out file {holdout!r} of {numbers}; name one of several, auto or none"
         )
     return FacePairs(others, **options), FacePairs(kept_files, **options)
+
+
+def load_photos(settings: Settings) -> FacePairs | None:
+    """Photographs to train on, all but those of the customary holdout, where there are others."""
+    if settings.photos is None:
+        return None
+    files = find_pairs(settings.photos)
+    _check_sides(files)
+    others = [file for file in files if file.number != CUSTOMARY_HOLDOUT]
+    return FacePairs(others or files, in_memory=settings.in_memory)
+
+
+def _check_sides(files: Sequence[PairFile]) -> None:
+    if files[0].height % 16 or files[0].width % 16:
+        raise DataError(
+            f"{files[0].images}: images of {files[0].height} x {files[0].width}; the network needs "
+            "sides divisible by 16"
+        )
 
 
 def image_mean(data: FacePairs, most: int = 512) -> list[float]:

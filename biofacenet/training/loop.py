@@ -18,14 +18,13 @@ from .batches import batches, faces_of_epoch
 from .distributed import join
 from .dry_run import dry_run, measure, show
 from .journal import Journal
-from .losses import TERMS
 from .means import Means
 from .messages import describe, farewell, short, summary, write_grid, write_report
 from .resuming import run_folder
 from .run import Run, first_learning_rate, learning_rate, set_up, write_checkpoint
 from .settings import Settings, check
 from .starts import note_start
-from .step import advice_on_memory, step_losses, take_step
+from .step import advice_on_memory, as_vector, step_losses, take_step
 from .stopping import say_how_to_go_on, stopping
 
 __all__ = [
@@ -140,7 +139,7 @@ def validate(run: Run) -> dict[str, float]:
     for raw in batches(run, run.validation, numbers):
         batch = decode(raw.to(run.team.device), normals_encoding=run.settings.normals)
         terms = step_losses(run, run.examinee, batch).losses
-        means.add(torch.stack([getattr(terms, name) for name in TERMS]), len(batch.image))
+        means.add(as_vector(terms), len(batch.image))
     return means.values(shared=False)
 
 

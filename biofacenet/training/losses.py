@@ -21,6 +21,8 @@ from ..physics.colour import WHITE_ROW_SUMS, luminance
 from .settings import LossWeights
 
 __all__ = [
+    "FACE_TERMS",
+    "PHOTO_TERMS",
     "TERMS",
     "Losses",
     "appearance_loss",
@@ -32,8 +34,14 @@ __all__ = [
     "truth_loss",
 ]
 
-TERMS = ("total", "appearance", "camera", "specular", "shading", "bounds", "truth")
+FACE_TERMS = ("total", "appearance", "camera", "specular", "shading", "bounds", "truth")
 """Names of what `Losses` holds."""
+
+PHOTO_TERMS = ("photo_appearance", "photo_pigments", "photo_diffuse", "photo_specular")
+"""Of photographs without truth: see `biofacenet.training.photographs`."""
+
+TERMS = FACE_TERMS + PHOTO_TERMS
+"""What a run keeps account of."""
 
 COLOUR_SCALE = 255.0
 """Linear colours are compared on the 0..255 scale, at which the published weights were set."""

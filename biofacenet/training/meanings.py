@@ -43,6 +43,25 @@ TERM_MEANINGS = {
         "maps and their true ones: pigments from -1 to 1, shadings relative to the face's mean; with a "
         "twentieth of those of light and camera",
     ),
+    "photo_appearance": (
+        "squared levels of 255",
+        "of photographs and other views of them, as appearance is of faces",
+    ),
+    "photo_pigments": (
+        "squared, no unit",
+        "melanin and haemoglobin, from -1 to 1, of two views of a photograph: squared differences, mean "
+        "over the pixels of the mask",
+    ),
+    "photo_diffuse": (
+        "squared logarithms",
+        "logarithm of diffuse shading of two views, less that of the change of light: squared "
+        "difference, mean over the pixels of the mask",
+    ),
+    "photo_specular": (
+        "squared shares of the light",
+        "what highlights add to two views, less what was added, relative to the face's mean luminance: "
+        "squared difference, mean over the pixels of the mask",
+    ),
 }
 """Unit and meaning of each term of the losses."""
 

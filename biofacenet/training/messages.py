@@ -18,10 +18,11 @@ from ..system.console import console
 from ..system.device import peak_memory, processor
 from .losses import TERMS
 from .meanings import unit_of
+from .precision import autocast_type
 from .run import Run
 from .settings import GRID_ROWS, words
 from .starts import to_paste
-from .step import autocast_type, step_losses
+from .step import step_losses
 
 __all__ = [
     "describe",
@@ -60,8 +61,13 @@ def describe(run: Run) -> None:
     begun = f" after {run.step} steps" if run.step else ""
     weights = asdict(run.plan.weights)
     units = "; ".join(f"{term} in {unit_of(term)}" for term in TERMS if weights.get(term))
+    photos = ""
+    if run.photos is not None:
+        size = f"{run.photos.height} x {run.photos.width}"
+        photos = f"photos   {len(run.photos)} of {size} pixels, in two views\n"
     console.print(
         f"faces    {len(run.training)} of {run.training.height} x {run.training.width} pixels{held}\n"
+        f"{photos}"
         f"network  {run.plan.network}, {parameters:.1f} M parameters, on {run.team.device}{team}\n"
         f"plan     epochs {run.epoch + 1}{begun}..{run.plan.epochs}, batches of {run.batch}, "
         f"{run.plan.optimiser} at {run.plan.learning_rate:g} per step\n"
@@ -124,8 +130,9 @@ def _told(name: str, value: Any, default: str) -> str:
 
 
 def short(values: dict[str, float]) -> str:
-    """The terms on one line; those of truth and bounds only where they are not 0."""
-    names = [name for name in TERMS[1:] if name not in ("truth", "bounds") or values[name]]
+    """The terms on one line; those of truth, bounds and photographs only where they are not 0."""
+    always = ("appearance", "camera", "specular", "shading")
+    names = [name for name in TERMS[1:] if name in always or values[name]]
     return "  ".join(f"{name} {values[name]:.4g}" for name in names)
 
 

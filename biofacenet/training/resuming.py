@@ -307,7 +307,10 @@ SAMPLED = 64
 
 
 def data_facts(
-    settings: Settings, training: FacePairs, validation: FacePairs | None
+    settings: Settings,
+    training: FacePairs,
+    validation: FacePairs | None,
+    photos: FacePairs | None = None,
 ) -> dict[str, Any]:
     """What a checkpoint keeps of the data: a digest, and words for a message.
 
@@ -317,7 +320,7 @@ def data_facts(
     does not notice if a few images change and their lighting does not.
     """
     digest = hashlib.sha256()
-    parts = [training] if validation is None else [training, validation]
+    parts = [part for part in (training, validation, photos) if part is not None]
     for file in {file.images: file for part in parts for file in part.files}.values():
         digest.update(f"{file.images.name} {file.count} {file.height} {file.width}\n".encode())
         with damage_told(file.lighting), open_file(file.lighting) as opened:
@@ -330,12 +333,14 @@ def data_facts(
             tensors += [raw.truth.melanin, raw.truth.haemoglobin]
         for tensor in tensors:
             digest.update(tensor.numpy().tobytes())
-    faces = " + ".join(str(len(part)) for part in parts)
+    faces = " + ".join(str(len(part)) for part in parts if part is not photos)
+    of_photos = "" if photos is None else f", {len(photos)} photographs"
     return {
         "data": str(training.files[0].images.parent),
         "files": list(settings.files),
         "holdout": settings.holdout,
-        "faces": f"{faces} faces of {training.height} x {training.width}",
+        "photos": "none" if photos is None else str(photos.files[0].images.parent),
+        "faces": f"{faces} faces of {training.height} x {training.width}{of_photos}",
         "digest": digest.hexdigest(),
     }
 
@@ -346,19 +351,20 @@ def check_data(
     settings: Settings,
     training: FacePairs,
     validation: FacePairs | None,
+    photos: FacePairs | None = None,
 ) -> dict[str, Any]:
     """What a checkpoint keeps of the data, which are those that the run was begun with.
 
     Raises:
         ModelError: they are others.
     """
-    before, now = start.fixed, data_facts(settings, training, validation)
+    before, now = start.fixed, data_facts(settings, training, validation, photos)
     if "digest" not in before or before["digest"] == now["digest"]:
         return now
     old, new = (f"{facts['faces']}, digest {facts['digest'][:8]}" for facts in (before, now))
-    for name in ("data", "files", "holdout"):
-        if before[name] != now[name]:
-            was, becomes = _shown(before[name]) or "all", _shown(now[name]) or "all"
+    for name in ("data", "files", "holdout", "photos"):
+        if before.get(name, "none") != now[name]:
+            was, becomes = _shown(before.get(name, "none")) or "all", _shown(now[name]) or "all"
             raise ModelError(
                 f"{folder}: {_option(name)} was {was} ({old}) and cannot be {becomes} ({new}) when a run "
                 f"goes on; give {_option(name)} {was}, {REMEDY}"

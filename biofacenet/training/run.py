@@ -19,7 +19,7 @@ from ..errors import BioFaceNetError, ModelError
 from ..network.unet import BioFaceNet, RawOutputs
 from . import checkpoints
 from .checkpoints import Checkpoint
-from .data import image_mean, load_data
+from .data import image_mean, load_data, load_photos
 from .distributed import Team
 from .journal import Journal
 from .resuming import (
@@ -71,6 +71,8 @@ class Run:
     schedule: torch.optim.lr_scheduler.LambdaLR
     training: FacePairs
     validation: FacePairs | None
+    photos: FacePairs | None = None
+    """Photographs, whose maps nobody knows."""
     epoch: int = 0
     """Epochs that are complete."""
     step: int = 0
@@ -136,7 +138,10 @@ def set_up(settings: Settings, team: Team) -> Run:
         load_data(replace(settings, in_memory=False))  # makes the faces, once, for all
     team.wait()
     training, validation = load_data(settings, quiet=True)
-    facts = by_leader(team, lambda: check_data(folder, start, settings, training, validation))
+    photos = load_photos(settings)
+    facts = by_leader(
+        team, lambda: check_data(folder, start, settings, training, validation, photos)
+    )
     network = origin
     if network is None:
         network = BioFaceNet(plan.network, image_mean=image_mean(training), skin=settings.skin)
@@ -156,6 +161,7 @@ def set_up(settings: Settings, team: Team) -> Run:
         schedule=torch.optim.lr_scheduler.LambdaLR(optimiser, lambda _: 1.0),
         training=training,
         validation=validation,
+        photos=photos,
         fixed=fixed_settings(settings, plan) | facts,
         damaged=set(start.damaged),
     )
@@ -176,12 +182,17 @@ def set_up(settings: Settings, team: Team) -> Run:
             )
         run.model.compile()
     if team.size > 1:
-        # All begin with the same seed or checkpoint; running means are of the leader's faces.
-        known = inspect.signature(DistributedDataParallel.__init__).parameters
-        buffers = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"
-        options: dict[str, Any] = {"init_sync": False, buffers: False}
-        run.model = DistributedDataParallel(run.model, **options)
+        run.model = together(run.model)
     return run
+
+
+def together(model: nn.Module) -> nn.Module:
+    """The model with the gradients of all processes, which begin with the same seed or checkpoint."""
+    known = inspect.signature(DistributedDataParallel.__init__).parameters
+    # Running means are of the leader's faces.
+    buffers = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"
+    options: dict[str, Any] = {"init_sync": False, buffers: False}
+    return DistributedDataParallel(model, **options)
 
 
 def begin_with(settings: Settings, team: Team) -> tuple[Settings, BioFaceNet]:

@@ -39,6 +39,8 @@ class LossWeights:
     """Of raw outputs that leave the range of their map; 0 for all others."""
     truth: float = 0.0
     """Of the true maps, which only synthetic faces have."""
+    photos: float = 1.0
+    """Of what maps of photographs owe to those of other views of them; where there are photographs."""
 
 
 GRID_ROWS = 8
@@ -177,6 +179,10 @@ class Settings:
     holdout: str = "auto"
     """Number of the file kept for validation. auto: 20 when there are others, else the last
     twentieth of the samples. none: train on everything."""
+    photos: Path | None = option(None, shown="none", metavar="FOLDER")
+    """Folder with file pairs of photographs, such as prepare makes, of which each step sees half as many
+    as faces, each in two views: as it is, and in other light, moved, mirrored or with a highlight more.
+    Maps must explain both, and agree."""
     out: Path | None = option(None, shown="the next free one of runs/001, runs/002, ..")
     """Folder for results."""
     from_: str | None = option(
@@ -256,6 +262,8 @@ def check(settings: Settings) -> None:
     """Raise where a setting is out of range, or what it names is not there."""
     if settings.data is not None and not settings.data.is_dir():
         raise DataError(f"{settings.data}: no such folder; expected one with {LAYOUT}")
+    if settings.photos is not None and not settings.photos.is_dir():
+        raise DataError(f"{settings.photos}: no such folder; expected one with {LAYOUT}")
     if settings.truth_weight is not None and not 0 <= settings.truth_weight < math.inf:
         raise BioFaceNetError(f"--truth-weight must be at least 0, got {settings.truth_weight}")
     for side in settings.sides or ():

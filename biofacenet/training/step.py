@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -16,14 +16,17 @@ from ..errors import BioFaceNetError
 from ..network.sizes import MAP_NAMES
 from ..network.unet import BioFaceNet, RawOutputs
 from . import losses as loss_terms
-from .losses import TERMS, Losses
+from .losses import FACE_TERMS, TERMS, Losses
 from .means import how_to_go_on
+from .photographs import photographs_of_step
+from .precision import autocast
 from .run import Run, layout
+from .symmetry import Views
 
 __all__ = [
     "Outcome",
     "advice_on_memory",
-    "autocast_type",
+    "as_vector",
     "step_losses",
     "take_step",
 ]
@@ -32,26 +35,6 @@ LOOK_BACK = 10
 """Steps after which maps that have run away are set back."""
 
 # Steps ---------------------------------------------------------------------------------------
-
-
-def autocast_type(run: Run) -> torch.dtype | None:
-    """What the network computes in, where that is not float32."""
-    device = run.team.device.type
-    wanted = run.settings.precision
-    if wanted == "auto":
-        if device == "cuda":
-            half = torch.cuda.is_bf16_supported(including_emulation=False)
-        else:
-            amx = torch.cpu._is_amx_tile_supported()
-            half = device == "cpu" and amx and not run.settings.compile
-        wanted = "bfloat16" if half else "float32"
-    return torch.bfloat16 if wanted == "bfloat16" else None
-
-
-def autocast(run: Run) -> contextlib.AbstractContextManager[Any]:
-    """The network's precision."""
-    kind = autocast_type(run)
-    return torch.autocast(run.team.device.type, kind, enabled=kind is not None)
 
 
 class Outcome(NamedTuple):
@@ -94,25 +77,39 @@ def step_losses(
     return Outcome(terms, decomposition, rendered, raw)
 
 
+def as_vector(losses: Losses) -> Tensor:
+    """Losses of faces in the order of `TERMS`; those of photographs 0."""
+    values = torch.stack([getattr(losses, name).detach() for name in FACE_TERMS])
+    return nn.functional.pad(values, (0, len(TERMS) - len(FACE_TERMS)))
+
+
 def take_step(run: Run, batch: FaceBatch) -> Tensor:
     """One step of the optimiser; this process's share of the losses."""
     run.network.train()
     run.optimiser.zero_grad(set_to_none=True)
     # All parts of a batch are divided by the same number, so that their losses add up.
     pixels = run.team.sum(batch.mask.sum())
-    parts = batch.split(run.settings.accumulate)
+    photos = photographs_of_step(run)
+    parts: list[FaceBatch | Views] = [*batch.split(run.settings.accumulate)]
+    parts += photos.parts if photos is not None else []
     shares = torch.zeros(len(TERMS), device=run.team.device)
     raw_sums = torch.zeros(len(MAP_NAMES), device=run.team.device)
     for number, part in enumerate(parts):
         together = number == len(parts) - 1 or run.team.size == 1
         with contextlib.nullcontext() if together else run.model.no_sync():  # type: ignore[operator]
-            found = step_losses(run, run.model, part, pixels)
-            terms = found.losses
-            run.watch.see(found.decomposition, part.mask)
-            raw_sums += (found.raw.maps.detach() * part.mask).sum(dim=(0, 2, 3))
+            if isinstance(part, Views):
+                assert photos is not None
+                total, terms = photos.losses(run.model, part)
+                shares[0] += total.detach()
+                shares[len(FACE_TERMS) :] += terms
+            else:
+                found = step_losses(run, run.model, part, pixels)
+                run.watch.see(found.decomposition, part.mask)
+                raw_sums += (found.raw.maps.detach() * part.mask).sum(dim=(0, 2, 3))
+                total = found.losses.total
+                shares += as_vector(found.losses)
             # Processes' gradients are averaged, and their losses are to be added.
-            (terms.total * run.team.size).backward()  # type: ignore[no-untyped-call]
-        shares += torch.stack([getattr(terms, name).detach() for name in TERMS])
+            (total * run.team.size).backward()  # type: ignore[no-untyped-call]
     if math.isfinite(run.plan.clip):
         nn.utils.clip_grad_norm_(run.network.parameters(), run.plan.clip)
     run.optimiser.step()

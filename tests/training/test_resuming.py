@@ -499,7 +499,7 @@ ALLOWED: dict[str, object] = {
 }
 """To a value that it may change to."""
 
-OF_THE_DATA = {"data", "files", "holdout"}
+OF_THE_DATA = {"data", "files", "holdout", "photos"}
 
 
 def test_each_setting_may_change_or_may_not() -> None:
