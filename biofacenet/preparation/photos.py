@@ -10,7 +10,6 @@ from __future__ import annotations
 import csv
 import io
 import os
-import shutil
 import sys
 import time
 from collections import Counter
@@ -42,6 +41,7 @@ from .parts import (
     look_at,
     read_facts,
     read_samples,
+    remove_parts,
 )
 from .sample import Method
 from .settings import PhotoSettings
@@ -101,7 +101,7 @@ def _make(settings: PhotoSettings, photos: list[Path]) -> None:
         write(settings.out, pairs, index, plan)
         save_settings(settings, settings.out / "settings.json")
     if not settings.keep_parts:
-        shutil.rmtree(settings.out / "parts", ignore_errors=True)
+        remove_parts(settings.out / "parts")
     samples = sum(len(rows) for rows in pairs.values())
     made = sum(outcome.made for outcome in outcomes)
     console.print(

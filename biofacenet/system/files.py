@@ -41,9 +41,7 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
+        temporary.chmod(0o666 & ~_umask())
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
         temporary.replace(path)
@@ -53,28 +51,71 @@ def whole_file(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def whole_directory(path: str | Path) -> Iterator[Path]:
-    """A temporary directory that becomes ``path`` when the block ends well; replaces an older one."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=".partial-", dir=path.parent))
+    """A temporary directory whose files are in the folder ``path`` when the block ends well.
+
+    A new folder appears in one step. In one that is there, files of the same names are replaced, all of
+    them or, where that fails, none; whatever else it holds stays as it is. It may be a link to a folder,
+    the working directory or a mount point.
+    """
+    path = Path(os.path.realpath(path))
+    if path.exists() and not path.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, "not a directory", str(path))
+    there = path.exists()
+    if not there:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=".partial-", dir=path if there else path.parent))
     try:
         yield temporary
-        temporary.chmod(0o755)
-        if path.exists():
-            if not path.is_dir():
-                raise NotADirectoryError(errno.ENOTDIR, "not a directory", str(path))
-            retired = temporary.with_name(temporary.name + "-old")
-            path.rename(retired)
-            try:
-                temporary.rename(path)
-            except BaseException:
-                retired.rename(path)
-                raise
-            shutil.rmtree(retired, ignore_errors=True)
+        if path.is_dir():
+            _put_into(path, temporary)
         else:
+            temporary.chmod(0o777 & ~_umask())
             temporary.rename(path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _put_into(folder: Path, temporary: Path) -> None:
+    """Move files to their names in a folder that is there; on failure it is as it was."""
+    files = [path for path in sorted(temporary.rglob("*")) if not path.is_dir()]
+    targets = {path: folder / path.relative_to(temporary) for path in files}
+    for target in targets.values():
+        if target.is_dir() and not target.is_symlink():
+            raise IsADirectoryError(errno.EISDIR, "a folder has the name of a file", str(target))
+        target.parent.mkdir(parents=True, exist_ok=True)
+    earlier = Path(tempfile.mkdtemp(prefix=".partial-", dir=folder))
+    done: list[tuple[Path, Path | None]] = []
+    try:
+        for number, (path, target) in enumerate(targets.items()):
+            before = None
+            if os.path.lexists(target):
+                before = earlier / str(number)
+                _keep(target, before)
+            done.append((target, before))
+            path.replace(target)
+    except BaseException:
+        for target, before in reversed(done):
+            if before is None:
+                target.unlink(missing_ok=True)
+            else:
+                before.replace(target)
+        raise
+    finally:
+        shutil.rmtree(earlier, ignore_errors=True)
+
+
+def _keep(path: Path, copy: Path) -> None:
+    """A second name for a file; its only one where the file system knows no links."""
+    try:
+        os.link(path, copy, follow_symlinks=False)
+    except (OSError, NotImplementedError):
+        path.rename(copy)
+
+
+def _umask() -> int:
+    umask = os.umask(0)
+    os.umask(umask)
+    return umask
 
 
 def remove_leftovers(folder: str | Path, *, below: bool = False) -> None:
