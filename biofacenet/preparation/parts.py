@@ -21,6 +21,7 @@ from ..errors import PhotoError
 from ..photos.faces import find_faces
 from ..photos.reading import read_photo
 from ..system.files import sha256, whole_file
+from ..system.names import shown
 from .sample import Method, Sample, UnfitError, make_sample
 
 __all__ = [
@@ -127,7 +128,7 @@ def look_at(photo: Path, plan: Plan) -> Outcome:
     except UnfitError as problem:
         rejected.append({"kind": problem.kind, "reason": str(problem)})
     except PhotoError as problem:
-        reason = str(problem).removeprefix(f"{photo}: ")
+        reason = str(problem).removeprefix(f"{shown(photo)}: ")
         rejected.append({"kind": "unreadable", "reason": reason})
     except (cv2.error, RuntimeError, ValueError, MemoryError) as problem:
         # One odd photo does not stop a collection; without a part, it is tried again next time.

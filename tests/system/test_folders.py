@@ -1,5 +1,6 @@
 """Folders that are written to keep what else is in them, and are whole or as they were."""
 
+import csv
 import os
 import stat
 from pathlib import Path
@@ -10,7 +11,7 @@ import torch
 from biofacenet import BioFaceNet
 from biofacenet.errors import BioFaceNetError
 from biofacenet.preparation.parts import remove_parts
-from biofacenet.system.files import whole_directory
+from biofacenet.system.files import whole_directory, write_csv
 from biofacenet.training import checkpoints
 
 
@@ -151,3 +152,33 @@ def test_prepare_removes_its_own_parts_alone(tmp_path: Path) -> None:
     remove_parts(tmp_path / "parts")
     assert not any(tmp_path.iterdir())
     remove_parts(tmp_path / "parts")
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (Path("=1+1.png"), "./=1+1.png"),
+        (Path("-x.png"), "./-x.png"),
+        (Path("@SUM(A1).png"), "./@SUM(A1).png"),
+        (Path("a/=1.png"), "a/=1.png"),
+        ("=HYPERLINK(0)", "'=HYPERLINK(0)"),
+        (" =1", "' =1"),
+        ("\t=1", "'\\t=1"),
+        ("＝1+1", "'＝1+1"),
+        ("+49 30 1", "'+49 30 1"),
+        ("-0.5", "-0.5"),
+        ("-inf", "-inf"),
+        ("+1e-3", "+1e-3"),
+        (-0.5, "-0.5"),
+        ("–", "–"),
+        ("caf\udce9\nb", "caf\\xe9\\nb"),
+        (None, ""),
+    ],
+)
+def test_cells_of_tables_are_no_formulas(tmp_path: Path, value: object, expected: str) -> None:
+    """And a name is still that of the same file."""
+    write_csv(tmp_path / "a.csv", [["name"], [value, 1]])
+    with (tmp_path / "a.csv").open(encoding="utf-8", newline="") as stream:
+        assert list(csv.reader(stream)) == [["name"], [expected, "1"]]
+    if isinstance(value, Path):
+        assert Path(expected) == value
