@@ -67,13 +67,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from .network.unet import BioFaceNet
     from .system.console import console
     from .web.studio import Studio
-    from .web.uploads import listen, private_folder
+    from .web.uploads import in_url, listen, loopback, private_folder
 
     model = BioFaceNet.from_pretrained(settings.model)
     with private_folder(), listen(settings.host, settings.port) as door:
         import uvicorn
 
-        from .web.server import loopback, serve
+        from .web.server import serve
 
         port = door.getsockname()[1]
         server = serve(
@@ -88,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             settings.host,
             port,
         )
-        where = f"http://{settings.host}:{port}"
+        where = f"http://{in_url(settings.host)}:{port}"
         console.print(f"{where}  (Ctrl-C stops it)", markup=False)
         if not loopback(settings.host):
             console.print("others who can reach this computer can use it too", markup=False)

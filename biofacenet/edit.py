@@ -12,6 +12,7 @@ from .decomposition.edit import Edit
 from .errors import BioFaceNetError
 from .network.folders import find
 from .photos.paths import expand
+from .system.files import check_folder
 from .system.settings import option
 
 __all__ = ["Settings", "main"]
@@ -69,9 +70,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if settings.size is not None:
         (check_size if settings.model else check_fitted_size)(settings.size)
     check_resolution(settings.resolution)
+    check_folder(settings.out)
     if settings.model is not None:
         find(settings.model)
-    sources = expand(settings.sources, without=settings.out)
+    sources = expand(settings.sources, without=settings.out, tell=True)
 
     from .analysis.editing import edit_all
     from .analysis.methods import ByFitting, ByNetwork, Method

@@ -9,6 +9,7 @@ from typing import Literal
 
 from .cli import parse, run
 from .network.folders import check_ending, find
+from .system.files import check_file
 from .system.settings import option
 
 __all__ = ["Settings", "main"]
@@ -44,6 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     settings = parse(Settings, arguments, program="export", examples=EXAMPLES)
     for path in settings.out:
         check_ending(path)
+        check_file(path)
     find(settings.model)
 
     from .network.exporting import TOLERANCE, export, file_format

@@ -10,6 +10,7 @@ from .analysis.choices import Format, check_fitted_size, check_steps
 from .cli import parse, run
 from .photos.paths import expand
 from .physics.names import SkinName
+from .system.files import check_folder
 from .system.settings import option
 
 __all__ = ["Settings", "main"]
@@ -26,7 +27,7 @@ class Settings:
     """
 
     photos: tuple[Path, ...] = option(metavar="PHOTO", positional=True)
-    """Photos (JPEG, PNG, WebP, TIFF, BMP, GIF or AVIF), folders of them, or patterns in quotes."""
+    """Photos (JPEG, PNG, WebP, TIFF, BMP, GIF, AVIF, HEIC or JXL), folders of them, or patterns in quotes."""
     out: Path = Path("fits")
     """Folder for results, one folder in it for each face."""
     crop: str = option("face", metavar="face|whole|LEFT,TOP,SIZE")
@@ -54,7 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     settings = parse(Settings, arguments, program="fit", examples=EXAMPLES)
     check_fitted_size(settings.size)
     check_steps(settings.steps)
-    photos = expand(settings.photos, without=settings.out)
+    check_folder(settings.out)
+    photos = expand(settings.photos, without=settings.out, tell=True)
 
     from .analysis.batch import process
     from .analysis.formats import check_formats

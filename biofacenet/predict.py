@@ -10,6 +10,7 @@ from .analysis.choices import Format, check_refine, check_resolution, check_size
 from .cli import parse, program_name, run
 from .network.folders import find
 from .photos.paths import EXAMPLE, PHOTO_ENDINGS, VIDEO_ENDINGS, expand
+from .system.files import check_folder
 from .system.settings import option
 
 __all__ = ["Settings", "main"]
@@ -32,8 +33,8 @@ class Settings:
     photos: tuple[Path, ...] = option(
         (), shown="a synthetic face that comes with the package", metavar="PHOTO", positional=True
     )
-    """Photos (JPEG, PNG, WebP, TIFF, BMP, GIF or AVIF), videos (MP4, MOV, MKV, WebM or AVI), folders
-    of them, or patterns in quotes."""
+    """Photos (JPEG, PNG, WebP, TIFF, BMP, GIF, AVIF, HEIC or JXL), videos (MP4, MOV, MKV, WebM or AVI),
+    folders of them, or patterns in quotes."""
     model: str = "small"
     """Network to decompose with: small, which comes with the package; a folder that training wrote; or
     owner/name of one on the Hugging Face hub."""
@@ -71,8 +72,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     check_refine(settings.refine)
     check_resolution(settings.resolution)
     check_smoothing(settings.smoothing)
+    check_folder(settings.out)
     endings = PHOTO_ENDINGS | VIDEO_ENDINGS
-    photos = expand(settings.photos or (EXAMPLE,), endings=endings, without=settings.out)
+    photos = expand(settings.photos or (EXAMPLE,), endings=endings, without=settings.out, tell=True)
     find(settings.model)
 
     from .analysis.batch import process

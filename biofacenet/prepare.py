@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from .cli import parse, run
 from .photos.paths import expand
 from .preparation.settings import PhotoSettings as Settings
+from .system.files import check_folder
 
 __all__ = ["Settings", "main"]
 
@@ -16,7 +17,8 @@ EXAMPLES = ("album --out data/mine", "'album/*.jpg' --size 96 --normals mean")
 def main(arguments: Sequence[str] | None = None) -> None:
     """Prepare what the command line names."""
     settings = parse(Settings, arguments, program="prepare", examples=EXAMPLES)
-    expand(settings.photos, without=settings.out)  # before torch is imported
+    check_folder(settings.out)
+    expand(settings.photos, without=settings.out, tell=True)  # before torch is imported
 
     from .preparation.photos import prepare
 

@@ -9,6 +9,7 @@ from typing import Literal
 
 from .cli import parse, run
 from .errors import DataError
+from .system.files import check_folder
 from .system.settings import option
 
 __all__ = ["Settings", "main"]
@@ -57,6 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from .physics.rebuilding import FIGURES, Camera, Chromophores, Cie
 
     out = settings.out or FIGURES
+    check_folder(out)
     if settings.source is None:
         Cie(out)()
     elif settings.part == "camera":

@@ -9,6 +9,8 @@ from pathlib import Path
 from .cli import parse, run
 from .errors import BioFaceNetError, DataError
 from .physics.names import SkinName
+from .system.files import check_folder, whole_file, write_csv
+from .system.names import shown
 from .system.settings import option
 
 __all__ = ["Settings", "main"]
@@ -43,6 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise DataError(
             f"{settings.file}: no such file; expected a CSV file of reflectance spectra"
         )
+    check_folder(settings.out)
 
     from rich.table import Table
 
@@ -50,7 +53,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from .evaluation.spectra import HEADINGS, markdown, sample_rows, summarise
     from .fitting.spectra import fit_spectra
     from .system.console import console
-    from .system.files import whole_file, write_csv
 
     spectra = read_spectra(settings.file, percent=settings.percent)
     try:
@@ -59,7 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise BioFaceNetError(f"{settings.file}: {error}") from error
     summaries = summarise(found, spectra.groups)
     low, high = (round(float(found.wavelengths[i])) for i in (0, -1))
-    title = f"{settings.skin} skin against {settings.file.name}, {low} to {high} nm"
+    name = shown(settings.file.name)
+    title = f"{settings.skin} skin against {name}, {low} to {high} nm"
     table = Table(*HEADINGS, title=title)
     for summary in summaries:
         table.add_row(*summary.cells())

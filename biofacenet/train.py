@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from .cli import given_names, parse, run
+from .system.files import check_folder
 from .training.launched import one_speaks
 from .training.settings import Settings, check, settings_of_run
 
@@ -22,6 +23,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if settings.resume is not None:
             settings = settings_of_run(settings.resume, settings, given_names(Settings, given))
         check(settings)
+        if settings.out is not None:
+            check_folder(settings.out)
 
     from .training.loop import train
 

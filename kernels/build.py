@@ -10,6 +10,7 @@ import hashlib
 import os
 import platform
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -54,6 +55,8 @@ ARCHITECTURES = "7.5;8.0;9.0+PTX"
 """GPUs compiled for by default, as TORCH_CUDA_ARCH_LIST writes them: each runs on its whole
 generation, and newer ones compile the intermediate code once."""
 
+LAUNCHERS = {"ccache", "sccache", "distcc", "icecc"}  # their first word is the compiler
+
 LOCK_SECONDS = 300.0
 
 
@@ -90,8 +93,8 @@ class Library:
         """Name of the file."""
         return f"lib{self.namespace}{SUFFIX}"
 
-    def compilers(self) -> list[str]:
-        """What compiles it.
+    def compilers(self) -> list[list[str]]:
+        """Commands that compile it.
 
         Raises:
             BuildError: one is missing.
@@ -100,7 +103,6 @@ class Library:
 
 
 CPU = Library("cpu")
-
 CUDA = Library("cuda")
 
 
@@ -114,41 +116,49 @@ def prebuilt(library: Library) -> Path:
     return Path(__file__).resolve().parent / library.file
 
 
-def compiler() -> str:
-    """The C++ compiler: CXX, or the first of the usual names.
-
-    Raises:
-        BuildError: there is none.
-    """
-    named = os.environ.get("CXX", "").strip()
-    for name in [named] if named else ["g++", "clang++", "c++"]:
+def _command(variable: str, usual: Sequence[str], none: str) -> list[str]:
+    """A compiler, its path with or without blanks, and its words: as CXX="ccache g++ -m64" names them."""
+    named = os.environ.get(variable, "").strip()
+    try:
+        choices = [[named], shlex.split(named)] if named else [[name] for name in usual]
+    except ValueError as error:
+        raise BuildError(f"{variable} is {named}, which is no command: {error}") from error
+    for name, *words in choices:
         found = shutil.which(name)
         if found:
-            return found
+            return [found, *words]
     raise BuildError(
-        f"CXX names {named}, which is no program here"
-        if named
-        else "no C++ compiler (looked for g++, clang++ and c++); install one or set CXX"
+        f"{variable} names {choices[-1][0]}, which is no program here" if named else none
     )
 
 
-def cuda_compiler() -> str:
-    """CUDA's compiler: CUDACXX, nvcc of CUDA_HOME, on the path, or where it usually is.
+def compiler() -> list[str]:
+    """The C++ compiler, CXX or the first of the usual names, with the words it is called with.
 
     Raises:
         BuildError: there is none.
     """
-    named = os.environ.get("CUDACXX", "").strip()
+    none = "no C++ compiler (looked for g++, clang++ and c++); install one or set CXX"
+    return _command("CXX", ("g++", "clang++", "c++"), none)
+
+
+def cuda_compiler() -> list[str]:
+    """CUDA's compiler: CUDACXX, nvcc of CUDA_HOME, on the path, or where it usually is; and its words.
+
+    Raises:
+        BuildError: there is none.
+    """
     home = os.environ.get("CUDA_HOME", "").strip() or "/usr/local/cuda"
-    for name in [named] if named else [str(Path(home) / "bin" / "nvcc"), "nvcc"]:
-        found = shutil.which(name)
-        if found:
-            return found
-    raise BuildError(
-        f"CUDACXX names {named}, which is no program here"
-        if named
-        else f"no nvcc (looked on the path and in {home}); install CUDA's compiler or set CUDACXX"
-    )
+    none = f"no nvcc (looked on the path and in {home}); install CUDA's compiler or set CUDACXX"
+    return _command("CUDACXX", (str(Path(home) / "bin" / "nvcc"), "nvcc"), none)
+
+
+def _host() -> tuple[str, list[str]]:
+    """The C++ compiler for nvcc, which calls it without a program such as ccache; and its words."""
+    program, *words = compiler()
+    if words and Path(program).stem in LAUNCHERS and shutil.which(words[0]):
+        program, *words = words
+    return program, words
 
 
 def architectures() -> list[str]:
@@ -204,22 +214,27 @@ def _quoted(path: str | Path) -> str:
 
 
 def _shell(path: str | Path) -> str:
-    """A path in a command, which ninja gives to a shell."""
+    """A path in a command for a shell."""
     return '"' + str(path).replace("$", "$$") + '"'
+
+
+def _joined(words: Sequence[str]) -> str:
+    """A command for a shell, in a build file."""
+    return shlex.join(words).replace("$", "$$")
 
 
 def _cpu_ninja(torch: Torch) -> str:
     """One object for each instruction set, one for the library's face, and the link."""
-    cxx, cpu = compiler(), sources() / CPU.folder
+    cxx, cpu = _joined(compiler()), sources() / CPU.folder
     x86 = "-DBIOFACENET_X86" if X86 else ""
     undefined = "-undefined dynamic_lookup" if sys.platform == "darwin" else ""
     objects = [f"{name}.o" for name in INSTRUCTION_SETS]
     lines = [
         "rule compile",
-        f"  command = {_shell(cxx)} {' '.join(FLAGS)} $flags -MMD -MF $out.d -c $in -o $out",
+        f"  command = {cxx} {' '.join(FLAGS)} $flags -MMD -MF $out.d -c $in -o $out",
         "  depfile = $out.d",
         "rule link",
-        f"  command = {_shell(cxx)} -shared $in -o $out -L{_shell(torch.lib)} -ltorch_cpu -ltorch "
+        f"  command = {cxx} -shared $in -o $out -L{_shell(torch.lib)} -ltorch_cpu -ltorch "
         f"-lc10 {undefined}",
     ]
     for name, flags in INSTRUCTION_SETS.items():
@@ -238,8 +253,10 @@ def _cpu_ninja(torch: Torch) -> str:
 
 def _cuda_compile(torch: Torch) -> list[str]:
     """CUDA's compiler and its options for a source file, all but the GPUs to compile for."""
+    host, words = _host()
     return [
-        *(cuda_compiler(), *CUDA_FLAGS, STABLE_ABI, "-ccbin", compiler()),
+        *(*cuda_compiler(), *CUDA_FLAGS, STABLE_ABI, "-ccbin", host),
+        *(option for word in words for option in ("-Xcompiler", word)),
         *("-Xcompiler", "-fPIC,-fvisibility=hidden", "-isystem", str(torch.include)),
     ]
 
@@ -270,7 +287,7 @@ def _cuda_ninja(torch: Torch) -> str:
         f"  command = {command} -MMD -MF $out.d -c $in -o $out",
         "  depfile = $out.d",
         "rule link",
-        f"  command = {_shell(cuda_compiler())} -shared -cudart static -ccbin {_shell(compiler())} "
+        f"  command = {_joined(cuda_compiler())} -shared -cudart static -ccbin {_shell(_host()[0])} "
         f"$in -o $out -L{_shell(torch.lib)} -ltorch_cpu -ltorch -lc10",
         f"build library.o: compile {source}",
         f"build {CUDA.file}: link library.o",
@@ -299,18 +316,20 @@ def build(library: Library, torch: Torch, target: Path) -> None:
 
 
 def _cache() -> Path:
-    named = os.environ.get("BIOFACENET_CACHE")
-    if named:
+    if named := os.environ.get("BIOFACENET_CACHE"):
         return Path(named)
-    home = os.environ.get("XDG_CACHE_HOME")
-    return (Path(home) if home else Path.home() / ".cache") / "biofacenet"
+    try:
+        home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    except RuntimeError as error:  # neither HOME nor an entry among the users, as in containers
+        raise BuildError("no home folder; name a folder in BIOFACENET_CACHE") from error
+    return Path(home) / "biofacenet"
 
 
 def _key(library: Library, torch: Torch) -> str:
     """Everything that the library depends on."""
     digest = hashlib.sha256()
     for command in library.compilers():
-        digest.update(_run([command, "--version"], seconds=30).encode())
+        digest.update(_run([*command, "--version"], seconds=30).encode())
     digest.update(_ninja_file(library, torch).encode())
     digest.update(f"{torch.version} {platform.machine()}".encode())
     for path in sorted([*sources().glob("*.h"), *(sources() / library.folder).iterdir()]):
@@ -356,9 +375,9 @@ def cached(library: Library, torch: Torch, *, retry: bool = False) -> Path:
     """
     folder = _cache() / _key(library, torch)
     file, log = folder / library.file, folder / "error.txt"
-    if file.is_file():
-        return file
     try:
+        if file.is_file():
+            return file
         folder.mkdir(parents=True, exist_ok=True)
         with _locked(folder / "lock"):
             if file.is_file():

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator, Sequence
+import errno
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from ..errors import BioFaceNetError, PhotoError
+from ..errors import BioFaceNetError, DataError, PhotoError
 from ..photos.framing import Wanted
 from ..photos.paths import is_video
 from ..photos.reading import read_photo
 from ..system.console import console, progress
+from ..system.files import check_folder
+from ..system.names import complain, folder_name, same_name, shown
 from .choices import Format
 from .folder import write
 from .methods import Method
 from .results import Result
 
 __all__ = [
+    "one_by_one",
     "process",
     "result_folders",
 ]
+
+OF_ONE_FILE = {
+    *(errno.EACCES, errno.EEXIST, errno.EILSEQ, errno.EINVAL, errno.EISDIR),
+    *(errno.ELOOP, errno.ENAMETOOLONG, errno.ENOENT, errno.ENOTDIR, errno.EPERM),
+}
+"""Errors that speak of a file or its folder, and not of the disk that all share."""
 
 
 def process(
@@ -52,38 +61,72 @@ def process(
             "no photo named; name one or more, such as portrait.jpg (--help shows all settings)"
         )
     folders = result_folders(out, photos)
-    taken = {folder.name.lower() for folder in folders}
-    lines: list[str] = []
+    taken = {same_name(folder.name) for folder in folders}
+
+    def decomposed(path: Path, first: Path) -> Iterator[str]:
+        if video is not None and is_video(path):
+            yield video(path, first)
+            return
+        photo = read_photo(path)
+        results = [method(photo, part) for part in wanted.of(photo)]
+        for result, folder in zip(results, _further(first, taken), strict=False):
+            write(result, folder, method=said, formats=formats)
+            yield _line(result, folder)
+
+    console.print(said)
+    one_by_one(photos, folders, decomposed, what="photos")
+
+
+def one_by_one(
+    sources: Sequence[Path],
+    folders: Sequence[Path],
+    work: Callable[[Path, Path], Iterable[str]],
+    *,
+    what: str,
+) -> None:
+    """Do the same with many files, each with a folder of its own, and say what came of each at once.
+
+    Args:
+        sources: files; one that cannot be used is told of, and the others are done all the same.
+        folders: for the results of each.
+        work: what is done; gives lines to say.
+        what: the files are, in a word.
+
+    Raises:
+        BioFaceNetError: before anything else, where a folder cannot be written to.
+        OSError: nothing more can be written, as the disk is full.
+        SystemExit: with status 2, after everything else, where a file could not be used.
+    """
+    for folder in folders:
+        check_folder(folder)
     failed = 0
-    with progress("photos", len(photos), shown=len(photos) > 1, unit="photos") as bar:
-        for path, first in zip(photos, folders, strict=True):
-            bar.update(what=path.name)
+    with progress(what, len(sources), unit=what) as bar:
+        for path, folder in zip(sources, folders, strict=True):
+            bar.update(what=shown(path.name))
             try:
-                if video is not None and is_video(path):
-                    lines.append(video(path, first))
-                else:
-                    photo = read_photo(path)
-                    results = [method(photo, part) for part in wanted.of(photo)]
-                    for result, folder in zip(results, _further(first, taken), strict=False):
-                        write(result, folder, method=said, formats=formats)
-                        lines.append(_line(result, folder))
-            except PhotoError as error:
-                sys.stderr.write(f"error: {error}\n")
+                for line in work(path, folder):
+                    console.print(line)
+            except (PhotoError, DataError) as error:
+                complain(error)
+                failed += 1
+            except OSError as error:
+                if error.errno not in OF_ONE_FILE:
+                    raise
+                complain(f"{path}: {error.strerror} ({error.filename})")
+                failed += 1
+            except MemoryError:
+                complain(f"{path}: too large for the memory of this machine; shrink it first")
                 failed += 1
             bar.advance()
-
-    console.print(said, markup=False)
-    for line in lines:
-        console.print(line, markup=False)
     if failed:
-        console.print(f"{failed} of {len(photos)} photos could not be used")
+        console.print(f"{failed} of {len(sources)} {what} could not be used")
         raise SystemExit(2)
 
 
 def _line(result: Result, folder: Path) -> str:
     remarks = "; ".join(result.remarks)
     return (
-        f"{result.photo.path} -> {folder / 'figure.png'} and more beside it"
+        f"{shown(result.photo.path)} -> {shown(folder / 'figure.png')} and more beside it"
         f"  (RMSE {result.rmse:.3f}; {remarks})"
     )
 
@@ -95,8 +138,8 @@ def _further(first: Path, taken: set[str]) -> Iterator[Path]:
     while True:
         number += 1
         name = f"{first.name}-{number}"
-        if name.lower() not in taken:
-            taken.add(name.lower())
+        if same_name(name) not in taken:
+            taken.add(same_name(name))
             yield first.with_name(name)
 
 
@@ -108,11 +151,11 @@ def result_folders(out: Path, photos: tuple[Path, ...]) -> list[Path]:
     taken: set[str] = set()
     folders = []
     for path in photos:
-        name, number = path.stem, 1
-        # Some file systems do not tell Face from face.
-        while name.lower() in taken:
+        first = name = folder_name(path)
+        number = 1
+        while same_name(name) in taken:
             number += 1
-            name = f"{path.stem}-{number}"
-        taken.add(name.lower())
+            name = f"{first}-{number}"
+        taken.add(same_name(name))
         folders.append(out / name)
     return folders

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import cv2
@@ -13,15 +12,15 @@ import torch
 from torch import Tensor
 
 from ..decomposition import Decomposition, Edit
-from ..errors import DataError, PhotoError
 from ..photos.boxes import Box, into_photo
 from ..photos.framing import Wanted
 from ..photos.reading import Photo, read_photo
 from ..physics.colour import linear_to_srgb, srgb_to_linear
 from ..plotting.encoding import display, write_image, write_photo
 from ..plotting.figures import edit_sheet
-from ..system.console import console, progress
-from .batch import result_folders
+from ..system.files import whole_directory
+from ..system.names import shown
+from .batch import one_by_one, result_folders
 from .methods import Method
 from .results import Result
 
@@ -101,19 +100,20 @@ def paste(photo: Photo, box: Box, difference: Tensor) -> Tensor:
 def edit_photo(
     photo: Photo, results: Sequence[Result], edit: Edit, folder: Path, *, everywhere: bool = False
 ) -> None:
-    """Write a photo with its faces changed, a sheet and the maps of each."""
+    """Write a photo with its faces changed, a sheet and the maps of each; all of them or none."""
     edited = photo
-    for number, result in enumerate(results, start=1):
-        before = result.decomposition
-        mask = None if everywhere else soft(result.skin())
-        image = apply(result.image, before, before.edit(edit), mask)
-        pixels = paste(edited, result.part.box, (image - result.image)[0])
-        edited = dataclasses.replace(edited, pixels=pixels)
-        ending = "" if number == 1 else f"-{number}"
-        sheet = folder / f"figure{ending}.png"
-        edit_sheet(result.image, image, sheet, title=photo.path.name, note=edit.words())
-        before.edit(edit, mask=mask).save(folder / f"maps{ending}.npz")
-    write_photo(edited, folder / "edited.png")
+    with whole_directory(folder) as place:
+        for number, result in enumerate(results, start=1):
+            before = result.decomposition
+            mask = None if everywhere else soft(result.skin())
+            image = apply(result.image, before, before.edit(edit), mask)
+            pixels = paste(edited, result.part.box, (image - result.image)[0])
+            edited = dataclasses.replace(edited, pixels=pixels)
+            ending = "" if number == 1 else f"-{number}"
+            sheet = place / f"figure{ending}.png"
+            edit_sheet(result.image, image, sheet, title=photo.path.name, note=edit.words())
+            before.edit(edit, mask=mask).save(place / f"maps{ending}.npz")
+        write_photo(edited, place / "edited.png")
 
 
 def edit_maps(path: Path, edit: Edit, folder: Path) -> None:
@@ -121,10 +121,11 @@ def edit_maps(path: Path, edit: Edit, folder: Path) -> None:
     before = Decomposition.load(path)[0]
     after = before.edit(edit)
     rendered = after.render()
-    write_image(display(rendered[0]), folder / "edited.png")
-    sheet = folder / "figure.png"
-    edit_sheet(before.render(), rendered, sheet, title=path.name, note=edit.words())
-    after.save(folder / "maps.npz")
+    with whole_directory(folder) as place:
+        write_image(display(rendered[0]), place / "edited.png")
+        sheet = place / "figure.png"
+        edit_sheet(before.render(), rendered, sheet, title=path.name, note=edit.words())
+        after.save(place / "maps.npz")
 
 
 def edit_all(
@@ -149,23 +150,14 @@ def edit_all(
     Raises:
         SystemExit: with status 2, after everything else, where a source could not be used.
     """
-    failed = 0
-    folders = result_folders(out, tuple(sources))
-    with progress("photos and maps edited", len(sources), shown=len(sources) > 1) as bar:
-        for path, folder in zip(sources, folders, strict=True):
-            try:
-                if path.suffix.lower() == MAPS:
-                    edit_maps(path, edit, folder)
-                else:
-                    photo = read_photo(path)
-                    results = [method(photo, part) for part in wanted.of(photo)]
-                    edit_photo(photo, results, edit, folder, everywhere=everywhere)
-            except (PhotoError, DataError) as error:
-                sys.stderr.write(f"error: {error}\n")
-                failed += 1
-            else:
-                console.print(f"{path} -> {folder / 'edited.png'}  ({edit.words()})", markup=False)
-            bar.advance()
-    if failed:
-        console.print(f"{failed} of {len(sources)} sources could not be used")
-        raise SystemExit(2)
+
+    def edited(path: Path, folder: Path) -> Iterator[str]:
+        if path.suffix.lower() == MAPS:
+            edit_maps(path, edit, folder)
+        else:
+            photo = read_photo(path)
+            results = [method(photo, part) for part in wanted.of(photo)]
+            edit_photo(photo, results, edit, folder, everywhere=everywhere)
+        yield f"{shown(path)} -> {shown(folder / 'edited.png')}  ({edit.words()})"
+
+    one_by_one(tuple(sources), result_folders(out, tuple(sources)), edited, what="sources")

@@ -13,7 +13,7 @@ from ..plotting.encoding import display, write_image
 from ..plotting.figures import decomposition_figure, map_figure
 from ..plotting.light import camera_csv, camera_plot, light_csv, light_plot
 from ..plotting.maps import MAP_NAMES, albedo_image, map_image
-from ..system.files import write_json
+from ..system.files import whole_directory, write_json
 from .choices import Format
 from .formats import write_formats
 from .results import Result
@@ -27,7 +27,12 @@ DOMINANT = 0.05
 
 
 def write(result: Result, folder: Path, *, method: str, formats: Sequence[Format] = ()) -> None:
-    """Write pictures, maps, tables and the summary of a photo into a folder."""
+    """Write pictures, maps, tables and the summary of a photo into a folder, all of them or none."""
+    with whole_directory(folder) as place:
+        _write(result, place, method=method, formats=formats)
+
+
+def _write(result: Result, folder: Path, *, method: str, formats: Sequence[Format]) -> None:
     decomposition = result.decomposition
     for name in MAP_NAMES:
         write_image(map_image(decomposition, name), folder / f"{name}.png")

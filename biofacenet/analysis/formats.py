@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,9 @@ def write_formats(
     if "exr" in formats:
         library = _openexr()
         header = {"compression": library.ZIP_COMPRESSION, "type": library.scanlineimage}
-        with whole_file(folder / "maps.exr") as temporary, library.File(header, found) as file:
-            file.write(str(temporary))
+        stream = io.BytesIO()  # the library takes no names that are not UTF-8
+        with library.File(header, found) as file:
+            file.write(stream)
+        with whole_file(folder / "maps.exr") as temporary:
+            temporary.write_bytes(stream.getvalue())
     return said

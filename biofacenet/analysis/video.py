@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,8 @@ from ..plotting.canvas import FAMILY
 from ..plotting.encoding import display
 from ..plotting.maps import MAP_NAMES, map_image
 from ..system.console import progress
-from ..system.files import whole_file, write_json
+from ..system.files import whole_directory, write_json
+from ..system.names import shown
 
 __all__ = [
     "Smooth",
@@ -165,27 +166,24 @@ def decompose_video(
         BioFaceNetError: PyAV is not installed.
     """
     settings = settings or VideoSettings()
-    with frames(path) as (clip, stream), ExitStack() as closing:
-        closing.enter_context(_without_empty(folder))
-        files = {
-            name: closing.enter_context(whole_file(folder / f"{name}.mp4"))
-            for name in ("figure", *MAP_NAMES)
-        }
-        table = closing.enter_context(whole_file(folder / "frames.csv"))
-        text = closing.enter_context(table.open("w", newline="", encoding="utf-8"))
-        with _writers(files, clip.rate) as writers:
+    with frames(path) as (clip, stream), whole_directory(folder) as place:
+        files = {name: place / f"{name}.mp4" for name in ("figure", *MAP_NAMES)}
+        with (
+            (place / "frames.csv").open("w", newline="", encoding="utf-8") as text,
+            _writers(files, clip.rate) as writers,
+            progress(shown(path.name), clip.count or None, count=False, unit="frames") as bar,
+        ):
             film = _Film(model, path, clip, settings, writers, csv.writer(text))
-            with progress(path.name, clip.count or None, count=False, unit="frames") as bar:
-                for frame in stream:
-                    film.add(frame)
-                    bar.advance()
-        text.close()
+            for frame in stream:
+                film.add(frame)
+                bar.advance()
         said = film.summary()
-        write_json(folder / "summary.json", said)
+        write_json(place / "summary.json", said)
     seen = film.tracked.seen
     followed = "" if settings.wanted.crop != "face" else f"; face found in {seen} of them"
     return (
-        f"{path} -> {folder / 'figure.mp4'} and more beside it  ({len(film.errors)} frames, "
+        f"{shown(path)} -> {shown(folder / 'figure.mp4')} and more beside it  "
+        f"({len(film.errors)} frames, "
         f"RMSE {said['rmse_linear_rgb']:.3f}{followed})"
     )
 
@@ -246,16 +244,6 @@ class _Film:
         return _summary(
             self.path, self.clip, self.tracked, self.errors, self.maps, self.part, method
         )
-
-
-@contextmanager
-def _without_empty(folder: Path) -> Iterator[None]:
-    """No folder stays that was made for results that did not come."""
-    try:
-        yield
-    finally:
-        if folder.is_dir() and not any(folder.iterdir()):
-            folder.rmdir()
 
 
 HEADER = (

@@ -5,13 +5,16 @@ Nothing here imports torch, so that help and mistakes answer at once.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import io
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from ..errors import BioFaceNetError
+from ..system.names import complain, shown
 from ..system.settings import Settings, load_settings
 from .commands import program_name
 from .help import SETTINGS_OPTION, help_text
@@ -23,12 +26,17 @@ __all__ = ["fail", "given_names", "parse", "run"]
 
 def fail(message: str) -> NoReturn:
     """End the program with one line on standard error and exit status 2."""
-    sys.stderr.write(f"error: {' '.join(message.split())}\n")
+    complain(message)
     raise SystemExit(2)
 
 
 def run(main: Callable[[], None]) -> None:
     """Run a command line: errors that a person can mend become one line and exit status 2."""
+    for stream in (sys.stdout, sys.stderr):
+        # Names have characters that an output may lack; and who reads a pipe reads along.
+        if isinstance(stream, io.TextIOWrapper):
+            with contextlib.suppress(OSError, ValueError):  # one that is closed, or reads too
+                stream.reconfigure(errors="backslashreplace", line_buffering=True)
     try:
         main()
     except BioFaceNetError as error:
@@ -39,7 +47,7 @@ def run(main: Callable[[], None]) -> None:
     except BrokenPipeError:
         raise SystemExit(141) from None
     except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
+        where = f"{shown(str(error.filename))}: " if error.filename else ""
         fail(
             f"{where}{error.strerror or error}; check the path, its permissions and the free space"
         )

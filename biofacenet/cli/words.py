@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..system.names import wrong_source
 from .options import Option
 
 __all__ = ["Mistake", "begins_option", "nearest", "read_words"]
@@ -110,10 +111,20 @@ def _word(option: Option, word: str) -> Any:
     if option.choices and word not in option.choices:
         remark = nearest(word, option.choices)
         raise Mistake(f"{option.flag} {word}: expected {_expected(option)}{remark}")
+    if option.kind is Path:
+        return _path(option, word)
     try:
         return option.kind(word)
     except ValueError:
         raise Mistake(f"{option.flag} {word}: expected {_expected(option)}") from None
+
+
+def _path(option: Option, word: str) -> Path:
+    """A path; the home of this user where a shell has left ~ as it was, as in --out=~/maps."""
+    if remedy := wrong_source(word):
+        raise Mistake(f"{option.flag} {word}: {remedy}")
+    path = Path(word)
+    return path.expanduser() if path.parts[:1] == ("~",) else path
 
 
 def _expected(option: Option) -> str:

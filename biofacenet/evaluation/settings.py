@@ -8,6 +8,7 @@ from pathlib import Path
 from ..errors import BioFaceNetError, DataError
 from ..network.folders import find
 from ..physics.names import SkinName
+from ..system.files import check_folder
 from ..system.settings import option
 
 __all__ = ["METHODS", "TITLES", "Settings", "check", "chosen_methods"]
@@ -79,6 +80,7 @@ def check(settings: Settings) -> None:
             f"{settings.polarised}: no such folder; expected one with NAME_diffuse.* beside "
             "NAME_specular.*"
         )
+    check_folder(settings.out)
     if "network" in names:
         find(settings.model)
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import difflib
+import re
 from pathlib import Path
 
 from ..errors import BioFaceNetError, ModelError
+from ..system.names import as_given, wrong_source
 
 __all__ = ["CONFIG_FILE", "ENDINGS", "EXPECTED", "SHIPPED", "WEIGHTS_FILE", "check_ending", "find"]
 
 SHIPPED = {"small": Path(__file__).parent / "weights" / "small"}
 """Weights that come with the package, by name; how they were made: the model card in docs."""
+BARE = ("paper",)
+"""Sizes of networks without such weights."""
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
 EXPECTED = f"expected a folder with {CONFIG_FILE} and {WEIGHTS_FILE}, as training writes them"
@@ -24,16 +29,33 @@ def find(path: str | Path) -> Path:
     Raises:
         ModelError: no network is there, or it would be on the hub, and is not to be had.
     """
+    if remedy := wrong_source(path):
+        hub = re.fullmatch(r"https?:/+(?:www\.)?huggingface\.co/([\w.-]+/[\w.-]+).*", str(path))
+        raise ModelError(
+            f"{as_given(path)}: {f'a URL; name the model itself, {hub[1]}' if hub else remedy}"
+        )
     folder = SHIPPED.get(str(path), Path(path))
     if not folder.exists() and len(folder.parts) == 2 and not folder.is_absolute():
         folder = _download(str(path))
     if not folder.exists():
         shipped = " or ".join(SHIPPED)
-        raise ModelError(f"{folder}: no such folder; {EXPECTED}, or the name {shipped}")
+        raise ModelError(
+            f"{folder}: no such folder{_meant(str(path))}; {EXPECTED}, or the name {shipped}"
+        )
     for name in (CONFIG_FILE, WEIGHTS_FILE):
         if not (folder / name).is_file():
             raise ModelError(f"{folder}: not a saved network, {name} is missing; {EXPECTED}")
     return folder
+
+
+def _meant(name: str) -> str:
+    """What a word may stand for that is almost a name."""
+    near = difflib.get_close_matches(name.lower(), (*SHIPPED, *BARE), 1, 0.6)
+    if not near:
+        return ""
+    if near[0] in BARE:
+        return f", and no weights of the {near[0]} network come with the package"
+    return f", did you mean {near[0]}?"
 
 
 def check_ending(path: Path) -> None:

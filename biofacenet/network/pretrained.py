@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import load, load_file, save
 from torch import Tensor
 
 from ..errors import ModelError
@@ -61,6 +62,8 @@ class Stored:
             ModelError: they are damaged.
         """
         try:
+            if os.fsencode(self.file).decode("utf-8", "ignore") != str(self.file):
+                return load(self.file.read_bytes())  # safetensors opens no name that is not UTF-8
             return load_file(self.file)
         except (SafetensorError, OSError, ValueError) as error:
             raise ModelError(

@@ -350,7 +350,7 @@ class BioFaceNet(nn.Module):
         """Write ``config.json`` and ``model.safetensors`` to a folder, whole or not at all.
 
         Args:
-            path: the folder; an older one is replaced.
+            path: the folder; of one that is there, these two files are replaced, and nothing else.
             half: store numbers of 16 bits, half the size, rounded by up to 5e-4 of themselves.
         """
         with whole_directory(path) as folder:

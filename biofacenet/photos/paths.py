@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import glob
 import re
+import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ..errors import BioFaceNetError, PhotoError
+from ..system.names import as_given, shown, wrong_source
 
 __all__ = [
     "EXAMPLE",
@@ -24,6 +27,7 @@ PHOTO_ENDINGS = frozenset(
     f".{ending}"
     for ending in (
         *("jpg", "jpeg", "jpe", "jfif", "png", "webp", "tif", "tiff", "bmp", "gif", "avif"),
+        *("heic", "heif", "hif", "jxl"),
         *("ppm", "pgm", "pnm"),
     )
 )
@@ -33,6 +37,10 @@ VIDEO_ENDINGS = frozenset(
     f".{ending}"
     for ending in ("mp4", "m4v", "mov", "mkv", "webm", "avi", "mpg", "mpeg", "ts", "mts", "wmv")
 )
+
+
+NAMED = 3
+"""Files, and endings of files, that are named of many."""
 
 
 def is_video(path: Path) -> bool:
@@ -45,6 +53,7 @@ def expand(
     *,
     endings: frozenset[str] = PHOTO_ENDINGS,
     without: Path | None = None,
+    tell: bool = False,
 ) -> tuple[Path, ...]:
     """The files that names mean, in order, each once.
 
@@ -57,18 +66,26 @@ def expand(
         named: what the command line was given.
         endings: which files of folders count, in lower case with the dot.
         without: a folder, such as that of the results, in which nothing is looked for.
+        tell: say how many files of other kinds are in a folder, and name some.
 
     Raises:
-        BioFaceNetError: a folder or pattern has no such file, or nothing that is named exists.
+        BioFaceNetError: a folder or pattern has no such file, a URL is named, or nothing that is named
+            exists.
     """
     found: dict[Path, None] = {}
     for name in named:
         if name.is_dir():
-            files = sorted(_below(name, endings, without), key=_order)
+            there = sorted(_below(name, without), key=_order)
+            files = [path for path in there if path.suffix.lower() in endings]
+            left_out = _in_words([path for path in there if path.suffix.lower() not in endings])
             if not files:
+                but = f", but {left_out}" if left_out else ""
                 raise BioFaceNetError(
-                    f"{name}: a folder without a photo in it; expected files such as portrait.jpg"
+                    f"{shown(name)}: a folder without a photo in it{but}; expected files such as "
+                    "portrait.jpg"
                 )
+            if tell and left_out:
+                sys.stdout.write(f"{shown(name)}: passed over {left_out}\n")
         elif not name.exists() and glob.has_magic(str(name)):
             # Path.glob takes no pattern that starts at the root.
             matches = map(Path, glob.glob(str(name), recursive=True))  # noqa: PTH207
@@ -81,6 +98,9 @@ def expand(
         else:
             files = [name]
         found.update(dict.fromkeys(files))
+    for path in found:
+        if remedy := wrong_source(path):
+            raise PhotoError(f"{as_given(path)}: {remedy}")
     if found and not any(path.exists() for path in found):
         first, *others = found
         more = f", nor {len(others)} more that are named" if others else ""
@@ -90,14 +110,26 @@ def expand(
     return tuple(found)
 
 
-def _below(folder: Path, endings: frozenset[str], without: Path | None) -> Iterator[Path]:
+def _in_words(files: Sequence[Path]) -> str:
+    """How many files there are of which endings, and the names of some; empty where there are none."""
+    if not files:
+        return ""
+    kinds = Counter(path.suffix.lower() or "no ending" for path in files).most_common()
+    counts = ", ".join(f"{count} of {kind}" for kind, count in kinds[:NAMED])
+    names = ", ".join(shown(path.name) for path in files[:NAMED])
+    more = ", .." if len(files) > NAMED else ""
+    many = "1 other file" if len(files) == 1 else f"{len(files)} other files"
+    return f"{many} ({counts}{', ..' if len(kinds) > NAMED else ''}): {names}{more}"
+
+
+def _below(folder: Path, without: Path | None) -> Iterator[Path]:
     left_out = None if without is None else without.resolve()
     for path in folder.rglob("*"):
         if any(part.startswith(".") for part in path.relative_to(folder).parts):
             continue
         if left_out is not None and left_out in path.resolve().parents:
             continue
-        if path.suffix.lower() in endings and path.is_file():
+        if path.is_file():
             yield path
 
 

@@ -18,7 +18,10 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2, TiffImageFile
 from torch import Tensor
 
 from ..errors import PhotoError
+from ..system.names import as_given, shown, wrong_source
 from .exif import exif_block, orientation_of, upright
+from .kinds import EXPECTED, HEAD, formats, what_it_is
+from .numbered_colour import profile_of
 
 __all__ = [
     "MAX_PIXELS",
@@ -33,15 +36,8 @@ MAX_PIXELS = 100_000_000
 MIN_SIDE = 16
 """Smallest width and height, in pixels, in which a face could be seen."""
 
-# Named, so that no format that runs other programs (EPS) or accepts any bytes (TGA) is ever tried.
-FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF", "PPM")
-
-EXPECTED = "expected a photo as JPEG, PNG, WebP, TIFF, BMP, GIF or AVIF"
-
 # Raw files are TIFF inside: without this list their thumbnail would pass for the photo.
 CAMERA_RAW = {".arw", ".cr2", ".cr3", ".dng", ".nef", ".orf", ".pef", ".raf", ".rw2"}
-
-HEIC = {".heic", ".heif"}
 
 DEEP_PNG = ("RGB;16B", "RGBA;16B", "LA;16B")
 """What Pillow calls PNG pixels that it would reduce to 8 bits."""
@@ -92,7 +88,7 @@ def read_photo(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Photo:
     taken to be sRGB-encoded and clipped to 0..1. Of several frames the first is read.
 
     Args:
-        path: JPEG, PNG, WebP, TIFF, BMP, GIF, AVIF or PPM.
+        path: JPEG, PNG, WebP, TIFF, BMP, GIF, AVIF or PPM; HEIC and JPEG XL with the extra ``photos``.
         max_pixels: a larger photo is refused before it is decoded. Beyond 178 million pixels
             Pillow refuses in any case.
 
@@ -109,6 +105,8 @@ def read_photo(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Photo:
     try:
         if path.is_dir():
             raise _problem(path, f"a folder; {EXPECTED}, name the file inside")
+        if remedy := wrong_source(path):
+            raise PhotoError(f"{as_given(path)}: {remedy}")
         if not path.exists():
             raise _problem(path, f"no such file; {EXPECTED}, check the spelling")
         if not path.is_file():
@@ -118,13 +116,13 @@ def read_photo(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Photo:
         with path.open("rb") as stream, _quiet():
             photo = _read(path, stream, max_pixels)
             stream.seek(0)
-            return replace(photo, exif=exif_block(stream, FORMATS))
+            return replace(photo, exif=exif_block(stream, formats()))
     except OSError as error:
         raise _problem(path, f"cannot be read ({error.strerror or error}); {EXPECTED}") from error
 
 
 def _problem(path: Path, what: str) -> PhotoError:
-    return PhotoError(" ".join(f"{path}: {what}".split()))
+    return PhotoError(" ".join(f"{shown(path)}: {what}".split()))
 
 
 @contextmanager
@@ -154,11 +152,10 @@ def _read(path: Path, stream: BinaryIO, max_pixels: int) -> Photo:
         ) from error
     except UnidentifiedImageError as error:
         stream.seek(0)
-        remedy = "convert it to JPEG first" if suffix in HEIC else "convert it to one of these"
-        raise _problem(
-            path,
-            f"not a photo of a known format (begins with {stream.read(8)!r}); {EXPECTED}, {remedy}",
-        ) from error
+        what, remedy = what_it_is(stream.read(HEAD))
+        raise _problem(path, f"{what}; {EXPECTED}, {remedy}") from error
+    except MemoryError as error:
+        raise _problem(path, "too large for the memory of this machine; shrink it first") from error
     except Exception as error:  # the decoders raise many kinds on damaged bytes
         reason = str(error) or type(error).__name__
         raise _problem(
@@ -212,8 +209,7 @@ def _decode(path: Path, stream: BinaryIO, max_pixels: int) -> tuple[np.ndarray, 
                 premultiplied=PREMULTIPLIED in tags.get(EXTRA_SAMPLES, ()),
             )
 
-    Image.init()  # open() knows only the commonest formats before
-    image = Image.open(stream, formats=FORMATS)
+    image = Image.open(stream, formats=formats())
     _check_size(path, *image.size, max_pixels)
     if image.format == "PNG" and image.tile and image.tile[0].args in DEEP_PNG:
         # Asked for EXIF that is not in its header, Pillow would decode the whole picture.
@@ -306,7 +302,7 @@ def _decode_shallow(path: Path, image: Image.Image) -> tuple[np.ndarray, list[st
         )
     else:
         colour, alpha = _colour_and_alpha(image)
-        profile = image.info.get("icc_profile")
+        profile = image.info.get("icc_profile") or _by_number(path, image)
         if profile:
             colour, note = _to_srgb(colour, profile)
             if note:
@@ -318,6 +314,14 @@ def _decode_shallow(path: Path, image: Image.Image) -> tuple[np.ndarray, list[st
         values = np.concatenate(parts, axis=2).astype(np.float32)
         values /= 255.0
     return upright(values, remaining, notes), notes
+
+
+def _by_number(path: Path, image: Image.Image) -> bytes:
+    """A colour profile of what a file tells by numbers."""
+    try:
+        return profile_of(image.info.get("nclx_profile"))
+    except ValueError as error:
+        raise _problem(path, f"colour of {error}; expected sRGB, export it as JPEG") from error
 
 
 def _colour_and_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:

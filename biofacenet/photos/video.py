@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ..errors import BioFaceNetError, PhotoError
+from ..system.names import shown
 from .reading import MAX_PIXELS, MIN_SIDE
 
 __all__ = [
@@ -28,7 +29,7 @@ TURNED = {90: 1, -90: 3, 180: 2, -180: 2, 270: 3}
 
 
 def video_problem(path: Path, what: str) -> PhotoError:
-    return PhotoError(" ".join(f"{path}: {what}".split()))
+    return PhotoError(" ".join(f"{shown(path)}: {what}".split()))
 
 
 def _library() -> Any:
@@ -76,7 +77,8 @@ def frames(path: Path) -> Iterator[tuple[Clip, Iterator[Frame]]]:
     if not path.is_file():
         raise video_problem(path, f"no such file; {EXPECTED}, check the spelling")
     try:
-        container = av.open(str(path), options={"protocol_whitelist": "file"})
+        # A name such as 10:30.mp4 would otherwise be taken for an address.
+        container = av.open(str(path.absolute()), options={"protocol_whitelist": "file"})
     except (av.FFmpegError, OSError, ValueError) as error:
         raise video_problem(path, f"not a readable video ({_reason(error)}); {EXPECTED}") from error
     with container:
@@ -129,7 +131,7 @@ class Writer:
     """A video of pictures of one size, H.264 in MP4."""
 
     def __init__(self, path: Path, rate: float) -> None:
-        self.container = _library().open(str(path), "w", format="mp4")
+        self.container = _library().open(str(path.absolute()), "w", format="mp4")
         self.rate = max(1, round(rate))
         self.stream: Any = None
         self.last = -1

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
+import shutil
 import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,6 +22,7 @@ from ..photos.faces import find_faces
 from ..photos.reading import read_photo
 from ..physics.lighting import unit
 from ..system.files import sha256, whole_file
+from ..system.names import shown
 from .sample import Method, Sample, UnfitError, make_sample
 
 __all__ = [
@@ -30,10 +34,15 @@ __all__ = [
     "look_at",
     "read_facts",
     "read_samples",
+    "remove_parts",
 ]
 
 PART_VERSION = 1
 """Changes whenever the same photo and settings would give another sample."""
+
+
+PART_FOLDER = re.compile(r"\d+-size-\d+-[a-z]+-from-\d+")
+"""Names of the folders of parts, as `biofacenet.preparation.photos.plan_of` makes them of settings."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +129,7 @@ def look_at(photo: Path, plan: Plan) -> Outcome:
     except UnfitError as problem:
         rejected.append({"kind": problem.kind, "reason": str(problem)})
     except PhotoError as problem:
-        reason = str(problem).removeprefix(f"{photo}: ")
+        reason = str(problem).removeprefix(f"{shown(photo)}: ")
         rejected.append({"kind": "unreadable", "reason": reason})
     except (cv2.error, RuntimeError, ValueError, MemoryError) as problem:
         # One odd photo does not stop a collection; without a part, it is tried again next time.
@@ -177,3 +186,12 @@ def read_samples(part: Path) -> Faces:
     # Sixteen bits leave the length of a normal off by some ten-thousandths.
     normals = unit(normals, dim=1)
     return Faces(image / 255.0, normals, mask, coordinates, lighting)
+
+
+def remove_parts(folder: Path) -> None:
+    """Remove parts of all settings from a folder, and the folder if nothing else is in it."""
+    with contextlib.suppress(OSError):
+        for path in list(folder.iterdir()):
+            if PART_FOLDER.fullmatch(path.name) and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+        folder.rmdir()

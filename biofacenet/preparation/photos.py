@@ -10,7 +10,6 @@ from __future__ import annotations
 import csv
 import io
 import os
-import shutil
 import sys
 import time
 from collections import Counter
@@ -28,8 +27,9 @@ from ..physics.colour import linear_to_srgb
 from ..physics.lighting import sh_shading
 from ..plotting.grids import contact_sheet
 from ..system.console import console, progress
-from ..system.files import remove_leftovers, whole_file, write_csv
+from ..system.files import cell, remove_leftovers, whole_file, write_csv
 from ..system.locks import folder_lock
+from ..system.names import shown
 from ..system.settings import save_settings
 from ..system.workers import in_processes, in_this_process
 from . import landmarks
@@ -42,6 +42,7 @@ from .parts import (
     look_at,
     read_facts,
     read_samples,
+    remove_parts,
 )
 from .sample import Method
 from .settings import PhotoSettings
@@ -101,7 +102,7 @@ def _make(settings: PhotoSettings, photos: list[Path]) -> None:
         write(settings.out, pairs, index, plan)
         save_settings(settings, settings.out / "settings.json")
     if not settings.keep_parts:
-        shutil.rmtree(settings.out / "parts", ignore_errors=True)
+        remove_parts(settings.out / "parts")
     samples = sum(len(rows) for rows in pairs.values())
     made = sum(outcome.made for outcome in outcomes)
     console.print(
@@ -256,7 +257,8 @@ def index_of(pairs: dict[str, list[tuple[Used, int]]], plan: Plan) -> str:
     for number, rows in pairs.items():
         for row, (item, i) in enumerate(rows):
             facts = [item.faces[i].get(key, "") for key in boxes]
-            writer.writerow([number, row, item.photo, item.digest, plan.size, plan.method, *facts])
+            photo = cell(item.photo)
+            writer.writerow([number, row, photo, item.digest, plan.size, plan.method, *facts])
     return text.getvalue()
 
 
@@ -326,7 +328,7 @@ def write_rejections(path: Path, rejections: list[Rejection]) -> None:
 def tell_rejections(rejections: list[Rejection], path: Path) -> None:
     """Say what was rejected, a line each unless there are many, and how many of which kind."""
     for item in rejections[:SHOWN_REJECTIONS]:
-        console.print(f"not used: {item.photo}: {item.reason}", markup=False)
+        console.print(f"not used: {shown(item.photo)}: {shown(item.reason)}")
     if len(rejections) > SHOWN_REJECTIONS:
         console.print(f"and {len(rejections) - SHOWN_REJECTIONS} more: {path}", markup=False)
     if rejections:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shlex
 
 import torch
 from rich.table import Table
@@ -92,7 +93,7 @@ def _facts() -> list[tuple[str, str]]:
     ]
     for name, find in (("c++ compiler", build.compiler), ("cuda compiler", build.cuda_compiler)):
         try:
-            facts.append((name, find()))
+            facts.append((name, shlex.join(find())))
         except build.BuildError as error:
             facts.append((name, f"none: {error}"))
     facts += [(name, os.environ[name]) for name in VARIABLES if os.environ.get(name)]

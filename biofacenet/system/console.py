@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Bar", "console", "progress"]
 
-console = Console(highlight=False, soft_wrap=True)
-"""Where command lines speak."""
+console = Console(highlight=False, soft_wrap=True, markup=False)
+"""Where command lines speak; brackets, also in tables, are brackets."""
 
 
 class Bar:

@@ -14,7 +14,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from ..errors import BioFaceNetError
+from .names import shown
+
 __all__ = [
+    "check_file",
+    "check_folder",
     "remove_leftovers",
     "sha256",
     "whole_directory",
@@ -25,6 +30,16 @@ __all__ = [
 
 LEFTOVER = re.compile(r"\.partial-[a-z0-9_]{8}(\.\w+)?")
 """Names of temporary files and directories, as `tempfile` makes them."""
+
+
+FULL = {number: os.strerror(number).lower() for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)}
+"""What libraries say in errors of their own where nothing more can be written."""
+
+UNWRITTEN = ("unexpected pos", "failed writing", "iostream error")
+"""What torch says then, which does not know why."""
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""How text begins that spreadsheets compute: also after blanks, and in full-width characters."""
 
 
 @contextmanager
@@ -40,10 +55,9 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     os.close(handle)
     temporary = Path(name)
     try:
-        yield temporary
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
+        with _told_of(path, temporary):
+            yield temporary
+        temporary.chmod(0o666 & ~_umask())
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
         temporary.replace(path)
@@ -53,28 +67,114 @@ def whole_file(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def whole_directory(path: str | Path) -> Iterator[Path]:
-    """A temporary directory that becomes ``path`` when the block ends well; replaces an older one."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=".partial-", dir=path.parent))
+    """A temporary directory whose files are in the folder ``path`` when the block ends well.
+
+    A new folder appears in one step. In one that is there, files of the same names are replaced, all of
+    them or, where that fails, none; whatever else it holds stays as it is. It may be a link to a folder,
+    the working directory or a mount point.
+    """
+    path = Path(os.path.realpath(path))
+    if path.exists() and not path.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, "not a directory", str(path))
+    there = path.exists()
+    if not there:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=".partial-", dir=path if there else path.parent))
     try:
-        yield temporary
-        temporary.chmod(0o755)
-        if path.exists():
-            if not path.is_dir():
-                raise NotADirectoryError(errno.ENOTDIR, "not a directory", str(path))
-            retired = temporary.with_name(temporary.name + "-old")
-            path.rename(retired)
-            try:
-                temporary.rename(path)
-            except BaseException:
-                retired.rename(path)
-                raise
-            shutil.rmtree(retired, ignore_errors=True)
+        with _told_of(path, temporary):
+            yield temporary
+        if path.is_dir():
+            _put_into(path, temporary)
         else:
+            temporary.chmod(0o777 & ~_umask())
             temporary.rename(path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def _told_of(path: Path, temporary: Path) -> Iterator[None]:
+    """Errors of writing name the path that people know, whichever library they come from."""
+    try:
+        yield
+    except Exception as error:
+        name = str(getattr(error, "filename", None) or "")
+        if isinstance(error, OSError) and error.errno is not None:
+            if not name or name.startswith(str(temporary)):
+                error.filename = f"{path}{name.removeprefix(str(temporary))}"
+            raise
+        words = " ".join(str(error).lower().split())
+        for number, said in FULL.items():
+            if said in words:
+                raise OSError(number, os.strerror(number), str(path)) from error
+        if isinstance(error, OSError) or any(said in words for said in UNWRITTEN):
+            raise OSError(errno.EIO, f"cannot be written ({words})", str(path)) from error
+        raise
+
+
+def _put_into(folder: Path, temporary: Path) -> None:
+    """Move files to their names in a folder that is there; on failure it is as it was."""
+    files = [path for path in sorted(temporary.rglob("*")) if not path.is_dir()]
+    targets = {path: folder / path.relative_to(temporary) for path in files}
+    for target in targets.values():
+        if target.is_dir() and not target.is_symlink():
+            raise IsADirectoryError(errno.EISDIR, "a folder has the name of a file", str(target))
+        target.parent.mkdir(parents=True, exist_ok=True)
+    earlier = Path(tempfile.mkdtemp(prefix=".partial-", dir=folder))
+    done: list[tuple[Path, Path | None]] = []
+    try:
+        for number, (path, target) in enumerate(targets.items()):
+            before = None
+            if os.path.lexists(target):
+                before = earlier / str(number)
+                _keep(target, before)
+            done.append((target, before))
+            path.replace(target)
+    except BaseException:
+        for target, before in reversed(done):
+            if before is None:
+                target.unlink(missing_ok=True)
+            else:
+                before.replace(target)
+        raise
+    finally:
+        shutil.rmtree(earlier, ignore_errors=True)
+
+
+def _keep(path: Path, copy: Path) -> None:
+    """A second name for a file; its only one where the file system knows no links."""
+    try:
+        os.link(path, copy, follow_symlinks=False)
+    except (OSError, NotImplementedError):
+        path.rename(copy)
+
+
+def _umask() -> int:
+    umask = os.umask(0)
+    os.umask(umask)
+    return umask
+
+
+def check_folder(path: str | Path) -> None:
+    """Raise BioFaceNetError where no files can be written to a folder, which need not be there yet."""
+    path = Path(os.path.realpath(path))
+    place = next(place for place in (path, *path.parents) if os.path.lexists(place))
+    if not place.is_dir():
+        raise BioFaceNetError(
+            f"{place}: a file, where results need a folder; move it away, or name another --out"
+        )
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise BioFaceNetError(
+            f"{place}: this folder cannot be written to; change its permissions, or name another --out"
+        )
+
+
+def check_file(path: str | Path) -> None:
+    """Raise BioFaceNetError where no file can be written to a path; its folder need not be there."""
+    path = Path(os.path.realpath(path))
+    if path.is_dir():
+        raise BioFaceNetError(f"{path}: a folder; name a file in it with --out")
+    check_folder(path.parent)
 
 
 def remove_leftovers(folder: str | Path, *, below: bool = False) -> None:
@@ -104,16 +204,35 @@ def sha256(path: str | Path) -> str:
     return digest.hexdigest()
 
 
+def cell(value: object) -> object:
+    """A value for a table: a name or a text that a spreadsheet would take for a formula is none there.
+
+    Names stay names of the same file: ``./=1+1.png``. Text gets an apostrophe, which spreadsheets hide.
+    """
+    if not isinstance(value, str | Path):
+        return value
+    text = str(value)
+    if text.lstrip(" ").startswith(FORMULA):
+        try:
+            float(text)  # -0.5 is a number
+        except ValueError:
+            text = f"./{text}" if isinstance(value, Path) else f"'{text}"
+    return shown(text)
+
+
 def write_csv(path: str | Path, rows: Iterable[Sequence[object]]) -> None:
-    """Write a table, whole or not at all, lines ending as on Unix."""
+    """Write a table of `cell`s, whole or not at all, lines ending as on Unix."""
     with (
         whole_file(path) as temporary,
         temporary.open("w", newline="", encoding="utf-8") as stream,
     ):
-        csv.writer(stream, lineterminator="\n").writerows(rows)
+        csv.writer(stream, lineterminator="\n").writerows(map(cell, row) for row in rows)
 
 
 def write_json(path: str | Path, values: object) -> None:
     """Write readable JSON, whole or not at all."""
     with whole_file(path) as temporary:
-        temporary.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", "utf-8")
+        text = json.dumps(values, indent=2, ensure_ascii=False)
+        # Bytes of names that are no UTF-8 go through JSON as escapes, and come back the same.
+        text = re.sub("[\ud800-\udfff]", lambda found: f"\\u{ord(found[0]):04x}", text)
+        temporary.write_text(text + "\n", "utf-8")

@@ -155,7 +155,8 @@ class Journal:
         )
         path = self.folder / "report.html"
         with whole_file(path) as temporary:
-            temporary.write_text(page, "utf-8")
+            # The name of a folder need not be UTF-8.
+            temporary.write_text(page, "utf-8", "backslashreplace")
         return path
 
 

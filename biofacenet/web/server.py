@@ -16,9 +16,9 @@ from ..errors import BioFaceNetError
 from .html import FILES
 from .layout import AROUND, build
 from .studio import Studio
+from .uploads import loopback, own_names
 
 __all__ = [
-    "loopback",
     "serve",
 ]
 
@@ -50,11 +50,6 @@ class Guard:
         await self.app(scope, receive, guarded if scope["type"] == "http" else send)
 
 
-def loopback(host: str) -> bool:
-    """Whether only this computer can reach an address."""
-    return host == "localhost" or host.startswith("127.")
-
-
 def serve(app: Studio, host: str, port: int) -> fastapi.FastAPI:
     """The server of the page: gradio's, files to download, and who may load what."""
     server = fastapi.FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
@@ -75,8 +70,7 @@ def serve(app: Studio, host: str, port: int) -> fastapi.FastAPI:
     server.add_middleware(Guard)
     if loopback(host):
         # A name that an attacker's page resolves to this computer does not open this one.
-        hosts = ["localhost", "127.0.0.1", host]
-        server.add_middleware(TrustedHostMiddleware, allowed_hosts=hosts)
+        server.add_middleware(TrustedHostMiddleware, allowed_hosts=own_names(host))
     fonts = ["system-ui", "-apple-system", "Segoe UI", "sans-serif"]
     theme = gr.themes.Base(
         primary_hue="orange", font=fonts, font_mono=["ui-monospace", "monospace"], radius_size="md"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
+import re
 import shutil
 import socket
 import tempfile
@@ -12,7 +14,7 @@ from pathlib import Path
 
 from ..errors import BioFaceNetError
 
-__all__ = ["listen", "private_folder"]
+__all__ = ["bare", "in_url", "listen", "loopback", "own_names", "private_folder"]
 
 
 @contextmanager
@@ -42,10 +44,49 @@ def listen(host: str, port: int) -> socket.socket:
     Raises:
         BioFaceNetError: the address or the port cannot be had.
     """
+    host = bare(host)
     try:
-        return socket.create_server((host, port))
+        return _server(host, port)
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or error
         raise BioFaceNetError(
             f"cannot listen on {host} port {port} ({reason}); choose others with --host and --port"
         ) from error
+
+
+def _server(host: str, port: int) -> socket.socket:
+    """A listening socket of IPv4 where the host has such an address, and else of IPv6."""
+    family = socket.AF_INET
+    if host:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        if not any(one[0] == family for one in found):
+            family = socket.AF_INET6
+    both = host == "::" and socket.has_dualstack_ipv6()
+    return socket.create_server((host, port), family=family, dualstack_ipv6=both)
+
+
+def bare(host: str) -> str:
+    """An address without the brackets that it has in a URL: ``[::1]`` is ``::1``."""
+    return host[1:-1] if host.startswith("[") and host.endswith("]") else host
+
+
+def in_url(host: str) -> str:
+    """A host as a URL has it: ``::1`` is ``[::1]``."""
+    return f"[{bare(host)}]" if ":" in host else host
+
+
+def own_names(host: str) -> list[str]:
+    """What this computer is called by a browser on it, that opens an address."""
+    # Servers tell a host in brackets from its port in one way or the other.
+    return ["localhost", "127.0.0.1", "::1", "[::1]", bare(host), in_url(host)]
+
+
+def loopback(host: str) -> bool:
+    """Whether only this computer can reach an address."""
+    try:
+        address = ipaddress.ip_address(bare(host).partition("%")[0])
+    except ValueError:
+        # 127.1 is short for 127.0.0.1.
+        return host == "localhost" or re.fullmatch(r"127(\.\d+){0,3}", host) is not None
+    inner = getattr(address, "ipv4_mapped", None) or address
+    return bool(inner.is_loopback)

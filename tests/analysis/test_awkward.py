@@ -149,7 +149,7 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     "truncated.jpg": (cut_short, "cut short"),
     "truncated.png": (cut_short, "cut short"),
     "letter.jpg": (lambda path: path.write_text("Dear Eileen"), "not a photo"),
-    "drawing.svg": (lambda path: path.write_text("<svg/>"), "not a photo"),
+    "drawing.svg": (lambda path: path.write_text("<svg/>"), "a drawing"),
     "empty.jpg": (lambda path: path.write_bytes(b""), "empty"),
     "bomb.png": (bomb, "enormous"),
     "negative.dng": (lambda path: save(path, portrait(), format="TIFF"), "raw"),

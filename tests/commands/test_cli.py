@@ -279,28 +279,6 @@ def test_others_may_read_what_was_written(tmp_path: Path) -> None:
     assert modes == [0o644, 0o755]
 
 
-def test_a_directory_that_cannot_take_its_place_leaves_the_earlier_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "folder"
-    with whole_directory(path) as temporary:
-        (temporary / "file").write_text("one")
-    rename, refused = Path.rename, []
-
-    def refuse_once(self: Path, target: Path) -> Path:
-        if target == path and not refused:
-            refused.append(self)
-            raise OSError(5, "Input/output error")
-        return rename(self, target)
-
-    monkeypatch.setattr(Path, "rename", refuse_once)
-    with pytest.raises(OSError, match="Input/output"), whole_directory(path) as temporary:
-        (temporary / "file").write_text("two")
-    assert refused
-    assert [item.name for item in tmp_path.iterdir()] == ["folder"]
-    assert (path / "file").read_text() == "one"
-
-
 def test_a_file_is_not_replaced_by_a_directory_nor_the_reverse(tmp_path: Path) -> None:
     file, folder = tmp_path / "file", tmp_path / "folder"
     file.write_text("one")

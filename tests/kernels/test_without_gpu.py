@@ -54,7 +54,7 @@ def test_cuda_kernels_imitated_on_the_cpu(tmp_path: Path) -> None:
     library = tmp_path / "libimitation.so"
     done = subprocess.run(
         [
-            *(build.compiler(), "-std=c++17", "-O2", "-fPIC", "-shared", "-fvisibility=hidden"),
+            *(*build.compiler(), "-std=c++17", "-O2", "-fPIC", "-shared", "-fvisibility=hidden"),
             *("-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas", build.STABLE_ABI.rstrip("UL")),
             *(f"-I{ROOT / 'tests' / 'kernels' / 'cuda_on_cpu'}", f"-I{build.sources() / 'cuda'}"),
             *("-isystem", str(torch_here.include), f"-L{torch_here.lib}"),
