@@ -21,7 +21,9 @@ def test_the_page_shows_text_as_text() -> None:
 def test_the_report_of_training_shows_names_as_text(tmp_path: Path, name: str) -> None:
     folder = tmp_path / name
     folder.mkdir()
-    history = [{"step": 1.0, "epoch": 1.0, "train_total": 1.0, "learning_rate": 1e-3, "seconds": 1.0}]
+    history = [
+        {"step": 1.0, "epoch": 1.0, "train_total": 1.0, "learning_rate": 1e-3, "seconds": 1.0}
+    ]
     with Journal(folder) as journal:
         path = journal.report(history, {"data": EVIL}, {"out": EVIL}, {})
     page = path.read_text("utf-8")
