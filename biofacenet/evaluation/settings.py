@@ -29,7 +29,7 @@ PHOTO_METHODS = ("network", "fit", "indices")
 """Of real photographs."""
 
 PHOTO_DEFAULT = ("network", "indices")
-"""Without fit, which takes minutes a person."""
+"""Without fit, which takes several times as long as all else."""
 
 COUNT = 500
 

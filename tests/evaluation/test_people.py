@@ -195,6 +195,29 @@ def test_a_method_that_gets_it_wrong_is_told_by_how_much() -> None:
     assert abs(values["blood_own"]) < 1e-4
 
 
+def test_a_constant_is_no_slope() -> None:
+    views, _ = ideal_views()
+
+    def shifted(images: torch.Tensor) -> Found:
+        melanin = torch.full_like(images[:, :1], 0.1)
+        melanin[0] = 0.0
+        return Found(melanin, None)
+
+    assert numbers_of(shifted, views).values["slope_melanin"] == pytest.approx(0.0, abs=1e-6)
+
+
+def test_maps_of_another_framing_come_back_to_their_pixels(seen: list[PersonViews]) -> None:
+    """A map that says where its own pixels' middles are must say where they were photographed."""
+    across = (torch.arange(SIZE) + 0.5).expand(1, 1, SIZE, SIZE).contiguous()
+    matrix = seen[0].back["scale"]
+    middles = torch.arange(SIZE) + 0.5
+    expected = matrix[0, 0] * middles + matrix[0, 2]
+    found = seen[0].returned("scale", across)[0, 0, SIZE // 2]
+    off = (found - expected.float())[4:-4]
+    assert off.abs().max() < 0.1
+    assert abs(off.mean()) < 0.03  # half a pixel of another size would be 0.07
+
+
 # Indices -------------------------------------------------------------------------------------
 
 
