@@ -1,4 +1,4 @@
-"""Measure decompositions against the truth, beside baselines: python -m biofacenet.evaluate."""
+"""Measure decompositions against what is known, beside baselines: python -m biofacenet.evaluate."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from .evaluation.settings import Settings, check
 
 __all__ = ["Settings", "main"]
 
-EXAMPLES = ("", "--model runs/001/model --methods network,fit --count 100")
+EXAMPLES = (
+    "--model runs/001/model --methods network,fit --count 100",
+    "--photos faces/london --without 006,024",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -17,9 +20,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     settings = parse(Settings, arguments, program="evaluate", examples=EXAMPLES)
     check(settings)
 
+    from .system.console import console
+
+    if settings.photos is not None:
+        from .evaluation.people.report import show as show_people
+        from .evaluation.people.run import measure_people
+
+        show_people(measure_people(settings))
+        console.print(
+            f"tables and sheets: {settings.out / 'people.md'} and beside it", markup=False
+        )
+        return
+
     from .evaluation.run import CASES_FILE, evaluate
     from .evaluation.tables import show
-    from .system.console import console
 
     show(evaluate(settings))
     console.print(f"tables: {settings.out / 'evaluation.md'} and beside it", markup=False)

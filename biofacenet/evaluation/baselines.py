@@ -25,6 +25,7 @@ __all__ = [
     "Statistics",
     "constant_maps",
     "pigment_directions",
+    "separate",
 ]
 
 FLOOR = 1e-3
@@ -129,7 +130,9 @@ def pigment_directions(usual: Statistics) -> Tensor:
     melanin, haemoglobin = (middle + moves).T.reshape(2, 1, 1, 1, 4)
     one = torch.ones_like(melanin)
     colours = render(
-        melanin, haemoglobin, one, 0.0 * one, usual.illuminant, usual.camera.to(melanin)
+        *(melanin, haemoglobin, one, 0.0 * one),
+        *(usual.illuminant, usual.camera.to(melanin)),
+        skin=usual.skin,
     )
     logs = colours[0, :, 0].clamp(min=FLOOR).log()
     changes = torch.stack((torch.ones(3), logs[:, 1] - logs[:, 0], logs[:, 3] - logs[:, 2]))
@@ -171,7 +174,7 @@ class IndependentComponents:
         """
         pixels = image.permute(0, 2, 3, 1)[mask[:, 0] > 0].clamp(min=FLOOR).log().double().numpy()
         chosen = np.random.default_rng(0).permutation(len(pixels))[:SAMPLES]
-        centre, unmixing = _separate(pixels[chosen])
+        centre, unmixing = separate(pixels[chosen])
         mixing = np.linalg.inv(unmixing)
         directions = pigment_directions(usual).double().numpy()
         cosines = directions @ (mixing / np.linalg.norm(mixing, axis=0))
@@ -201,8 +204,12 @@ class IndependentComponents:
         )
 
 
-def _separate(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean of points (N, 3) and the matrix that turns what is left into independent sources."""
+def separate(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean of points (N, D) and the matrix (D, D) that turns what is left into independent sources.
+
+    Raises:
+        BioFaceNetError: scikit-learn is missing.
+    """
     try:
         from sklearn.decomposition import FastICA
     except ImportError as error:
@@ -211,7 +218,12 @@ def _separate(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             "leave ica out of --methods"
         ) from error
     analysis = FastICA(
-        3, whiten="unit-variance", algorithm="parallel", max_iter=1000, tol=1e-4, random_state=0
+        points.shape[1],
+        whiten="unit-variance",
+        algorithm="parallel",
+        max_iter=1000,
+        tol=1e-4,
+        random_state=0,
     )
     analysis.fit(points)
     return np.asarray(analysis.mean_), np.asarray(analysis.components_)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..analysis.choices import check_size
 from ..errors import BioFaceNetError, DataError
 from ..network.folders import find
 from ..physics.names import SkinName
 from ..system.files import check_folder
 from ..system.settings import option
 
-__all__ = ["METHODS", "TITLES", "Settings", "check", "chosen_methods"]
+__all__ = ["METHODS", "PHOTO_METHODS", "TITLES", "Settings", "check", "chosen_methods"]
 
 TITLES = {
     "network": "network",
@@ -19,10 +20,18 @@ TITLES = {
     "constant": "constant maps",
     "ica": "independent components",
     "fit": "fit",
+    "indices": "plain indices of colour",
 }
 """Methods by name, in words."""
 
-METHODS = tuple(TITLES)
+METHODS = ("network", "untrained", "constant", "ica", "fit")
+
+PHOTO_METHODS = ("network", "fit", "indices")
+"""Of real photographs."""
+
+PHOTO_DEFAULT = ("network", "indices")
+"""Without fit, which takes several times as long as all else."""
+
 COUNT = 500
 
 
@@ -33,14 +42,19 @@ class Settings:
     On a fixed set of synthetic faces that no training set holds, or on your multispectral faces or
     polarised photo pairs. Leaves in OUT the tables (evaluation.json, evaluation.csv, skin_tones.csv,
     evaluation.md) and a sheet of the best, the median and the worst faces (cases.png).
+
+    With --photos, real photographs of people: what must stay the same, what is implanted and must be
+    found, and who is who. Leaves in OUT people.md, people.json, people.csv, each_person.csv and sheets of
+    the best, the median and the worst person.
     """
 
     model: str = "small"
     """Network to measure: small, which comes with the package; a folder that training wrote; or
     owner/name of one on the Hugging Face hub."""
-    methods: str = ",".join(METHODS)
+    methods: str | None = option(None, shown="all; network,indices with --photos")
     """What to compare, separated by commas: network, untrained (a network of the same size), constant
-    (the best constant maps), ica (independent components of log RGB), fit."""
+    (the best constant maps), ica (independent components of log RGB), fit; with --photos: network,
+    indices (plain ones of colour), fit."""
     count: int = option(COUNT, metavar="FACES")
     """Faces of the synthetic set."""
     iset: Path | None = option(None, shown="the synthetic set", metavar="SCENES")
@@ -49,6 +63,15 @@ class Settings:
     polarised: Path | None = option(None, shown="the synthetic set", metavar="FOLDER")
     """Instead: a folder of photo pairs, NAME_diffuse.* (crossed polarisers) and NAME_specular.*
     (parallel less crossed, in linear light)."""
+    photos: Path | None = option(None, shown="the synthetic set", metavar="FOLDER")
+    """Instead: a folder of photographs of people, with people.csv (id, group) and landmarks.csv; the
+    documentation's page on evaluation says more."""
+    people: str = option("", shown="all", metavar="IDS")
+    """Of --photos: only these ids, separated by commas, or a text file (.txt) with an id a line."""
+    without: str = option("", shown="nobody", metavar="IDS")
+    """Of --photos: all but these, such as those that a network was trained on."""
+    size: int = 96
+    """Side of the images that are looked at with --photos, in pixels, a multiple of 16."""
     skin: SkinName | None = option(None, shown="of the network")
     """Constants of the skin model of the synthetic faces, which maps must be of to be compared; those of
     the network when not given."""
@@ -64,13 +87,16 @@ class Settings:
 
 def check(settings: Settings) -> None:
     """Raise BioFaceNetError where a setting is out of range, or what it names is not there."""
-    names = chosen_methods(settings.methods)
+    names = chosen_methods(settings.methods, photos=settings.photos is not None)
     if settings.count < 1:
         raise BioFaceNetError(f"--count must be at least 1, got {settings.count}")
     if settings.training_faces < 1:
         raise BioFaceNetError(f"--training-faces must be at least 1, got {settings.training_faces}")
-    if settings.iset and settings.polarised:
-        raise BioFaceNetError("--iset and --polarised are two sets; evaluate one at a time")
+    sets = {"--iset": settings.iset, "--polarised": settings.polarised, "--photos": settings.photos}
+    named = [name for name, folder in sets.items() if folder]
+    if len(named) > 1:
+        raise BioFaceNetError(f"{' and '.join(named)} are two sets; evaluate one at a time")
+    _check_photos(settings)
     if settings.iset is not None and not settings.iset.exists():
         raise DataError(
             f"{settings.iset}: no such file or folder; expected an ISET scene (.mat), or a folder of them"
@@ -85,15 +111,38 @@ def check(settings: Settings) -> None:
         find(settings.model)
 
 
-def chosen_methods(text: str) -> list[str]:
+def _check_photos(settings: Settings) -> None:
+    if settings.photos is None:
+        for name in ("people", "without"):
+            if getattr(settings, name):
+                raise BioFaceNetError(f"--{name} chooses people of --photos FOLDER; name that too")
+        return
+    check_size(settings.size)
+    if not settings.photos.is_dir():
+        raise DataError(
+            f"{settings.photos}: no such folder; expected one with photos and people.csv (id, group)"
+        )
+
+
+def chosen_methods(text: str | None, *, photos: bool = False) -> list[str]:
     """The methods of a list separated by commas, each once.
+
+    Args:
+        text: the list; the usual methods when not given.
+        photos: whether they are for real photographs of people.
 
     Raises:
         BioFaceNetError: one is unknown, or there is none.
     """
+    known = PHOTO_METHODS if photos else METHODS
+    if text is None:
+        return list(PHOTO_DEFAULT if photos else METHODS)
     names = list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
-    unknown = [name for name in names if name not in METHODS]
+    unknown = [name for name in names if name not in known]
     if unknown or not names:
         what = f"unknown method {unknown[0]!r}" if unknown else "no method named"
-        raise BioFaceNetError(f"{what}; --methods takes {', '.join(METHODS)}, separated by commas")
+        where = " with --photos" if photos else ""
+        raise BioFaceNetError(
+            f"{what}; --methods takes {', '.join(known)}{where}, separated by commas"
+        )
     return names

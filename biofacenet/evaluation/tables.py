@@ -17,8 +17,11 @@ from .settings import TITLES
 
 __all__ = [
     "Table",
+    "as_markdown",
+    "figure",
     "markdown",
     "show",
+    "show_tables",
     "tables",
     "write",
 ]
@@ -108,8 +111,13 @@ def figure(value: float | None, digits: int = 3) -> str:
 
 def markdown(results: Mapping[str, Any]) -> str:
     """All tables as Markdown."""
-    parts = [results["faces"]["name"] + "."]
-    for table in tables(results):
+    return as_markdown(results["faces"]["name"] + ".", tables(results))
+
+
+def as_markdown(head: str, shown: Sequence[Table]) -> str:
+    """Tables as Markdown, below a line of text."""
+    parts = [head]
+    for table in shown:
         aligned = ["---", *["---:"] * (len(table.headings) - 1)]
         lines = [f"| {' | '.join(line)} |" for line in (table.headings, aligned, *table.rows)]
         parts.append(f"**{table.title}**\n\n" + "\n".join(lines))
@@ -118,8 +126,13 @@ def markdown(results: Mapping[str, Any]) -> str:
 
 def show(results: Mapping[str, Any]) -> None:
     """All tables on the terminal."""
-    console.print(results["faces"]["name"], markup=False)
-    for table in tables(results):
+    show_tables(results["faces"]["name"], tables(results))
+
+
+def show_tables(head: str, shown: Sequence[Table]) -> None:
+    """Tables on the terminal, below a line of text."""
+    console.print(head, markup=False)
+    for table in shown:
         # Narrow enough for 80 columns, in which a longer word would be cut.
         drawn = RichTable(title=table.title, title_justify="left", box=SIMPLE, padding=(0, 1, 0, 0))
         for heading in table.headings:

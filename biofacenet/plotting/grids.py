@@ -19,6 +19,7 @@ from .maps import MAP_NAMES, albedo_image, brightest, colour_scale, in_colours, 
 
 __all__ = [
     "cases_sheet",
+    "changes_sheet",
     "contact_sheet",
     "sample_sheet",
     "training_grid",
@@ -93,7 +94,8 @@ def _rows_under_headings(
     height, width = rows[0][0].shape[:2]
     tall = round(tile * height / width)
     mosaic = _mosaic(rows, (tile, tall), gap)
-    left, top = margin + (60 if labels else 0), margin + (58 if title else 24)
+    beside = max(60, 8 * max(map(len, labels)) + 8) if labels else 0
+    left, top = margin + beside, margin + (58 if title else 24)
     sheet = Sheet(mosaic.shape[1] + left + margin, mosaic.shape[0] + top + margin)
     if title:
         sheet.text(margin, margin + 16, title, size=14, bold=True)
@@ -175,6 +177,34 @@ def cases_sheet(
             pictures
             + [np.where(inside[..., None], picture, np.uint8(OUTSIDE)) for picture in blanked]
         )
+    _rows_under_headings(rows, headings, path, title, labels)
+
+
+def changes_sheet(
+    image: Tensor,  # [B, 3, H, W], linear
+    mask: Tensor,  # [1, 1, H, W], of the first
+    found: Decomposition,
+    path: str | Path,
+    *,
+    labels: Sequence[str],
+    title: str,
+) -> None:
+    """A row of pictures for a photo and for each changed copy of it: what went in and what came out.
+
+    Shadings have one scale of grey for all rows, that of the first; pigments have their fixed colours.
+    """
+    headings = ("photo", "rendered", "albedo", *MAP_NAMES)
+    inside = (mask[0, 0] > 0.5).cpu().numpy()
+    first = {name: plane_of(found[0], name)[inside] for name in MAP_NAMES}
+    scales = {name: colour_scale(name, values) for name, values in first.items()}
+    most = max(brightest(first["specular"]), 0.05)
+    scales["specular"] = ScalarMappable(Normalize(0.0, most), colormaps["gray"])
+    rendered = found.render()
+    rows = [
+        [display(image[i]), display(rendered[i]), albedo_image(found[i])]
+        + [in_colours(plane_of(found[i], name), scales[name]) for name in MAP_NAMES]
+        for i in range(len(image))
+    ]
     _rows_under_headings(rows, headings, path, title, labels)
 
 

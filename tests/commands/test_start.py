@@ -29,6 +29,7 @@ ASKED = (
     ("evaluate", "--model", "missing"),
     ("evaluate", "--iset", "missing.mat"),
     ("evaluate", "--polarised", "missing"),
+    ("evaluate", "--photos", "missing"),
     ("skin-fit", "missing.csv"),
     ("export", "missing"),
     ("export", "--out", "missing.txt"),

@@ -292,7 +292,8 @@ TAKES = {
     *("decomposition/maps.py:check_same_skin", "analysis/editing.py:apply"),
     *("analysis/formats.py:planes", "analysis/formats.py:write_formats"),
     # What they render goes through `Decomposition.render`, and nothing else of the skin matters.
-    "training/losses.py:objective",
+    *("training/losses.py:objective", "evaluation/people/numbers.py:_surface"),
+    "evaluation/people/numbers.py:_log_albedo",  # by metrics.albedo
     *(
         "web/session.py:_trust",
         "fitting/enlarging.py:_values",
@@ -304,6 +305,7 @@ TAKES = {
     "plotting/figures.py:_panels",
     *("plotting/grids.py:training_grid", "plotting/grids.py:_training_row"),
     *("plotting/grids.py:cases_sheet", "plotting/maps.py:plane_of", "plotting/maps.py:map_image"),
+    *("plotting/grids.py:changes_sheet", "evaluation/people/methods.py:_whole"),
     *(f"plotting/light.py:{name}" for name in ("light_note", "camera_note", "draw_light")),
     *(f"plotting/light.py:{name}" for name in ("draw_camera", "light_plot", "camera_plot")),
     *("plotting/light.py:light_csv", "plotting/light.py:camera_csv", "evaluation/run.py:sheet"),

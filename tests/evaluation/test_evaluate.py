@@ -242,6 +242,13 @@ def test_photo_pairs_are_evaluated(evaluated: Path, tmp_path: Path, made: Faces)
         (("--polarised", "nowhere", "--methods", "fit"), "no such folder"),
         (("--training-faces", "0"), "at least 1"),
         (("--iset", "a", "--polarised", "b"), "one at a time"),
+        (("--photos", "a", "--polarised", "b"), "one at a time"),
+        (("--photos", "nowhere"), "no such folder"),
+        (("--photos", ".", "--size", "90"), "multiple of 16"),
+        (("--photos", ".", "--methods", "ica"), "network, fit, indices with --photos"),
+        (("--photos", "."), "no such table"),
+        (("--people", "001"), "--photos FOLDER"),
+        (("--methods", "indices"), "unknown method 'indices'"),
         (("--count", "1", "--model", "no/where/at/all"), "no such folder"),
     ],
 )
