@@ -252,7 +252,7 @@ def test_without_data_synthetic_faces_are_made_once(
 def test_true_maps_are_learned_where_they_are_given(data: Path, tmp_path: Path) -> None:
     """By themselves, without a look at what they render to."""
     alone = {"loss_weights": (0.0, 0.0, 0.0, 0.0), "truth_weight": 1.0}
-    told = rows(train(quick(data, tmp_path / "told", epochs=10, sides=(32, 16), **alone)))
+    told = rows(train(quick(data, tmp_path / "told", epochs=24, sides=(32, 16), **alone)))
     losses = [float(row["validation_truth"]) for row in told]
     assert 0.0 < losses[-1] < 0.9 * losses[0]
     assert [float(row["validation_total"]) for row in told] == losses
