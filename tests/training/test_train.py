@@ -253,8 +253,10 @@ def test_true_maps_are_learned_where_they_are_given(data: Path, tmp_path: Path) 
     """By themselves, without a look at what they render to."""
     alone = {"loss_weights": (0.0, 0.0, 0.0, 0.0), "truth_weight": 1.0}
     told = rows(train(quick(data, tmp_path / "told", epochs=24, sides=(32, 16), **alone)))
+    learned = [float(row["train_truth"]) for row in told]
+    assert 0.0 < learned[-1] < 0.7 * learned[0]
     losses = [float(row["validation_truth"]) for row in told]
-    assert 0.0 < losses[-1] < 0.9 * losses[0]
+    assert losses[-1] < losses[0]
     assert [float(row["validation_total"]) for row in told] == losses
     untold = rows(train(quick(data, tmp_path / "untold", epochs=1)))
     assert float(untold[0]["validation_truth"]) == 0
