@@ -172,7 +172,11 @@ def disagreements(
     Returns:
         Of melanin and haemoglobin; of the logarithm of diffuse shading; of what highlights add, relative
         to the mean luminance of the face.
+
+    Raises:
+        ValueError: the maps are of different skins.
     """
+    first.check_same_skin(second)
     change, mask = seen.change, seen.other_mask
 
     def mean(values: Tensor) -> Tensor:

@@ -381,7 +381,8 @@ def test_output_that_cannot_be_written(
     out = tmp_path / place
     options = ["--data", str(whole / "data"), "--batch-size", "4", "--epochs", "1"]
     said = refused([*options, "--out", str(out)], monkeypatch, capsys)
-    assert str(out) in said
+    in_the_way = {"file/below": tmp_path / "file", "/dev/null/run": Path("/dev/null")}
+    assert str(in_the_way.get(place, out)) in said
     assert (tmp_path / "file").read_text() == "precious"
 
 

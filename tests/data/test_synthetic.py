@@ -177,7 +177,7 @@ def test_synthesize_writes_pairs_with_truth_and_a_sheet(tmp_path: Path) -> None:
     made = generate(range(7), 0, size=32)
     batch = decode(FacePairs(files).read(range(7)))
     torch.testing.assert_close(batch.mask, made.mask)
-    torch.testing.assert_close(batch.normals, made.normals, atol=1e-5, rtol=0)
+    torch.testing.assert_close(batch.normals, made.normals, atol=5e-5, rtol=0)
     torch.testing.assert_close(read_truth(files[1], [1]).melanin, made.truth.melanin[4:5])
     assert read_truth(files[1], [1]).skin == "published"
 

@@ -289,6 +289,7 @@ TAKES = {
     *("evaluation/metrics.py:measure", "evaluation/metrics.py:_compared"),
     *("evaluation/baselines.py:of", "plotting/maps.py:albedo_image"),
     *("training/losses.py:truth_loss", "training/losses.py:_without_highlights"),
+    "training/symmetry.py:disagreements",  # tests/training/test_symmetry.py
     *("decomposition/maps.py:check_same_skin", "analysis/editing.py:apply"),
     *("analysis/formats.py:planes", "analysis/formats.py:write_formats"),
     # What they render goes through `Decomposition.render`, and nothing else of the skin matters.

@@ -100,6 +100,12 @@ def test_each_map_answers_for_itself(first: Decomposition) -> None:
     assert [float(value) for value in found] == pytest.approx([0.0, 0.0, expected], abs=1e-9)
 
 
+def test_maps_of_different_skins_are_not_compared(first: Decomposition) -> None:
+    both = seen(first, change())
+    with pytest.raises(ValueError, match="skin"):
+        disagreements(first, replace(first, skin="measured"), both, both.other_mask.sum())
+
+
 def test_clipped_pixels_are_left_out(first: Decomposition) -> None:
     bright = replace(first, diffuse=first.diffuse.clone())
     bright.diffuse[:, :, 5, 6] *= 40.0
