@@ -29,6 +29,7 @@ NUMBERS = [[0, 1], [2, 3], [4, 5], [6, 7]]
 def folder(tmp_path: Path) -> Path:
     folder = tmp_path / "set"
     synthesize(SyntheticSettings(out=folder, count=8, holdout=0, size=16, workers=0))
+    with_floats(folder / IMAGES)
     return folder
 
 
@@ -40,6 +41,14 @@ def run(workers: int) -> Any:
 def spoil(path: Path, name: str) -> None:
     with h5py.File(path, "a") as file:
         file[name][5] = float("nan")
+
+
+def with_floats(path: Path) -> None:
+    """Integers have no NaN."""
+    with h5py.File(path, "a") as file:
+        values = (file["zx_7"][()] / 65535.0).astype("float32")
+        del file["zx_7"]
+        file.create_dataset("zx_7", data=values, chunks=values[:1].shape)
 
 
 def cut(path: Path, _: str) -> None:

@@ -379,7 +379,10 @@ def test_nan_in_the_data_is_told_also_from_a_worker(
     bad = tmp_path / "bad"
     shutil.copytree(data, bad)
     with h5py.File(bad / "zx_7_d10_inmc_synthetic_01.hdf5", "a") as file:
-        file["zx_7"][13, 0, 0, 0] = float("nan")
+        values = file["zx_7"][()] / 65535.0  # integers have no NaN
+        values[13, 0, 0, 0] = float("nan")
+        del file["zx_7"]
+        file["zx_7"] = values
     with pytest.raises(DataError) as caught:
         train(quick(bad, tmp_path / "run", workers=workers))
     assert "\n" not in str(caught.value)
