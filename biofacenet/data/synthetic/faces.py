@@ -10,22 +10,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+from torch import Tensor
 
 from ...decomposition import Decomposition
 from ...physics.colour import WHITE_ROW_SUMS, linear_to_srgb
 from ...physics.lighting import unit
 from ...physics.names import SkinName
 from ...system.workers import one_thread
+from ..geometry import Geometry
 from ..records import Faces
 from .camera import draw_exposure, draw_light_and_camera, sense
 from .draws import Draws
 from .identity import Identity, draw_identity
 from .light import LEAST_SPECULAR, draw_lights, draw_shading
 from .paint import paint_background, paint_person
-from .parts import divide_into_parts
+from .parts import commonest, divide_into_parts
 from .pigments import draw_pigments
-from .shape import Head, make_relief
-from .view import average_over, place_head, shrink
+from .shape import Head
+from .view import View, average_over, place_head, shrink
 
 __all__ = ["draw_heads", "generate"]
 
@@ -80,12 +82,11 @@ def draw_heads(count: int, seed: int = 0) -> list[Head]:
 
 def _picture(draws: Draws, who: Identity, size: int, noise: bool, yaw: float | None) -> Faces:
     """One face, as a batch of one. The order of draws is that of a seed's faces since the first."""
-    relief = make_relief(who.head)
-    view = place_head(draws, who, relief, size, yaw)
+    view = place_head(draws, who, size, yaw)
     parts = divide_into_parts(draws, who, view)
     melanin, haemoglobin = draw_pigments(draws, who, view, parts)
     lights = draw_lights(draws)
-    shading = draw_shading(draws, view, parts.neck, relief, lights)
+    shading = draw_shading(draws, view, lights)
     illuminant, camera = draw_light_and_camera(draws)
 
     skin = parts.skin.float().unsqueeze(0)
@@ -99,9 +100,9 @@ def _picture(draws: Draws, who: Identity, size: int, noise: bool, yaw: float | N
         camera=camera,
         skin=who.skin,
     )
-    person, painted = paint_person(draws, who, view, parts, shading)
+    person, labels = paint_person(draws, who, view, parts, shading)
     other = shrink(person * (1.0 - skin))
-    behind = shrink(paint_background(draws, view) * (1.0 - skin) * ~painted)
+    behind = shrink(paint_background(draws, view) * (1.0 - skin) * (labels == 0))
 
     # One exposure for shading, maps and lighting alike.
     exposure = draw_exposure(draws, who.melanin, truth.render(), covered > 0.5)
@@ -123,4 +124,19 @@ def _picture(draws: Draws, who: Identity, size: int, noise: bool, yaw: float | N
         coordinates=(place * mask).unsqueeze(0),
         lighting=tinted.unsqueeze(0),
         truth=truth,
+        geometry=_geometry(view, labels, size),
+    )
+
+
+def _geometry(view: View, labels: Tensor, size: int) -> Geometry:
+    """What the pixels show of the head, as a batch of one."""
+    hit = view.surface.hit.float().unsqueeze(0)
+    covered = shrink(hit)
+    normals = unit(average_over(hit, view.surface.normal)) * (covered > 0.5)
+    occlusion = average_over(hit, view.surface.occlusion).masked_fill(covered <= 0.5, 1.0)
+    return Geometry(
+        normals=normals.unsqueeze(0),
+        parts=commonest(labels).unsqueeze(0),
+        occlusion=occlusion.unsqueeze(0),
+        landmarks=view.frame.pixels(view.landmarks, size).unsqueeze(0),
     )

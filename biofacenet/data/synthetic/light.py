@@ -10,9 +10,7 @@ from torch import Tensor
 
 from ...physics.lighting import directional_light, sh_shading, unit
 from .draws import Draws
-from .features import MOUTH_Y, smoothstep
-from .parts import Neck
-from .shape import Relief, read_texture
+from .features import MOUTH_Y
 from .view import View
 
 __all__ = ["LEAST_SPECULAR", "Lights", "Shading", "draw_lights", "draw_shading"]
@@ -68,16 +66,13 @@ def draw_lights(draws: Draws) -> Lights:
     return Lights(lights, lighting.expand(3, 9).clone())
 
 
-def draw_shading(draws: Draws, view: View, neck: Neck, relief: Relief, lights: Lights) -> Shading:
+def draw_shading(draws: Draws, view: View, lights: Lights) -> Shading:
     """Shading under some lights; how oily the skin is and how sharp its highlights, is drawn."""
-    x, y, z = view.surface.point
-    normal = _normals_everywhere(view, neck)
+    x, y, _ = view.surface.point
+    normal = _normals_everywhere(view)
     shade = sh_shading(normal.unsqueeze(0), lights.lighting.unsqueeze(0))[0, 0]
-    cavity, overhang = read_texture(torch.cat((relief.cavity, relief.overhang), dim=1), x, y)
-    front = smoothstep(0.0, 0.3, z) * view.surface.hit
-    open_sky = 1.0 - front * (2.2 * cavity.clamp(0.0, 0.2) + 1.1 * overhang.clamp(0.0, 0.3))
-    under_chin = smoothstep(-1.3, -0.75, view.y) * neck.shown
-    diffuse = (shade * open_sky.clamp(0.3, 1.0) * (1.0 - 0.55 * under_chin)).clamp(min=0.02)
+    open_sky = view.surface.occlusion
+    diffuse = (shade * open_sky).clamp(min=0.02)
 
     sheen = float(np.exp(draws.uniform(np.log(0.02), np.log(0.45))))
     sharp = float(np.exp(draws.uniform(np.log(8.0), np.log(45.0))))
@@ -91,7 +86,7 @@ def draw_shading(draws: Draws, view: View, neck: Neck, relief: Relief, lights: L
         specular = specular + sheen * strength * lobes * (0.25 + oily)
     grazing = (1.0 - normal[2].clamp(0.0, 1.0)) ** 5
     specular = specular + 0.1 * sheen * grazing * shade
-    specular = specular * view.surface.hit * open_sky.clamp(0.2, 1)
+    specular = specular * (view.surface.hit & ~view.surface.neck) * open_sky
     return Shading(normal, shade, diffuse, specular.clamp(min=LEAST_SPECULAR))
 
 
@@ -106,11 +101,8 @@ def _oily_places(x: Tensor, y: Tensor) -> Tensor:
     )
 
 
-def _normals_everywhere(view: View, neck: Neck) -> Tensor:
-    """Normals of the head, of the neck as a cylinder, and of hair beside the head: (3, S, S)."""
-    x = ((view.x - neck.middle) / neck.width).clamp(-0.97, 0.97)
-    cylinder = torch.stack((x, torch.full_like(x, -0.1), (1.0 - x.square()).sqrt()))
+def _normals_everywhere(view: View) -> Tensor:
+    """Normals of the head and its neck, and of hair beside the head: (3, S, S)."""
     ball_x, ball_y = (view.x / 1.15).clamp(-0.95, 0.95), ((view.y - 0.1) / 1.5).clamp(-0.9, 0.9)
     ball = torch.stack((ball_x, ball_y, (1.0 - ball_x**2 - 0.5 * ball_y**2).clamp(min=0.05).sqrt()))
-    elsewhere = torch.where(neck.shown, unit(cylinder), unit(ball))
-    return torch.where(view.surface.hit, view.surface.normal, elsewhere)
+    return torch.where(view.surface.hit, view.surface.normal, unit(ball))

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...decomposition.parts import part_index
 from .draws import Draws
 from .features import EYE_X, EYE_Y
 from .identity import Identity
@@ -31,27 +32,25 @@ EYE_COLOURS = np.array(
 def paint_person(
     draws: Draws, who: Identity, view: View, parts: Parts, shading: Shading
 ) -> tuple[Tensor, Tensor]:
-    """Linear RGB of clothes, hair, eyes and mouth (3, S, S), and where head or these are (S, S)."""
-    x, y, shade = view.x, view.y, shading.unoccluded
-    picture = torch.zeros(3, *x.shape)
-    shoulders = (y < parts.neck.collar) & (y < -0.98 - 0.35 * (x / 1.1).abs() ** 3)
+    """Linear RGB of clothes, hair, eyes and mouth (3, S, S), and the part of each sample (S, S)."""
+    shade, labels = shading.unoccluded, parts.labels()
+    picture = torch.zeros(3, *shade.shape)
     cloth = torch.from_numpy(draws.rng.uniform(0.01, 0.5, 3).astype(np.float32))
     cloth = cloth * (0.4 + 0.6 * draws.uniform(0.0, 1.0))
-    picture = torch.where(shoulders, cloth[:, None, None] * shade, picture)
-    covered = shoulders | view.surface.hit
+    picture = torch.where(parts.cloth, cloth[:, None, None] * shade, picture)
 
     colour = torch.from_numpy(who.hair_colour.astype(np.float32))[:, None, None]
-    strands = 1.0 + 0.35 * read_texture(draws.field(40), x * 0.8, 0.25 * y)[0]
+    strands = 1.0 + 0.35 * read_texture(draws.field(40), view.x * 0.8, 0.25 * view.y)[0]
     gloss = torch.einsum("c,chw->hw", torch.tensor([0.0, 0.55, 0.83]), shading.normal)
     gloss = 0.04 * gloss.clamp(min=0.0) ** 12
     strand_colour = (colour * strands.clamp(0.3, 2.0) + gloss) * (0.3 + 0.7 * shade)
     if not parts.bald:
         behind = _hair_behind(draws, who, view, parts)
         picture = torch.where(behind, 0.75 * strand_colour, picture)
-        covered = covered | behind
+        labels = torch.where(behind, part_index("hair"), labels)
     picture = torch.where(parts.hair, strand_colour, picture)
     picture = torch.where(parts.eye, _eye_colour(draws, who, view, parts, shade), picture)
-    return torch.where(parts.mouth, _mouth_colour(draws, who, view, shade), picture), covered
+    return torch.where(parts.mouth, _mouth_colour(draws, parts, shade), picture), labels
 
 
 def _hair_behind(draws: Draws, who: Identity, view: View, parts: Parts) -> Tensor:
@@ -68,7 +67,8 @@ def _hair_behind(draws: Draws, who: Identity, view: View, parts: Parts) -> Tenso
         flare = wide + 0.12 * (0.1 - y).clamp(0.0, 1.0) + wave
         crown = crown | ((x.abs() < flare) & (y < 0.1) & (view.y > length + 0.1 * wave))
     neck = parts.neck
-    return crown & ~view.surface.hit & ~(neck.shown & (view.x - neck.middle).abs().lt(0.3))
+    head = view.surface.hit & ~neck.shown
+    return crown & ~head & ~(neck.shown & (view.x - neck.middle).abs().lt(0.3))
 
 
 def _eye_colour(draws: Draws, who: Identity, view: View, parts: Parts, shade: Tensor) -> Tensor:
@@ -85,11 +85,10 @@ def _eye_colour(draws: Draws, who: Identity, view: View, parts: Parts, shade: Te
     return torch.where(glint, torch.full_like(eye, 0.8), eye)
 
 
-def _mouth_colour(draws: Draws, who: Identity, view: View, shade: Tensor) -> Tensor:
+def _mouth_colour(draws: Draws, parts: Parts, shade: Tensor) -> Tensor:
     """Teeth, in most open mouths, and the dark behind them: (3, S, S)."""
-    x, y, _ = view.surface.point
     teeth = draws.chance(0.7)
-    low = y < who.mouth.line(x) - (0.3 * who.mouth.opening if teeth else -1.0)
+    low = ~parts.teeth if teeth else torch.ones_like(parts.teeth)
     enamel = torch.tensor([0.4, 0.37, 0.32])[:, None, None] * (0.3 + 0.5 * shade)
     dark = torch.tensor([0.025, 0.006, 0.006])[:, None, None].expand_as(enamel)
     return torch.where(low, dark, enamel)

@@ -40,13 +40,10 @@ class _Places:
 def draw_pigments(draws: Draws, who: Identity, view: View, parts: Parts) -> tuple[Tensor, Tensor]:
     """Melanin and haemoglobin map values on all samples: two (S, S)."""
     x, y, _ = view.surface.point
-    behind = parts.neck.shown
-    x = torch.where(behind, view.x - parts.neck.middle, x)
-    y = torch.where(behind, view.y, y)
-    at = _Places(x, y, x.abs(), (~behind).float())
+    at = _Places(x, y, x.abs(), (~parts.neck.shown).float())
     fields = torch.cat((draws.field(5), draws.field(9), draws.field(5), draws.field(10)), dim=1)
     low_m, high_m, low_h, high_h = at.read(fields)
-    lips, brows = who.mouth.lips(x, y) * at.front, who.brows.places(x, y) * at.front
+    lips, brows = parts.lips, parts.brows
 
     melanin = _skin_melanin(draws, who, at, 0.05 * low_m, 0.025 * high_m)
     haemoglobin = _skin_haemoglobin(draws, who, at, 0.05 * low_h, 0.03 * high_h)
