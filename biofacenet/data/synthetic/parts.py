@@ -81,8 +81,8 @@ def divide_into_parts(draws: Draws, who: Identity, view: View) -> Parts:
     surface, features = view.surface, view.features
     head = surface.hit & ~surface.neck
     bald = who.masculine > 0.6 and draws.chance(0.15)
-    hair = head & _hair(draws, view, bald)
-    eye, mouth = features.eye & ~hair, features.mouth & ~hair
+    hair = head & _hair(draws, view, bald) & ~features.mouth
+    eye, mouth = features.eye & ~hair, features.mouth
     face_skin = head & ~hair & ~eye & ~mouth
     collar = -1.12 - 0.22 * (1.0 - ((view.x - view.neck.middle) / 0.5).square()).clamp(0.0)
     cloth = _cloth(view, collar)
