@@ -83,7 +83,7 @@ def _picture(draws: Draws, who: Identity, size: int, noise: bool, yaw: float | N
     relief = make_relief(who.head)
     view = place_head(draws, who, relief, size, yaw)
     parts = divide_into_parts(draws, who, view)
-    melanin, haemoglobin = draw_pigments(draws, who, view, parts)
+    pigments = draw_pigments(draws, who, view, parts)
     lights = draw_lights(draws)
     shading = draw_shading(draws, view, parts.neck, relief, lights)
     illuminant, camera = draw_light_and_camera(draws)
@@ -91,8 +91,8 @@ def _picture(draws: Draws, who: Identity, size: int, noise: bool, yaw: float | N
     skin = parts.skin.float().unsqueeze(0)
     covered = shrink(skin)
     truth = Decomposition(
-        melanin=average_over(skin, melanin).unsqueeze(0),
-        haemoglobin=average_over(skin, haemoglobin).unsqueeze(0),
+        melanin=average_over(skin, pigments.melanin).unsqueeze(0),
+        haemoglobin=average_over(skin, pigments.haemoglobin).unsqueeze(0),
         diffuse=average_over(skin, shading.diffuse).unsqueeze(0),
         specular=average_over(skin, shading.specular).unsqueeze(0),
         illuminant=illuminant,

@@ -74,9 +74,9 @@ def _hair_behind(draws: Draws, who: Identity, view: View, parts: Parts) -> Tenso
 def _eye_colour(draws: Draws, who: Identity, view: View, parts: Parts, shade: Tensor) -> Tensor:
     """Sclera, iris, pupil and catch light: (3, S, S)."""
     x, y, _ = view.surface.point
-    iris = torch.from_numpy(EYE_COLOURS[draws.rng.integers(len(EYE_COLOURS))]).float()
-    if who.melanin > 0.0:
-        iris = torch.from_numpy(EYE_COLOURS[0]).float()
+    chosen = int(draws.rng.integers(len(EYE_COLOURS)))
+    chosen = chosen if draws.chance(who.light) else 0
+    iris = torch.from_numpy(EYE_COLOURS[chosen]).float()
     white = torch.tensor([0.62, 0.56, 0.53])[:, None, None] * (0.35 + 0.4 * shade)
     distance = parts.iris_distance
     eye = torch.where(distance < 1.0, iris[:, None, None] * (0.4 + 0.6 * shade), white)
