@@ -118,7 +118,7 @@ def _lines(draws: Draws, x: Tensor, y: Tensor, age: float) -> Tensor:
     forehead = rows * torch.exp(-((x / 0.38) ** 2) - ((y - 0.52) / 0.14) ** 2)
     away = ((x.abs() - EYE_X - 0.1) / 0.12).clamp(0.0, 1.0)
     fan = torch.sin((y - EYE_Y) / (0.1 + 0.5 * away) * 24.0).clamp(min=0.0) ** 4
-    crows = fan * away * torch.exp(
-        -(((x.abs() - 0.52) / 0.08) ** 2) - ((y - EYE_Y + 0.02) / 0.12) ** 2
+    crows = (
+        fan * away * torch.exp(-(((x.abs() - 0.52) / 0.08) ** 2) - ((y - EYE_Y + 0.02) / 0.12) ** 2)
     )
     return -depth * (forehead + 0.8 * crows)

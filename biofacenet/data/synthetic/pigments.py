@@ -59,11 +59,8 @@ class _Places:
 def draw_pigments(draws: Draws, who: Identity, view: View, parts: Parts) -> Pigments:
     """Draw the skin of a face."""
     x, y, _ = view.surface.point
-    behind = parts.neck.shown
-    x = torch.where(behind, view.x - parts.neck.middle, x)
-    y = torch.where(behind, view.y, y)
-    at = _Places(x, y, x.abs(), (~behind).float())
-    lips, brows = who.mouth.lips(x, y) * at.front, who.brows.places(x, y) * at.front
+    at = _Places(x, y, x.abs(), (~view.surface.neck).float())
+    lips, brows = parts.lips, parts.brows
     detail = draw_detail(draws, x, y, at.front, light=who.light, age=who.age)
     made_up = who.masculine < 0.5 and not who.child and draws.chance(0.55)
     even = draws.uniform(0.25, 0.8) if made_up else 1.0  # foundation hides what is uneven
@@ -99,9 +96,7 @@ def draw_pigments(draws: Draws, who: Identity, view: View, parts: Parts) -> Pigm
     )
 
 
-def _lips(
-    draws: Draws, at: _Places, lips: Tensor, *, made_up: bool
-) -> tuple[Tensor, Tensor]:
+def _lips(draws: Draws, at: _Places, lips: Tensor, *, made_up: bool) -> tuple[Tensor, Tensor]:
     """What lips, bare or painted, add to melanin and haemoglobin."""
     folds = 1.0 + 0.12 * at.read(draws.field(40))[0]
     melanin, haemoglobin = draws.uniform(-0.06, 0.12), draws.uniform(0.25, 0.65)
