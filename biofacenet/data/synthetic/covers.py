@@ -149,5 +149,4 @@ def cloth_of(draws: Draws, view: View) -> Tensor:
         pattern = 0.5 * (torch.sin(pitch * x) > 0.4).float() + 0.5 * (torch.sin(pitch * y) > 0.4)
     elif chosen < 0.35:
         pattern = 0.25 + 0.25 * torch.sin(3.0 * pitch * x) * torch.sin(3.0 * pitch * y)
-    colour = base[:, None, None] + pattern * (other - base)[:, None, None]
-    return colour
+    return base[:, None, None] + pattern * (other - base)[:, None, None]

@@ -31,7 +31,7 @@ def eye_colour(
     draws: Draws, who: Identity, view: View, parts: Parts, shading: Shading, fine: Tensor
 ) -> Tensor:
     """Sclera, iris, pupil and catch lights: (3, S, S)."""
-    x, y, _ = view.surface.point
+    x = view.surface.point[0]
     chosen = int(draws.rng.integers(len(IRIS_COLOURS)))
     chosen = chosen if draws.chance(who.light) else 0
     iris = torch.from_numpy(IRIS_COLOURS[chosen] * draws.uniform(0.6, 1.4)).float()[:, None, None]

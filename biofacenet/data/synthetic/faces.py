@@ -21,7 +21,6 @@ from ..geometry import Geometry
 from ..records import Faces
 from .camera import draw_exposure, draw_light_and_camera
 from .covers import draw_covers
-from .detail import grain
 from .draws import Draws
 from .hair import draw_hair
 from .identity import Identity, draw_identity
@@ -90,7 +89,7 @@ def _picture(draws: Draws, who: Identity, size: int, noise: bool, yaw: float | N
     """One face, as a batch of one. The order of draws is that of a seed's faces since the first."""
     view = place_head(draws, who, size, yaw)
     hair, covers = draw_hair(draws, who), draw_covers(draws, who, view)
-    fine = grain(draws, view.x)
+    fine = draws.grain(view.x)
     whole = divide_into_parts(view, hair.on_head(view, fine))
     behind = hair.behind(view, fine)
     pigments = draw_pigments(draws, who, view, whole)

@@ -54,7 +54,7 @@ class Hair:
         ax, face = x.abs(), view.surface.hit & ~view.surface.neck
         free = face & ~view.surface.ear
         coarse, small = read_texture(self.edge, x, y)
-        uneven = 0.018 * coarse + 0.012 * small + 0.012 * fine
+        uneven = 0.015 * coarse + 0.01 * small + 0.006 * fine
         if self.bald:
             return free & (z < -0.05 + uneven) & (y > -0.2) & (y < 0.55 + uneven)
         line = self.crest - (ax / 0.72) ** 3 * self.drop + uneven
@@ -74,8 +74,8 @@ class Hair:
         x, y = view.x - shift, view.y - 0.1
         wide, tall = HEAD_WIDTH + self.volume, HEAD_HEIGHT + self.volume
         coarse, small = read_texture(self.edge, view.x * 0.7, view.y * 0.7)
-        rough = 0.09 if self.kind == "curly" else 0.03
-        wave = rough * (0.6 * coarse + 0.5 * small) + 0.02 * fine
+        rough = 0.07 if self.kind == "curly" else 0.03
+        wave = rough * (0.6 * coarse + 0.4 * small) + 0.007 * fine
         crown = (x / wide).square() + (y / tall).square() < 1.0 + 2.0 * wave
         low = -0.35 if self.kind == "curly" else -0.05
         shown = crown & (y > low + wave)

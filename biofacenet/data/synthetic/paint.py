@@ -7,7 +7,6 @@ from torch import Tensor
 
 from ...decomposition.parts import part_index
 from .covers import Covers, cloth_of
-from .detail import grain
 from .draws import Draws
 from .eyes import eye_colour, mouth_colour
 from .hair import Hair, hair_colour
@@ -60,7 +59,7 @@ def paint_person(
         style: hair, covers, and where hair is seen beside and behind the head.
     """
     hair, covers, behind = style
-    fine = grain(draws, view.x)
+    fine = draws.grain(view.x)
     folds = (1.0 + 0.1 * fine) * shading.open
     picture = torch.where(parts.cloth, cloth_of(draws, view) * folds, 0.0)
     strands = hair_colour(draws, who, hair, view, shading, fine)
@@ -71,5 +70,6 @@ def paint_person(
     eyes = eye_colour(draws, who, view, parts, shading, fine)
     picture = torch.where(parts.eye, eyes, picture)
     picture = torch.where(parts.mouth, mouth_colour(draws, view, parts, shading), picture)
-    picture = torch.where(covers.cloth, cloth_of(draws, view) * folds, picture)
+    other = cloth_of(draws, view)
+    picture = torch.where(covers.cloth, other * folds, picture)
     return torch.where(covers.glasses, covers.glasses_colour * shading.unoccluded, picture)

@@ -85,7 +85,7 @@ def _sensed(draws: Draws, image: Tensor) -> Tensor:
     if draws.chance(0.15):
         return image
     level = float(np.exp(draws.uniform(np.log(0.001), np.log(0.025))))
-    grain = torch.from_numpy(draws.rng.standard_normal((2, *image.shape), dtype=np.float32))
+    grain = torch.from_numpy(draws.fine.standard_normal((2, *image.shape), dtype=np.float32))
     noise = level * (image.clamp(min=0.0).sqrt() * grain[0] + 0.15 * grain[1])
     if draws.chance(0.4):  # what cleaning leaves is coarser and weaker
         noise = F.avg_pool2d(noise[None], 3, 1, 1)[0] * 1.5

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .detail import draw_detail, grain
+from .canvas import spot, texture_places
+from .detail import draw_detail
 from .draws import Draws
 from .features import EYE_X, EYE_Y, MOUTH_Y, beard
 from .identity import Identity
@@ -28,119 +29,126 @@ class Pigments:
     """Map values."""
     relief: Tensor
     """Height of pores and lines."""
+    oily: Tensor
+    """0..1, how much a place shines in those whose skin is oily."""
     hairy: Tensor
     """0..1, how much of it is hair: brows and beard."""
     lips: Tensor
     """0..1"""
 
 
-@dataclass(frozen=True)
-class _Places:
-    """Where pigments are painted, each (S, S)."""
-
-    x: Tensor
-    y: Tensor
-    """Canonical places; on the neck, those of the picture below the chin."""
-    ax: Tensor
-    """|x|"""
-    front: Tensor
-    """1 on the head, 0 on the neck."""
-
-    def read(self, texture: Tensor) -> Tensor:
-        return read_texture(texture, self.x, self.y)
-
-    def around(self, x: float, y: float, width: float, height: float) -> Tensor:
-        """A soft spot on each side, on the head."""
-        return self.front * torch.exp(
-            -(((self.ax - x) / width) ** 2) - ((self.y - y) / height) ** 2
-        )
-
-
 def draw_pigments(draws: Draws, who: Identity, view: View, parts: Parts) -> Pigments:
     """Draw the skin of a face."""
     x, y, _ = view.surface.point
-    at = _Places(x, y, x.abs(), (~view.surface.neck).float())
+    front = (~view.surface.neck).float()
     lips, brows = parts.lips, parts.brows
-    detail = draw_detail(draws, x, y, at.front, light=who.light, age=who.age)
     made_up = who.masculine < 0.5 and not who.child and draws.chance(0.55)
     even = draws.uniform(0.25, 0.8) if made_up else 1.0  # foundation hides what is uneven
+    detail = draw_detail(draws, light=who.light, age=who.age)
+    painted = torch.stack(
+        (
+            even * (detail.melanin + _darker_places(draws, who)) + _shadow(draws, made_up=made_up),
+            even * (detail.haemoglobin + _redder_places(draws)) + _blush(draws, made_up=made_up),
+            detail.relief,
+            _oily_places(),
+            *draws.field(40, 2)[0],
+        )
+    )
+    of_melanin, of_blood, relief, oily, folds, thick = read_texture(painted[None], x, y)
+    marks = even * read_texture(detail.marks, x, y) * front
+    fine = draws.grain(x)
 
-    melanin = who.melanin + even * (detail.melanin + _darker_places(draws, who, at))
-    haemoglobin = who.haemoglobin + even * (detail.haemoglobin + _redder_places(draws, at))
+    # On the neck and the throat only what is even, and patches.
+    melanin = who.melanin + of_melanin * (0.3 + 0.7 * front) + marks[0] + detail.grain[0] * fine
+    haemoglobin = who.haemoglobin + of_blood * (0.3 + 0.7 * front) + marks[1]
+    haemoglobin = haemoglobin + detail.grain[1] * fine.flip(0)
     haemoglobin = haemoglobin + draws.uniform(0.05, 0.3) * view.surface.ear
-    lip_m, lip_h = _lips(draws, at, lips, made_up=made_up)
-    melanin, haemoglobin = melanin + lip_m, haemoglobin + lip_h
-    if made_up:
-        haemoglobin = haemoglobin + draws.uniform(0.0, 0.3) * at.around(0.42, -0.12, 0.16, 0.13)
-        melanin = melanin + draws.uniform(0.0, 0.25) * at.around(EYE_X, EYE_Y + 0.07, 0.15, 0.06)
+    lip_melanin, lip_blood = draws.uniform(-0.06, 0.12), draws.uniform(0.35, 0.85)
+    if made_up and draws.chance(0.6):
+        lip_melanin, lip_blood = draws.uniform(-0.12, 0.2), draws.uniform(0.7, 1.3)
+    melanin = melanin + lips * lip_melanin
+    haemoglobin = haemoglobin + lips * (1.0 + 0.12 * folds) * lip_blood
 
     hairs = float(np.clip(0.75 - 1.6 * who.hair_colour.mean(), 0.15, 0.85))
     hairs = max(hairs, who.melanin + 0.1)
-    fine = grain(draws, x)
-    strokes = (1.0 + 0.35 * fine).clamp(0.2, 1.6)
+    strokes = (1.0 + 0.35 * fine.flip(1)).clamp(0.2, 1.6)
     hairy = (brows * draws.uniform(0.45, 0.95) * strokes).clamp(0.0, 1.0)
-    grown = _beard(draws, who, view, at, fine) * (1.0 - lips)
-    hairy = torch.maximum(hairy, grown)
+    grown = _beard(draws, who, view, thick, fine.flip(1))
+    if grown is not None:
+        hairy = torch.maximum(hairy, grown * front * (1.0 - lips))
     melanin = melanin + hairy * (hairs - melanin)
     haemoglobin = haemoglobin - 0.25 * hairy
     # Lashes and the shadow of the lid's edge.
     liner = draws.uniform(0.8, 1.3) if made_up else draws.uniform(0.5, 0.8)
-    melanin = melanin + (liner * parts.lid * at.front).clamp(max=1.0) * (0.88 - melanin)
-    melanin = melanin + 0.75 * parts.nostril * at.front * (0.9 - melanin)
+    melanin = melanin + (liner * parts.lid).clamp(max=1.0) * (0.88 - melanin)
+    melanin = melanin + 0.75 * parts.nostril * (0.9 - melanin)
     return Pigments(
         melanin.clamp(-0.98, 0.98),
         haemoglobin.clamp(-0.98, 0.98),
-        detail.relief * (1.0 - 0.7 * hairy),
+        (relief + 0.55 * fine.flip((0, 1))) * front * (1.0 - 0.7 * hairy),
+        oily.clamp(max=1.0) * front,
         hairy,
         lips,
     )
 
 
-def _lips(draws: Draws, at: _Places, lips: Tensor, *, made_up: bool) -> tuple[Tensor, Tensor]:
-    """What lips, bare or painted, add to melanin and haemoglobin."""
-    folds = 1.0 + 0.12 * at.read(draws.field(40))[0]
-    melanin, haemoglobin = draws.uniform(-0.06, 0.12), draws.uniform(0.25, 0.65)
-    if made_up and draws.chance(0.6):
-        melanin, haemoglobin = draws.uniform(-0.12, 0.2), draws.uniform(0.5, 1.1)
-    return lips * melanin, lips * folds * haemoglobin
-
-
-def _darker_places(draws: Draws, who: Identity, at: _Places) -> Tensor:
+def _darker_places(draws: Draws, who: Identity) -> Tensor:
     """Melanin of lids, rings under the eyes, forehead, mouth's surroundings, and lines that the sun left."""
-    rings = draws.uniform(0.0, 0.16) * at.around(EYE_X, EYE_Y - 0.02, 0.15, 0.1)
-    forehead = draws.gaussian(0.04) * at.around(0.0, 0.55, 0.5, 0.2)
-    cheeks = -draws.uniform(0.0, 0.06) * at.around(0.4, -0.12, 0.2, 0.2)
-    mouth = draws.uniform(0.0, 0.1) * (1.0 - 0.7 * who.light)
-    darker = rings + forehead + cheeks + mouth * at.around(0.0, MOUTH_Y, 0.3, 0.13)
+    rings = draws.uniform(0.0, 0.16) * spot(EYE_X, EYE_Y - 0.02, 0.15, 0.1)
+    forehead = draws.gaussian(0.04) * spot(0.0, 0.55, 0.5, 0.2)
+    cheeks = draws.uniform(0.0, 0.06) * spot(0.4, -0.12, 0.2, 0.2)
+    mouth = draws.uniform(0.0, 0.1) * (1.0 - 0.7 * who.light) * spot(0.0, MOUTH_Y, 0.3, 0.13)
+    darker = rings + forehead - cheeks + mouth
     if draws.chance(0.06):  # of a hat
-        edge = draws.uniform(0.38, 0.62) + 0.03 * at.x
-        darker = darker - draws.uniform(0.04, 0.12) * torch.sigmoid((at.y - edge) / 0.015)
+        x, y = texture_places()
+        edge = draws.uniform(0.38, 0.62) + 0.03 * x
+        darker = darker - draws.uniform(0.04, 0.12) * torch.sigmoid((y[:, None] - edge) / 0.02)
     if draws.chance(0.05):  # of glasses
-        darker = darker - draws.uniform(0.03, 0.1) * at.around(EYE_X, EYE_Y, 0.2, 0.13)
+        darker = darker - draws.uniform(0.03, 0.1) * spot(EYE_X, EYE_Y, 0.2, 0.13)
     return darker
 
 
-def _redder_places(draws: Draws, at: _Places) -> Tensor:
+def _redder_places(draws: Draws) -> Tensor:
     """Haemoglobin of cheeks, nose, chin and lids, and the pallor of some foreheads."""
     flushed = draws.uniform(0.0, 0.3)
-    cheeks = draws.uniform(0.4, 1.2) * at.around(0.4, -0.2, 0.18, 0.17)
-    nose = draws.uniform(0.4, 1.4) * at.around(0.0, -0.27, 0.13, 0.11)
-    chin = draws.uniform(0.0, 1.0) * at.around(0.0, -0.85, 0.16, 0.1)
-    lids = draws.uniform(0.0, 0.14) * at.around(EYE_X, EYE_Y - 0.08, 0.13, 0.06)
-    wings = draws.uniform(0.0, 0.2) * at.around(0.12, -0.33, 0.05, 0.06)
-    pale = draws.uniform(-0.05, 0.12) * at.around(0.0, 0.5, 0.5, 0.2)
+    cheeks = draws.uniform(0.4, 1.2) * spot(0.4, -0.2, 0.18, 0.17)
+    nose = draws.uniform(0.4, 1.4) * spot(0.0, -0.27, 0.13, 0.11)
+    chin = draws.uniform(0.0, 1.0) * spot(0.0, -0.85, 0.16, 0.1)
+    lids = draws.uniform(0.0, 0.14) * spot(EYE_X, EYE_Y - 0.08, 0.13, 0.06)
+    wings = draws.uniform(0.0, 0.2) * spot(0.12, -0.33, 0.05, 0.06)
+    pale = draws.uniform(-0.05, 0.12) * spot(0.0, 0.5, 0.5, 0.2)
     return flushed * (cheeks + nose + chin) + lids + wings - pale
 
 
-def _beard(draws: Draws, who: Identity, view: View, at: _Places, fine: Tensor) -> Tensor:
+def _shadow(draws: Draws, *, made_up: bool) -> Tensor:
+    """Melanin of what is painted on the lids."""
+    return made_up * draws.uniform(0.0, 0.25) * spot(EYE_X, EYE_Y + 0.07, 0.15, 0.06)
+
+
+def _blush(draws: Draws, *, made_up: bool) -> Tensor:
+    """Haemoglobin of what is painted on the cheeks."""
+    return made_up * draws.uniform(0.0, 0.3) * spot(0.42, -0.12, 0.16, 0.13)
+
+
+def _oily_places() -> Tensor:
+    """Forehead, bridge and tip of the nose, cheek bones, chin and lower lip."""
+    return (
+        spot(0.0, 0.5, 0.32, 0.18)
+        + spot(0.0, -0.12, 0.09, 0.24)
+        + 0.6 * spot(0.4, -0.02, 0.16, 0.12)
+        + 0.5 * spot(0.0, -0.85, 0.12, 0.09)
+        + 0.6 * spot(0.0, MOUTH_Y - 0.05, 0.14, 0.03)
+    )
+
+
+def _beard(draws: Draws, who: Identity, view: View, thick: Tensor, fine: Tensor) -> Tensor | None:
     """Where beard hides the skin, 0..1: a shadow, stubble or grown; whole or of mouth and chin alone."""
-    none = torch.zeros_like(at.x)
     if who.masculine < 0.55 or who.child or draws.chance(0.25):
-        return none
-    thickness = (0.8 + 0.25 * at.read(draws.field(30))[0]).clamp(0.1, 1.2)
-    grown = beard(view.surface.point) * ~view.surface.ear * at.front
+        return None
+    grown = beard(view.surface.point) * ~view.surface.ear
     if draws.chance(0.3):  # moustache and chin
-        grown = grown * torch.sigmoid((draws.uniform(0.16, 0.3) - at.ax) / 0.03)
+        edge = draws.uniform(0.16, 0.3)
+        grown = grown * torch.sigmoid((edge - view.surface.point[0].abs()) / 0.03)
     kind = draws.uniform(0.0, 1.0)
     if kind < 0.5:  # shaved: hairs below the surface
         density, rough = draws.uniform(0.05, 0.3), 0.3
@@ -148,4 +156,5 @@ def _beard(draws: Draws, who: Identity, view: View, at: _Places, fine: Tensor) -
         density, rough = draws.uniform(0.25, 0.6), 0.6
     else:
         density, rough = draws.uniform(0.65, 1.0), 0.3
+    thickness = (0.8 + 0.25 * thick).clamp(0.1, 1.2)
     return (density * thickness * grown * (1.0 + rough * fine)).clamp(0.0, 1.0)

@@ -16,7 +16,6 @@ from torch import Tensor
 
 from ...physics.lighting import sh_shading, unit
 from .draws import Draws
-from .features import MOUTH_Y
 from .light import Lights, Source
 from .pigments import Pigments
 from .view import View
@@ -95,7 +94,7 @@ def draw_shading(
     ambient = sh_shading(normal.unsqueeze(0), lights.ambient.unsqueeze(0))[0, 0]
     unoccluded, lit, diffuse = ambient, ambient * surface.occlusion, ambient * surface.occlusion
     specular = _of_surroundings(rough, ambient, surface.occlusion)
-    alpha = _roughness(draws, view, pigments, age)
+    alpha = _roughness(draws, pigments, age)
     for source in lights.sources:
         cosine = torch.einsum("c,chw->hw", source.direction, normal)
         reaches = surface.shadow(source.direction)
@@ -112,6 +111,8 @@ def draw_shading(
         specular = specular + source.strength * reaches * lobe
     shine = float(np.exp(draws.uniform(np.log(0.4), np.log(1.8)))) * (1.0 - 0.9 * pigments.hairy)
     specular = shine * specular * surface.hit
+    # Hairs keep light from what is between them.
+    diffuse = diffuse * (1.0 - 0.5 * pigments.hairy)
     return Shading(
         normal,
         unoccluded,
@@ -128,25 +129,12 @@ def _of_surroundings(normal: Tensor, ambient: Tensor, occlusion: Tensor) -> Tens
     return (SKIN_REFLECTANCE + 0.25 * grazing) * ambient * occlusion.square()
 
 
-def _roughness(draws: Draws, view: View, pigments: Pigments, age: float) -> Tensor:
+def _roughness(draws: Draws, pigments: Pigments, age: float) -> Tensor:
     """GGX's alpha: least on an oily forehead and nose and on moist lips: (S, S)."""
-    x, y, _ = view.surface.point
     dry = draws.uniform(0.36, 0.55) + 0.06 * age
     oil = draws.uniform(0.0, 0.26) * (1.0 - 0.5 * age)
     moist = draws.uniform(0.0, 0.2)
-    oily = _oily_places(x, y).clamp(max=1.0)
-    return (dry - oil * oily - moist * pigments.lips).clamp(min=0.14)
-
-
-def _oily_places(x: Tensor, y: Tensor) -> Tensor:
-    """Forehead, bridge and tip of the nose, cheek bones, chin and lower lip: (S, S)."""
-    return (
-        torch.exp(-((x / 0.32) ** 2) - ((y - 0.5) / 0.18) ** 2)
-        + torch.exp(-((x / 0.09) ** 2) - ((y + 0.12) / 0.24) ** 2)
-        + 0.6 * torch.exp(-(((x.abs() - 0.4) / 0.16) ** 2) - ((y + 0.02) / 0.12) ** 2)
-        + 0.5 * torch.exp(-((x / 0.12) ** 2) - ((y + 0.85) / 0.09) ** 2)
-        + 0.6 * torch.exp(-((x / 0.14) ** 2) - ((y - MOUTH_Y + 0.05) / 0.03) ** 2)
-    )
+    return (dry - oil * pigments.oily - moist * pigments.lips).clamp(min=0.14)
 
 
 def _with_relief(normal: Tensor, height: Tensor) -> Tensor:
