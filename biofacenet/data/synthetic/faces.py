@@ -14,22 +14,27 @@ import torch
 from torch import Tensor
 
 from ...decomposition import Decomposition
-from ...physics.colour import WHITE_ROW_SUMS, linear_to_srgb
+from ...physics.colour import WHITE_ROW_SUMS
 from ...physics.lighting import unit
 from ...physics.names import SkinName
 from ...system.workers import one_thread
 from ..geometry import Geometry
 from ..records import Faces
-from .camera import draw_exposure, draw_light_and_camera, sense
+from .camera import draw_exposure, draw_light_and_camera
+from .covers import draw_covers
 from .draws import Draws
+from .hair import draw_hair
 from .heads.reading import read_heads
 from .identity import Identity, draw_identity
-from .light import LEAST_SPECULAR, draw_lights, draw_shading
-from .paint import paint_background, paint_person
+from .light import draw_lights
+from .paint import label_person, paint_person
 from .parts import commonest, divide_into_parts
+from .photograph import eight_bits, photograph, second_colour
 from .pigments import draw_pigments
+from .shading import LEAST_SPECULAR, draw_shading
 from .shape import Head
 from .view import View, average_over, place_head, shrink
+from .walls import paint_background
 
 __all__ = ["draw_heads", "generate"]
 
@@ -91,35 +96,41 @@ def draw_heads(count: int, seed: int = 0) -> list[Head]:
 def _picture(draws: Draws, who: Identity, size: int, noise: bool, yaw: float | None) -> Faces:
     """One face, as a batch of one. The order of draws is that of a seed's faces since the first."""
     view = place_head(draws, who, size, yaw)
-    parts = divide_into_parts(draws, who, view)
-    melanin, haemoglobin = draw_pigments(draws, who, view, parts)
+    hair, covers = draw_hair(draws, who), draw_covers(draws, who, view)
+    fine = draws.grain(view.x)
+    whole = divide_into_parts(view, hair.on_head(view, fine))
+    behind = hair.behind(view, fine)
+    pigments = draw_pigments(draws, who, view, whole)
+    parts = covers.over(whole)
     lights = draw_lights(draws)
-    shading = draw_shading(draws, view, lights)
+    shading = draw_shading(draws, view, lights, pigments, who.age)
     illuminant, camera = draw_light_and_camera(draws)
 
     skin = parts.skin.float().unsqueeze(0)
     covered = shrink(skin)
     truth = Decomposition(
-        melanin=average_over(skin, melanin).unsqueeze(0),
-        haemoglobin=average_over(skin, haemoglobin).unsqueeze(0),
+        melanin=average_over(skin, pigments.melanin).unsqueeze(0),
+        haemoglobin=average_over(skin, pigments.haemoglobin).unsqueeze(0),
         diffuse=average_over(skin, shading.diffuse).unsqueeze(0),
         specular=average_over(skin, shading.specular).unsqueeze(0),
         illuminant=illuminant,
         camera=camera,
         skin=who.skin,
     )
-    person, labels = paint_person(draws, who, view, parts, shading)
-    other = shrink(person * (1.0 - skin))
-    behind = shrink(paint_background(draws, view) * (1.0 - skin) * (labels == 0))
+    labels = label_person(parts, pigments, covers, behind)
+    other = paint_person(draws, who, view, parts, shading, (hair, covers, behind))
+    other = torch.where(labels == 0, paint_background(draws, view, lights), other)
+    other = shrink(other * (1.0 - skin))
 
     # One exposure for shading, maps and lighting alike.
     exposure = draw_exposure(draws, who.melanin, truth.render(), covered > 0.5)
     truth.diffuse.mul_(exposure)
     truth.specular.mul_(exposure).clamp_(min=LEAST_SPECULAR)
-    image = truth.render()[0] * covered + exposure * WHITE * other + behind
+    image = truth.render()[0] * covered + exposure * WHITE * other
 
-    image = sense(draws, image) if noise else image
-    coded = torch.round(255.0 * linear_to_srgb(image)) / 255.0
+    if noise:
+        image = second_colour(image, shrink(shading.normal), lights)
+    coded = photograph(draws, image) if noise else eight_bits(image)
     mask = (shrink(parts.face_skin.float().unsqueeze(0)) > 0.999).float()
     normals = unit(average_over(skin, view.surface.normal)) * mask
     place = ((average_over(skin, view.surface.point) + 1.3) / 2.6).clamp(0.0, 1.0)

@@ -8,9 +8,6 @@ import torch
 from torch import Tensor
 
 from ...decomposition.parts import PART_NAMES, part_index
-from .draws import Draws
-from .identity import Identity
-from .shape import read_texture
 from .view import SUPERSAMPLING, View
 
 __all__ = ["Neck", "Parts", "commonest", "divide_into_parts"]
@@ -33,8 +30,6 @@ class Neck:
 class Parts:
     """Labels of the samples, each (S, S) and, unless said, bool; on the head but for neck and cloth."""
 
-    bald: bool
-    """Whether hair grows on the sides of the head alone."""
     hair: Tensor
     """Covering the head itself; hair beside and behind it is painted."""
     eye: Tensor
@@ -76,18 +71,16 @@ class Parts:
         return found
 
 
-def divide_into_parts(draws: Draws, who: Identity, view: View) -> Parts:
-    """Label every sample."""
+def divide_into_parts(view: View, hair: Tensor) -> Parts:
+    """Label every sample, of which some on the head are covered by hair, (S, S)."""
     surface, features = view.surface, view.features
     head = surface.hit & ~surface.neck
-    bald = who.masculine > 0.6 and draws.chance(0.15)
-    hair = head & _hair(draws, view, bald) & ~features.mouth
+    hair = head & hair & ~features.mouth
     eye, mouth = features.eye & ~hair, features.mouth
     face_skin = head & ~hair & ~eye & ~mouth
     collar = -1.12 - 0.22 * (1.0 - ((view.x - view.neck.middle) / 0.5).square()).clamp(0.0)
     cloth = _cloth(view, collar)
     return Parts(
-        bald=bald,
         hair=hair,
         eye=eye,
         mouth=mouth,
@@ -109,23 +102,6 @@ def _cloth(view: View, collar: Tensor) -> Tensor:
     x, y = view.x, view.y
     shoulders = (y < -0.98 - 0.35 * (x / 1.1).abs() ** 3) & ~view.surface.hit
     return (y < collar) & (shoulders | view.surface.neck)
-
-
-def _hair(draws: Draws, view: View, bald: bool) -> Tensor:
-    """Above a hairline that falls toward the temples, and all behind the ears."""
-    x, y, z = view.surface.point
-    ax, ear = x.abs(), view.surface.ear
-    strands = read_texture(draws.field(24), x, y)[0]
-    crest = draws.uniform(0.6, 0.78)
-    line = crest - (ax / 0.72) ** 3 * draws.uniform(0.25, 0.5) + 0.03 * strands
-    if not bald and draws.chance(0.25):  # a fringe
-        line = line - draws.uniform(0.1, 0.32) * (1.0 - 0.5 * (ax / 0.7) ** 2)
-    # The front edge draws back behind the ear toward its lower end: a sideburn has a tip.
-    tip = ((draws.uniform(-0.35, 0.1) + 0.2 - y) / 0.2).clamp(min=0.0)
-    if bald:
-        return (z < -0.05) & (y > -0.2) & (y < 0.55) & ~ear
-    sides = (z < 0.08 + 0.04 * strands - 0.22 * tip) & (y > -0.7) & ~ear
-    return (y > line) | sides
 
 
 def commonest(labels: Tensor) -> Tensor:
