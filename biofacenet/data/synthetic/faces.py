@@ -8,6 +8,7 @@ result passes through sensor noise and 8-bit coding. Each face depends on its se
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -23,6 +24,7 @@ from .camera import draw_exposure, draw_light_and_camera
 from .covers import draw_covers
 from .draws import Draws
 from .hair import draw_hair
+from .heads.reading import read_heads
 from .identity import Identity, draw_identity
 from .light import draw_lights
 from .paint import label_person, paint_person
@@ -49,6 +51,7 @@ def generate(
     skin: SkinName = "published",
     melanin: float | None = None,
     yaw: float | None = None,
+    heads: str | Path | None = None,
 ) -> Faces:
     """Make the faces of some indices.
 
@@ -62,27 +65,32 @@ def generate(
         melanin: map value in [-1, 1] of the skin of all faces, instead of a drawn one; shape, light and
             camera are the same for any.
         yaw: turn of all heads to the side, in degrees, instead of a drawn one.
+        heads: a statistical head model to take heads from, instead of parametric ones: the folder
+            FaceXModel of ICT-FaceKit, or an NPZ file of it.
 
     Returns:
         The faces, in the order of ``indices``; the same numbers whatever else is in the batch.
 
     Raises:
         ValueError: melanin is out of range.
+        DataError: the head model is missing, damaged or of another kind.
     """
     if melanin is not None and not -1.0 <= melanin <= 1.0:
         raise ValueError(f"melanin must lie in [-1, 1], got {melanin}")
+    model = None if heads is None else read_heads(heads)
     faces = []
     with one_thread():
         for index in indices:
             draws = Draws(seed, index)
-            who = draw_identity(draws, skin, melanin)
+            who = draw_identity(draws, skin, melanin, model)
             faces.append(_picture(draws, who, size, noise, yaw))
     return Faces.join(faces)
 
 
 def draw_heads(count: int, seed: int = 0) -> list[Head]:
     """The shapes of the first faces of a seed, without their pictures."""
-    return [draw_identity(Draws(seed, index), "published").head for index in range(count)]
+    drawn = [draw_identity(Draws(seed, index), "published").head for index in range(count)]
+    return [head for head in drawn if isinstance(head, Head)]
 
 
 def _picture(draws: Draws, who: Identity, size: int, noise: bool, yaw: float | None) -> Faces:

@@ -10,6 +10,8 @@ import numpy as np
 from ...physics.names import SkinName
 from .draws import Draws
 from .features import EYE_X, EYE_Y, MOUTH_Y, Brows, Eyes, Mouth
+from .heads.faces import ModelledHead, draw_modelled_head
+from .heads.prepared import PreparedModel
 from .shape import Bump, Head
 from .tones import LIGHTNESS, draw_tone
 
@@ -51,16 +53,24 @@ class Identity:
     brows: Brows
     hair_colour: np.ndarray
     """(3,), linear RGB."""
-    head: Head
+    head: Head | ModelledHead
 
 
-def draw_identity(draws: Draws, skin: SkinName, melanin: float | None = None) -> Identity:
-    """Draw a face, with the melanin given instead of the drawn one where there is one."""
+def draw_identity(
+    draws: Draws,
+    skin: SkinName,
+    melanin: float | None = None,
+    heads: PreparedModel | None = None,
+) -> Identity:
+    """Draw a face, with the melanin given instead of the drawn one where there is one.
+
+    Its head is parametric, or one of a head model.
+    """
     tone = draw_tone(draws, skin)
     middle, width = LIGHTNESS[skin]
     light = 1.0 / (1.0 + math.exp(4.0 * (tone.melanin - middle) / width))
     masculine = draws.uniform(0.0, 1.0)
-    child = draws.chance(0.08)
+    child = draws.chance(0.08) and heads is None  # a model of grown-up heads
     age = 0.0 if child else draws.uniform(0.0, 1.0) ** 1.5
     mouth = Mouth.draw(draws)
     return Identity(
@@ -75,7 +85,9 @@ def draw_identity(draws: Draws, skin: SkinName, melanin: float | None = None) ->
         eyes=Eyes.draw(draws),
         brows=Brows.draw(draws, masculine),
         hair_colour=_draw_hair_colour(draws, light, age),
-        head=_draw_head(draws, masculine, child, mouth),
+        head=_draw_head(draws, masculine, child, mouth)
+        if heads is None
+        else draw_modelled_head(draws, heads),
     )
 
 

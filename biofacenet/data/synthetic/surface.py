@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["Features", "Surface", "rotation"]
+__all__ = ["Features", "Pose", "Surface", "rotation"]
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,26 @@ class Features:
     """0..1, nearness of the upper lid's edge, where lashes grow."""
     nostril: Tensor
     """0..1, nearness of a nostril."""
+
+
+@dataclass(frozen=True)
+class Pose:
+    """How a head is turned, in radians."""
+
+    yaw: float = 0.0
+    """To the right of the picture."""
+    pitch: float = 0.0
+    """Upwards."""
+    roll: float = 0.0
+    """Counter-clockwise."""
+
+    def rotation(self) -> Tensor:
+        """Canonical to camera coordinates: (3, 3)."""
+        return rotation(self.yaw, self.pitch, self.roll)
+
+    def part(self, share: float) -> Pose:
+        """A share of the turn."""
+        return Pose(share * self.yaw, share * self.pitch, share * self.roll)
 
 
 def rotation(yaw: float, pitch: float, roll: float) -> Tensor:

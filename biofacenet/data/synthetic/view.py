@@ -11,10 +11,12 @@ from torch import Tensor
 
 from .draws import Draws
 from .features import see_features
+from .heads.faces import ModelledHead
+from .heads.seen import see_modelled_head
 from .identity import Identity
 from .landmarks import parametric_landmarks
 from .parametric import Cylinder, see_head
-from .surface import Features, Surface, rotation
+from .surface import Features, Pose, Surface
 
 __all__ = [
     "FRAME_CENTRE_Y",
@@ -91,19 +93,23 @@ def place_head(draws: Draws, who: Identity, size: int, yaw: float | None = None)
         yaw: turn to the side, in degrees, instead of the drawn one.
     """
     drawn_yaw, drawn_pitch = draws.gaussian(16.0), draws.gaussian(7.0)
-    turn, pitch = np.radians([drawn_yaw if yaw is None else yaw, drawn_pitch])
-    roll = np.radians(draws.gaussian(4.0))
-    pose = rotation(float(turn), float(pitch), float(roll))
+    angles = (drawn_yaw if yaw is None else yaw, drawn_pitch, draws.gaussian(4.0))
+    pose = Pose(*np.radians(angles).tolist())
     half = HALF_FRAME * draws.uniform(0.93, 1.08) * (1.04 if who.child else 1.0)
     frame = Frame(half, draws.gaussian(0.04), FRAME_CENTRE_Y + draws.gaussian(0.035))
     gaze = draws.gaussian(0.015)
     width = draws.uniform(0.36, 0.42) + 0.08 * who.masculine
-    neck = Cylinder(float(pose[0, 1]) * -0.9, width)
+    turn = pose.rotation()
     x, y = frame.samples(size * SUPERSAMPLING)
-    surface = see_head(who.head, pose, x, y, neck)
+    if isinstance(who.head, ModelledHead):
+        seen = see_modelled_head(who.head, pose, who.brows, x, y)
+        neck = Cylinder(seen.neck, width)
+        return View(turn, frame, x, y, seen.surface, seen.features, neck, seen.landmarks)
+    neck = Cylinder(float(turn[0, 1]) * -0.9, width)
+    surface = see_head(who.head, turn, x, y, neck)
     features = see_features(who.mouth, who.eyes, who.brows, surface, gaze)
     places = parametric_landmarks(who.head, who.mouth, who.eyes, who.brows)
-    return View(pose, frame, x, y, surface, features, neck, places @ pose.T)
+    return View(turn, frame, x, y, surface, features, neck, places @ turn.T)
 
 
 def shrink(value: Tensor) -> Tensor:
