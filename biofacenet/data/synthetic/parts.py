@@ -75,8 +75,8 @@ def divide_into_parts(view: View, hair: Tensor) -> Parts:
     """Label every sample, of which some on the head are covered by hair, (S, S)."""
     surface, features = view.surface, view.features
     head = surface.hit & ~surface.neck
-    hair = head & hair
-    eye, mouth = features.eye & ~hair, features.mouth & ~hair
+    hair = head & hair & ~features.mouth
+    eye, mouth = features.eye & ~hair, features.mouth
     face_skin = head & ~hair & ~eye & ~mouth
     collar = -1.12 - 0.22 * (1.0 - ((view.x - view.neck.middle) / 0.5).square()).clamp(0.0)
     cloth = _cloth(view, collar)

@@ -19,7 +19,7 @@ KINDS = ("skin", "eye", "teeth", "mouth")
 
 OF_MATERIAL = {"face": 0, "back": 0, "eye": 1, "teeth": 2, "mouth": 3}
 
-EAR_U, EAR_V = 0.105, (0.37, 0.69)
+EAR_U, EAR_V = 0.115, (0.37, 0.69)
 """Texture coordinates of the ears: nearer than this to the sides, within these heights."""
 
 LIP_EDGE, LID_WIDTH = 0.006, 0.014

@@ -41,10 +41,10 @@ def read_packed(path: Path) -> HeadModel:
     """
     found = _arrays(path)
     polygons, polygon_uv = found["polygons"], found["polygon_uv"]
-    names, material = found["material_names"], found["material"]
+    names, material = [str(name) for name in found["material_names"]], found["material"]
     _check_indices(path, found)
     triangles, kinds = kept_triangles(polygons, names, material)
-    of_face = np.array([MATERIALS.get(str(name)) == "face" for name in names])[material]
+    of_face = np.array([MATERIALS.get(name) == "face" for name in names])[material]
     count = len(found["neutral"])
     expression = [str(name) for name in found["expression_names"]]
     return HeadModel(

@@ -24,7 +24,7 @@ def kept_triangles(
     Returns:
         Triangles (T, 3), and what each is (T,).
     """
-    kinds = np.array([MATERIALS.get(str(name), "") for name in names])[material]
+    kinds = np.array([MATERIALS.get(name, "") for name in names])[material]
     first, second = polygons[:, [0, 1, 2]], polygons[:, [0, 2, 3]]
     both = np.concatenate((first, second)).astype(np.int64)
     used = np.concatenate((kinds != "", (kinds != "") & (polygons[:, 3] >= 0)))

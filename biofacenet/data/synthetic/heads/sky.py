@@ -27,8 +27,9 @@ HALF, CENTRE = 1.35, (0.0, -0.1, -0.2)
 CELL = 0.065
 """Vertices within a cell of this side become one, in canonical units."""
 
-BIAS = 0.05
-"""How much nearer than a place something must be to stand before it; about the size of a cell."""
+NEAR, BEFORE = 0.03, 0.09
+"""How much nearer than a place something must be to take some of its light, and to take all; a little less
+and more than the size of a cell."""
 
 
 @dataclass(frozen=True)
@@ -72,10 +73,10 @@ def _spread(places: np.ndarray, chosen: np.ndarray, kinds: np.ndarray) -> csr_ma
     rows, columns, weights = [], [], []
     for kind in np.unique(kinds):
         of_kind, near = np.flatnonzero(kinds == kind), np.flatnonzero(kinds[chosen] == kind)
-        count = min(4, len(near))
+        count = min(8, len(near))
         distance, found = cKDTree(places[chosen[near]]).query(places[of_kind], count)
         distance, found = distance.reshape(-1, count), found.reshape(-1, count)
-        weight = 1.0 / (distance + 0.02) ** 2
+        weight = 1.0 / (distance + 0.03) ** 2
         rows.append(np.repeat(of_kind, count))
         columns.append(near[found].reshape(-1))
         weights.append((weight / weight.sum(axis=1, keepdims=True)).reshape(-1))
@@ -120,7 +121,7 @@ def occlusion(coarse: Coarse, places: np.ndarray, normals: np.ndarray) -> np.nda
     column = np.rint(seen[..., 0]).astype(np.int64).clip(0, MAP - 1)
     row = np.rint(seen[..., 1]).astype(np.int64).clip(0, MAP - 1)
     before = maps[np.arange(len(VIEWS))[:, None], row, column]
-    passes = seen[..., 2] + BIAS >= before
+    passes = np.clip((BEFORE - (before - seen[..., 2])) / (BEFORE - NEAR), 0.0, 1.0)
     cosine = np.maximum(VIEWS[:, 2] @ normals[coarse.chosen].T, 0.0)
     share = (cosine * passes).sum(axis=0) / np.maximum(cosine.sum(axis=0), 1e-6)
     return (coarse.spread @ share.astype(np.float32)).clip(0.0, 1.0)
