@@ -33,7 +33,7 @@ class SyntheticSettings:
     """Most samples in one file."""
     seed: int = 0
     """Another seed gives other faces."""
-    skin: SkinName = "published"
+    skin: SkinName = "measured"
     """Constants of the skin model: published, those of the paper's authors, or measured, tuned on
     measured spectra."""
     workers: int | None = option(None, shown="one for each core")
