@@ -14,6 +14,7 @@ from torch import Tensor
 from ..errors import DataError
 from ..physics.camera import spectral_sensitivity
 from ..physics.illuminant import Illuminant, spectrum
+from ..physics.lighting import unit
 from ..physics.skin import (
     SKINS,
     SkinName,
@@ -28,6 +29,7 @@ from ..rendering import reference
 from ..rendering.renderer import render
 from ..system.files import whole_file
 from .edit import Edit
+from .parts import PART_NAMES
 
 __all__ = ["FORMAT", "Decomposition"]
 
@@ -37,11 +39,36 @@ WITHOUT_SKIN = "biofacenet decomposition 1"
 """Of files that do not say which skin they belong to: the published one."""
 
 
+STORED_SLACK = 1e-2
+"""By how much lengths of stored normals and sums of stored shares may be off 1."""
+
+
 def changed_pigment(values: Tensor, added: float, factor: float) -> Tensor:
     """Values of a pigment's map with its fraction scaled, and then something added to the map."""
     # The fraction goes with the cube of u.
     scaled = from_axis(to_axis(values) * factor ** (1.0 / 3.0))
     return (scaled + added).clamp(-1.0, 1.0)
+
+
+def _checked_normals(values: Tensor | None) -> Tensor | None:
+    """Stored normals, of unit length or zero where there is no head, or ValueError."""
+    if values is not None:
+        values = values.float()
+        lengths = torch.linalg.vector_norm(values, dim=1)
+        known = ((lengths - 1.0).abs() < STORED_SLACK) | (lengths == 0.0)
+        if not bool(known.all()):
+            raise ValueError("normals whose length is not 1")
+    return values
+
+
+def _checked_parts(values: Tensor | None) -> Tensor | None:
+    """Stored shares of parts, or ValueError where they are none."""
+    if values is not None:
+        values = values.float()
+        sums = values.sum(dim=1)
+        if not bool((values >= 0.0).all() and ((sums - 1.0).abs() < STORED_SLACK).all()):
+            raise ValueError("parts that do not add up to 1")
+    return values
 
 
 @dataclass
@@ -65,10 +92,24 @@ class Decomposition:
     """(B, 2), coordinates b in [-3, 3]."""
     skin: SkinName = "published"
     """Which constants of the skin model the maps are of: ``published`` or ``measured``."""
+    normals: Tensor | None = None
+    """(B, 3, H, W), unit length; x right, y up, z to the viewer; they mean something on the head, and may
+    be zero elsewhere. None where nobody looked for them, as in fits and by networks without them."""
+    parts: Tensor | None = None
+    """(B, 9, H, W), probabilities of `biofacenet.decomposition.parts.PART_NAMES`, which add up to 1; None
+    likewise."""
 
     def __post_init__(self) -> None:
         reference.check_inputs(*self.arguments())
         skin_name(self.skin)
+        batch, _, height, width = self.melanin.shape
+        for name, values, depth in (
+            ("normals", self.normals, 3),
+            ("parts", self.parts, len(PART_NAMES)),
+        ):
+            expected = (batch, depth, height, width)
+            if values is not None and tuple(values.shape) != expected:
+                raise ValueError(f"{name} must have shape {expected}, got {tuple(values.shape)}")
 
     def __len__(self) -> int:
         return len(self.melanin)
@@ -82,11 +123,13 @@ class Decomposition:
 
     @classmethod
     def join(cls, parts: Sequence[Decomposition]) -> Decomposition:
-        """One batch of several, which must be of one skin."""
+        """One batch of several, which must be of one skin; normals and parts where all have them."""
         skins = {part.skin for part in parts}
         if len(skins) > 1:
             raise ValueError(f"decompositions of different skins, {', '.join(sorted(skins))}")
         lights = [part.illuminant for part in parts]
+        normals = [part.normals for part in parts if part.normals is not None]
+        shares = [part.parts for part in parts if part.parts is not None]
         return cls(
             melanin=torch.cat([part.melanin for part in parts]),
             haemoglobin=torch.cat([part.haemoglobin for part in parts]),
@@ -98,6 +141,8 @@ class Decomposition:
             ),
             camera=torch.cat([part.camera for part in parts]),
             skin=parts[0].skin,
+            normals=torch.cat(normals) if len(normals) == len(parts) else None,
+            parts=torch.cat(shares) if len(shares) == len(parts) else None,
         )
 
     def arguments(self) -> tuple[Tensor, Tensor, Tensor, Tensor, Illuminant, Tensor]:
@@ -121,7 +166,15 @@ class Decomposition:
             specular=change(self.specular),
             illuminant=Illuminant(change(self.illuminant.weights), change(self.illuminant.cct)),
             camera=change(self.camera),
+            normals=None if self.normals is None else change(self.normals),
+            parts=None if self.parts is None else change(self.parts),
         )
+
+    def renormalised(self) -> Decomposition:
+        """The same with normals of unit length, which means over several or between pixels have not."""
+        if self.normals is None:
+            return self
+        return replace(self, normals=unit(self.normals, dim=1))
 
     def check_same_skin(self, other: Decomposition) -> None:
         """Raise ValueError unless the maps of both stand for the same colours."""
@@ -221,7 +274,7 @@ class Decomposition:
         )
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """The tensors by name, as NumPy arrays."""
+        """The tensors by name, as NumPy arrays; normals and parts where there are some."""
         named = {
             "melanin": self.melanin,
             "haemoglobin": self.haemoglobin,
@@ -230,8 +283,14 @@ class Decomposition:
             "illuminant_weights": self.illuminant.weights,
             "cct": self.illuminant.cct,
             "camera": self.camera,
+            "normals": self.normals,
+            "parts": self.parts,
         }
-        return {name: tensor.detach().cpu().numpy() for name, tensor in named.items()}
+        return {
+            name: tensor.detach().cpu().numpy()
+            for name, tensor in named.items()
+            if tensor is not None
+        }
 
     def save(self, path: str | Path) -> None:
         """Write to one NPZ file, whole or not at all; `load` gives the same values back."""
@@ -273,6 +332,8 @@ class Decomposition:
                 illuminant=Illuminant(stored["illuminant_weights"], stored["cct"]),
                 camera=stored["camera"],
                 skin=skin,
+                normals=_checked_normals(stored.get("normals")),
+                parts=_checked_parts(stored.get("parts")),
             )
         except KeyError as error:
             raise DataError(
