@@ -21,6 +21,7 @@ from ..errors import DataError
 from ..physics.colour import srgb_to_linear
 from ..physics.lighting import sh_shading, unit
 from .geometry import Geometry
+from .labels import read_labels
 from .layout import DATASET, IMAGE_CHANNELS, LAYOUT, LIGHTING_SHAPE, NormalsEncoding
 from .pair_files import PairFile
 from .rows import Rows
@@ -219,9 +220,9 @@ class FacePairs(Dataset[RawBatch]):
         return Geometry.join(whole).map(lambda x: x[back])
 
     def _read_geometry(self, number: int, rows: np.ndarray) -> Geometry | None:
-        """Of rows of one file, where it is known: pairs of photos and old ones have none."""
+        """Of rows of one file, where it is known: old ones have none, pairs of photos labels at most."""
         if not self.files[number].truth.is_file():
-            return None
+            return read_labels(self.files[number], rows)
         return self._open_truth(number).read_geometry(rows)
 
     def _read_file(

@@ -57,7 +57,12 @@ def write(
     # Its own writer of files would leave them to be read by their owner alone.
     (folder / WEIGHTS_FILE).write_bytes(save(weights, metadata={"format": "pt"}))
     digest = sha256(folder / WEIGHTS_FILE)
-    config = {"format": FORMAT if shaped else WITHOUT_SHAPE, "size": size, "skin": skin, "sha256": digest}
+    config = {
+        "format": FORMAT if shaped else WITHOUT_SHAPE,
+        "size": size,
+        "skin": skin,
+        "sha256": digest,
+    }
     (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n", "utf-8")
 
 

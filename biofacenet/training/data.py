@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from ..data.labels import has_labels
 from ..data.pair_files import PairFile, find_pairs
 from ..data.pairs import FacePairs, decode
-from ..data.truth import read_truth
+from ..data.truth import Truth, read_truth
 from ..errors import DataError
 from ..physics.names import SkinName
 from ..preparation.synthetic import synthesize
 from ..system.console import console
-from .settings import Settings, resolve
+from .settings import Preset, Settings, resolve
 
 __all__ = [
     "image_mean",
     "load_data",
     "load_photos",
+    "tells_shape",
 ]
 
 CUSTOMARY_HOLDOUT = "20"
@@ -45,7 +47,8 @@ def load_data(settings: Settings, *, quiet: bool = False) -> tuple[FacePairs, Fa
     holdout = settings.holdout
     if holdout == "auto" and len(files) > 1 and any(f.number == CUSTOMARY_HOLDOUT for f in files):
         holdout = CUSTOMARY_HOLDOUT
-    options = {"in_memory": settings.in_memory, "truth": truth}
+    geometry = wants_shape(plan)
+    options = {"in_memory": settings.in_memory, "truth": truth, "geometry": geometry}
     if holdout == "none":
         return FacePairs(files, **options), None
     if holdout == "auto":
@@ -70,7 +73,24 @@ def load_photos(settings: Settings) -> FacePairs | None:
     files = find_pairs(settings.photos)
     _check_sides(files)
     others = [file for file in files if file.number != CUSTOMARY_HOLDOUT]
-    return FacePairs(others or files, in_memory=settings.in_memory)
+    geometry = resolve(settings).weights.parts > 0.0
+    return FacePairs(others or files, in_memory=settings.in_memory, geometry=geometry)
+
+
+def wants_shape(plan: Preset) -> bool:
+    """Whether the network is to learn normals or parts."""
+    return plan.weights.normals > 0.0 or plan.weights.parts > 0.0
+
+
+def tells_shape(*sets: FacePairs | None) -> bool:
+    """Whether normals and parts are read, and there are some in a file."""
+    return any(
+        data is not None and data.geometry and any(map(_has_geometry, data.files)) for data in sets
+    )
+
+
+def _has_geometry(file: PairFile) -> bool:
+    return Truth(file).has_geometry if file.truth.is_file() else has_labels(file)
 
 
 def _check_sides(files: Sequence[PairFile]) -> None:

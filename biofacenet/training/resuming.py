@@ -244,6 +244,7 @@ FIXED: dict[str, Callable[[Settings, Preset], Any]] = {
     # Losses of other weights or other normals do not tell which epoch is the best.
     "loss_weights": lambda settings, plan: _four(plan),
     "truth_weight": lambda settings, plan: plan.weights.truth,
+    "shape_weights": lambda settings, plan: [plan.weights.normals, plan.weights.parts],
     "normals": lambda settings, plan: settings.normals,
 }
 """Settings that a run is begun and ended with, by the option that names them. The data are another
@@ -331,6 +332,8 @@ def data_facts(
         tensors = [raw.channels, raw.lighting]
         if raw.truth is not None:
             tensors += [raw.truth.melanin, raw.truth.haemoglobin]
+        if raw.geometry is not None:
+            tensors += [raw.geometry.normals, raw.geometry.parts]
         for tensor in tensors:
             digest.update(tensor.numpy().tobytes())
     faces = " + ".join(str(len(part)) for part in parts if part is not photos)

@@ -16,10 +16,11 @@ from torch.nn.parallel import DistributedDataParallel
 from ..data.pairs import FacePairs
 from ..decomposition import Decomposition
 from ..errors import BioFaceNetError, ModelError
+from ..network.sizes import SIZES
 from ..network.unet import BioFaceNet, RawOutputs
 from . import checkpoints
 from .checkpoints import Checkpoint
-from .data import image_mean, load_data, load_photos
+from .data import image_mean, load_data, load_photos, tells_shape
 from .distributed import Team
 from .journal import Journal
 from .resuming import (
@@ -142,9 +143,16 @@ def set_up(settings: Settings, team: Team) -> Run:
     facts = by_leader(
         team, lambda: check_data(folder, start, settings, training, validation, photos)
     )
+    shaped = tells_shape(training, photos) and SIZES[plan.network].shared
     network = origin
     if network is None:
-        network = BioFaceNet(plan.network, image_mean=image_mean(training), skin=settings.skin)
+        network = BioFaceNet(
+            plan.network, image_mean=image_mean(training), skin=settings.skin, shaped=shaped
+        )
+    if shaped and network.shape is None:
+        network.add_shape()
+    elif not shaped:
+        network.shape = None  # what it knows of them would be lost as the other outputs learn
     network.to(team.device, memory_format=layout(plan, team.device))  # type: ignore[call-overload]
     if team.size > 1 and team.device.type == "cuda":
         network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
