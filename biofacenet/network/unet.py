@@ -46,6 +46,19 @@ DARKEST = 0.01
 BEGINNING = (0.0, 0.0, math.log(2.0), math.log(0.02))
 """Raw maps of the untrained network: medium skin, well exposed, matt."""
 
+USUAL_SHARES = {
+    "background": 0.38,
+    "skin": 0.36,
+    "lips": 0.01,
+    "brows": 0.01,
+    "eyes": 0.007,
+    "teeth": 0.003,
+    "hair": 0.13,
+    "glasses": 0.01,
+    "cloth": 0.09,
+}
+"""Of the pixels of a picture of a face, about: what a network says of parts before it learns."""
+
 LIT = 0.25
 """Mean luminance that the middle of an image is brought to."""
 
@@ -146,7 +159,8 @@ class BioFaceNet(nn.Module):
         assert self.shape.bias is not None
         with torch.no_grad():
             self.shape.weight.mul_(0.1)
-            self.shape.bias.zero_()
+            shares = torch.tensor([USUAL_SHARES[name] for name in PART_NAMES])
+            self.shape.bias.copy_(F.pad(shares.log(), (3, 0)))
 
     def _start_at_a_plausible_face(self) -> None:
         """Outputs of the untrained network: medium skin, well exposed, matt, under daylight.

@@ -15,17 +15,11 @@ from torch import Tensor
 from ..data.geometry import Geometry
 from ..decomposition import Decomposition
 from ..decomposition.parts import PART_NAMES, UNLABELLED
-from ..network.unet import RawOutputs
+from ..network.unet import USUAL_SHARES, RawOutputs
 
 __all__ = ["BALANCE", "Known", "normals_loss", "parts_loss", "shape_losses"]
 
-SHARES = {
-    "background": 0.38, "skin": 0.36, "lips": 0.01, "brows": 0.01, "eyes": 0.007,
-    "teeth": 0.003, "hair": 0.13, "glasses": 0.01, "cloth": 0.09,
-}
-"""Of the pixels of a picture of a face, about."""
-
-BALANCE = tuple(SHARES[name] ** -0.5 for name in PART_NAMES)
+BALANCE = tuple(USUAL_SHARES[name] ** -0.5 for name in PART_NAMES)
 """Weight of a pixel of each part: by its number alone, skin counts a hundred times as much as teeth."""
 
 

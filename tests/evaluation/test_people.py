@@ -21,13 +21,13 @@ from biofacenet.evaluation.baselines import pigment_directions
 from biofacenet.evaluation.metrics import WHITE, albedo, rank_correlation
 from biofacenet.evaluation.people.changes import implanted, side_light, usual_skin
 from biofacenet.evaluation.people.figures import figures_of, spreads
-from biofacenet.evaluation.people.folder import Person, read_folder
 from biofacenet.evaluation.people.methods import Found, components, indices
 from biofacenet.evaluation.people.numbers import Numbers, numbers_of
 from biofacenet.evaluation.people.regions import Regions
 from biofacenet.evaluation.people.run import ranking
 from biofacenet.evaluation.people.statistics import area_under_curve, icc_1, icc_3_1
 from biofacenet.evaluation.people.views import PersonViews, PlainView, Polarised, views_of
+from biofacenet.preparation.people import Person, read_folder
 
 SIZE = 48
 

@@ -1,23 +1,19 @@
 """Normals and parts: their terms against cases by hand, and a network that learns them."""
 
 import math
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from biofacenet.data import FacePairs, find_pairs
 from biofacenet.data.geometry import Geometry
-from biofacenet.data.labels import labels_path, read_persons, write_labels
 from biofacenet.data.pairs_writing import write_pairs
 from biofacenet.data.records import Faces
 from biofacenet.data.synthetic.faces import generate
 from biofacenet.decomposition.parts import PART_NAMES, UNLABELLED, part_index
-from biofacenet.errors import BioFaceNetError, DataError, ModelError
+from biofacenet.errors import BioFaceNetError, ModelError
 from biofacenet.network.unet import BioFaceNet
 from biofacenet.training.batches import faces_of_epoch
 from biofacenet.training.distributed import join
@@ -27,7 +23,6 @@ from biofacenet.training.run import Run, set_up, write_checkpoint
 from biofacenet.training.settings import Settings, check
 from biofacenet.training.shape_losses import BALANCE, Known, normals_loss, parts_loss
 from biofacenet.training.step import take_step
-from biofacenet.training.symmetry import Change
 
 SKIN, BACKGROUND = part_index("skin"), part_index("background")
 
@@ -130,14 +125,14 @@ def terms(shares: Tensor) -> dict[str, float]:
 def test_a_network_learns_normals_and_parts_where_they_are_known(
     data: Path, tmp_path: Path
 ) -> None:
-    run = begun(data, tmp_path / "run", learning_rate=4e-3, shape_weights=(3.0, 0.3))
+    run = begun(data, tmp_path / "run", learning_rate=2e-3, loss_weights=(0.0,) * 4)
     run.schedule = torch.optim.lr_scheduler.LambdaLR(run.optimiser, lambda _: 1.0)
     batch = next(faces_of_epoch(run))
     first = terms(take_step(run, batch))
-    for _ in range(40):
+    for _ in range(60):
         last = terms(take_step(run, batch))
     assert 0.0 < last["normals"] < 0.7 * first["normals"]
-    assert 0.0 < last["parts"] < 0.5 * first["parts"]
+    assert 0.0 < last["parts"] < 0.7 * first["parts"]
     with torch.no_grad():
         found = run.network.eval()(batch.image)
     assert found.parts is not None
