@@ -13,15 +13,21 @@ import os
 import sys
 import time
 from collections import Counter
+from collections.abc import Mapping
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
+from ..data.labels import write_labels
 from ..data.pairs_writing import PairWriter, write_pairs
 from ..data.records import Faces
+from ..decomposition.parts import UNLABELLED
 from ..errors import BioFaceNetError
+from ..photos.boxes import Box
 from ..photos.paths import expand
 from ..physics.colour import linear_to_srgb
 from ..physics.lighting import sh_shading
@@ -33,6 +39,7 @@ from ..system.names import shown
 from ..system.settings import save_settings
 from ..system.workers import in_processes, in_this_process
 from . import landmarks
+from .labels import Known, Tables, parts_of_points
 from .parts import (
     PART_VERSION,
     Outcome,
@@ -96,10 +103,12 @@ def _make(settings: PhotoSettings, photos: list[Path]) -> None:
             f"none of {len(photos)} photos could be used; {settings.out / 'rejected.csv'} says why"
         )
     pairs = divide(used, settings.holdout, settings.per_file)
-    index = index_of(pairs, plan)
+    tables = Tables()
+    known = {item.photo: tables.of(item.photo) for item in used}
+    index = index_of(pairs, plan, known)
     fresh = not is_written(settings.out, pairs, index)
     if fresh:
-        write(settings.out, pairs, index, plan)
+        write(settings.out, pairs, index, plan, known)
         save_settings(settings, settings.out / "settings.json")
     if not settings.keep_parts:
         remove_parts(settings.out / "parts")
@@ -247,10 +256,13 @@ def divide(used: list[Used], holdout: float, per_file: int) -> dict[str, list[tu
 # Results -------------------------------------------------------------------------------------
 
 
-def index_of(pairs: dict[str, list[tuple[Used, int]]], plan: Plan) -> str:
+def index_of(
+    pairs: dict[str, list[tuple[Used, int]]], plan: Plan, known: Mapping[Path, Known]
+) -> str:
     """The text of index.csv."""
     boxes = {key: None for rows in pairs.values() for item, i in rows for key in item.faces[i]}
-    header = ["file", "row", "photo", "sha256", "size_of_sample", "normals", *boxes]
+    header = ["file", "row", "photo", "sha256", "size_of_sample", "normals"]
+    header += ["person", "landmarks", *boxes]
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
@@ -258,6 +270,8 @@ def index_of(pairs: dict[str, list[tuple[Used, int]]], plan: Plan) -> str:
         for row, (item, i) in enumerate(rows):
             facts = [item.faces[i].get(key, "") for key in boxes]
             photo = cell(item.photo)
+            said = known[item.photo]
+            facts = [cell(said.person), said.digest, *facts]
             writer.writerow([number, row, photo, item.digest, plan.size, plan.method, *facts])
     return text.getvalue()
 
@@ -277,7 +291,13 @@ def is_written(out: Path, pairs: dict[str, Any], index: str) -> bool:
     )
 
 
-def write(out: Path, pairs: dict[str, list[tuple[Used, int]]], index: str, plan: Plan) -> None:
+def write(
+    out: Path,
+    pairs: dict[str, list[tuple[Used, int]]],
+    index: str,
+    plan: Plan,
+    known: Mapping[Path, Known],
+) -> None:
     """Put pairs, sheet and index together from the parts."""
     (out / "index.csv").unlink(missing_ok=True)
     kept = {path for number in pairs for path in pair_paths(out, number)}
@@ -287,11 +307,39 @@ def write(out: Path, pairs: dict[str, list[tuple[Used, int]]], index: str, plan:
     for number, rows in pairs.items():
         with write_pairs(out, number, tag=TAG) as writer:
             _append(writer, rows, plan)
+    _write_labels(out, pairs, plan, known)
     everything = [row for rows in pairs.values() for row in rows]
     step = max(1, -(-len(everything) // SHEET))
     write_sheet(out / "sheet.png", everything[::step], plan)
     with whole_file(out / "index.csv") as temporary:
         temporary.write_text(index, "utf-8")
+
+
+def _write_labels(
+    out: Path,
+    pairs: dict[str, list[tuple[Used, int]]],
+    plan: Plan,
+    known: Mapping[Path, Known],
+) -> None:
+    """Parts and persons beside each pair of which some are known."""
+    everybody = sorted({said.person for said in known.values() if said.person})
+    for number, rows in pairs.items():
+        said = [known[item.photo] for item, _ in rows]
+        persons = np.array([everybody.index(one.person) if one.person else -1 for one in said])
+        parts = np.stack([_labels(item, i, plan, known[item.photo]) for item, i in rows])
+        if (persons >= 0).any() or (parts != UNLABELLED).any():
+            write_labels(out / f"zx_7_labels_{TAG}_{number}.hdf5", parts, persons)
+
+
+def _labels(item: Used, number: int, plan: Plan, said: Known) -> np.ndarray:
+    """Parts of a sample: (1, S, S), uint8."""
+    facts = item.faces[number]
+    box = Box(**{field.name: facts[field.name] for field in fields(Box) if field.name in facts})
+    points = said.points_in(box, plan.size)
+    if points is None:
+        return np.full((1, plan.size, plan.size), UNLABELLED, np.uint8)
+    mask = read_samples(plan.part(item.digest)).mask[number, 0].numpy()
+    return parts_of_points(points, mask > 0.0)[None]
 
 
 def _append(writer: PairWriter, rows: list[tuple[Used, int]], plan: Plan) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ..data.labels import has_labels
+from ..data.labels import has_labels, read_persons
 from ..data.pair_files import PairFile, find_pairs
 from ..data.pairs import FacePairs, decode
 from ..data.truth import Truth, read_truth
@@ -19,6 +19,7 @@ __all__ = [
     "image_mean",
     "load_data",
     "load_photos",
+    "persons_of",
     "tells_shape",
 ]
 
@@ -75,6 +76,15 @@ def load_photos(settings: Settings) -> FacePairs | None:
     others = [file for file in files if file.number != CUSTOMARY_HOLDOUT]
     geometry = resolve(settings).weights.parts > 0.0
     return FacePairs(others or files, in_memory=settings.in_memory, geometry=geometry)
+
+
+def persons_of(photos: FacePairs | None) -> list[int] | None:
+    """Who is on each photograph, -1 where nobody knows; None unless two are known to be of one person."""
+    if photos is None:
+        return None
+    found: list[int] = read_persons(photos.files).tolist()
+    known = [person for person in found if person >= 0]
+    return found if len(set(known)) < len(known) else None
 
 
 def wants_shape(plan: Preset) -> bool:

@@ -20,7 +20,7 @@ from ..network.sizes import SIZES
 from ..network.unet import BioFaceNet, RawOutputs
 from . import checkpoints
 from .checkpoints import Checkpoint
-from .data import image_mean, load_data, load_photos, tells_shape
+from .data import image_mean, load_data, load_photos, persons_of, tells_shape
 from .distributed import Team
 from .journal import Journal
 from .resuming import (
@@ -74,6 +74,8 @@ class Run:
     validation: FacePairs | None
     photos: FacePairs | None = None
     """Photographs, whose maps nobody knows."""
+    persons: list[int] | None = None
+    """Who is on each of them, -1 where nobody knows; None where that is so of all."""
     epoch: int = 0
     """Epochs that are complete."""
     step: int = 0
@@ -170,6 +172,7 @@ def set_up(settings: Settings, team: Team) -> Run:
         training=training,
         validation=validation,
         photos=photos,
+        persons=persons_of(photos),
         fixed=fixed_settings(settings, plan) | facts,
         damaged=set(start.damaged),
     )

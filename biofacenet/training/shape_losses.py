@@ -17,7 +17,7 @@ from ..decomposition import Decomposition
 from ..decomposition.parts import PART_NAMES, UNLABELLED
 from ..network.unet import USUAL_SHARES, RawOutputs
 
-__all__ = ["BALANCE", "Known", "normals_loss", "parts_loss", "shape_losses"]
+__all__ = ["BALANCE", "Known", "labelled", "normals_loss", "parts_loss", "shape_losses"]
 
 BALANCE = tuple(USUAL_SHARES[name] ** -0.5 for name in PART_NAMES)
 """Weight of a pixel of each part: by its number alone, skin counts a hundred times as much as teeth."""
@@ -42,9 +42,17 @@ class Known(NamedTuple):
         if geometry is None:
             nothing = like.new_zeros(())
             return cls(nothing, nothing)
-        return cls(
-            _on_head(geometry.normals).sum(), _weights(like)[_known(geometry.parts).long()].sum()
-        )
+        return cls(_on_head(geometry.normals).sum(), labelled(geometry.parts, like))
+
+
+def labelled(parts: Tensor, like: Tensor) -> Tensor:
+    """Labelled pixels, by their weights: a scalar.
+
+    Args:
+        parts: (B, 1, H, W), uint8.
+        like: a tensor of the type to count in.
+    """
+    return _weights(like)[_known(parts).long()].sum()
 
 
 def _on_head(normals: Tensor) -> Tensor:
@@ -75,7 +83,7 @@ def normals_loss(found: Tensor, true: Tensor, head: Tensor | None = None) -> Ten
     return off.sum() / (inside.sum() if head is None else head).clamp(min=1.0)
 
 
-def parts_loss(logits: Tensor, labels: Tensor, labelled: Tensor | None = None) -> Tensor:
+def parts_loss(logits: Tensor, labels: Tensor, pixels: Tensor | None = None) -> Tensor:
     """Cross entropy of parts, mean over the labelled pixels by `BALANCE`.
 
     The weights are in the logits too, so that what is learned are the probabilities as they are, and lips
@@ -84,8 +92,7 @@ def parts_loss(logits: Tensor, labels: Tensor, labelled: Tensor | None = None) -
     Args:
         logits: (B, 9, H, W).
         labels: (B, 1, H, W), uint8, index into `PART_NAMES` or `UNLABELLED`.
-        labelled: scalar, labelled pixels of the whole batch, by their weights; of these faces when not
-            given.
+        pixels: scalar, `labelled` of the whole batch; of these faces when not given.
     """
     weights = _weights(logits)
     adjusted = logits + weights[:-1].log().view(-1, 1, 1)
@@ -93,7 +100,7 @@ def parts_loss(logits: Tensor, labels: Tensor, labelled: Tensor | None = None) -
     loss = F.cross_entropy(
         adjusted, known[:, 0], weights[:-1], ignore_index=len(PART_NAMES), reduction="sum"
     )
-    return loss / (weights[known].sum() if labelled is None else labelled).clamp(min=1.0)
+    return loss / (weights[known].sum() if pixels is None else pixels).clamp(min=1.0)
 
 
 def shape_losses(
@@ -113,8 +120,8 @@ def shape_losses(
     if geometry is None:
         # Still of the graph: several processes wait for the gradient of every weight.
         return 0.0 * found.normals.sum(), 0.0 * raw.parts.sum()
-    head, labelled = known or Known.of(geometry, found.melanin)
+    head, pixels = known or Known.of(geometry, found.melanin)
     return (
         normals_loss(found.normals, geometry.normals, head),
-        parts_loss(raw.parts, geometry.parts, labelled),
+        parts_loss(raw.parts, geometry.parts, pixels),
     )
