@@ -115,6 +115,6 @@ def enlarge(maps: Decomposition, small: Tensor, image: Tensor) -> Decomposition:
     def larger(plane: Tensor) -> Tensor:
         return F.interpolate(plane, size=size, mode="bilinear", align_corners=False)
 
-    wide = maps.map(lambda tensor: larger(tensor) if tensor.ndim == 4 else tensor)
+    wide = maps.map(lambda tensor: larger(tensor) if tensor.ndim == 4 else tensor).renormalised()
     left = larger(small - maps.render())
     return explain(wide, (image - left).clamp(min=0.0))

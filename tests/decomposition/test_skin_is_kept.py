@@ -128,6 +128,7 @@ GIVES: dict[str, Callable[[Given], Decomposition]] = {
     "decomposition/maps.py:join": lambda g: Decomposition.join([g[0], g[0]]),
     "decomposition/maps.py:map": lambda g: g[0].map(torch.clone),
     "decomposition/maps.py:to": lambda g: g[0].to("cpu", torch.float64),
+    "decomposition/maps.py:renormalised": lambda g: g[0].renormalised(),
     "decomposition/maps.py:detach": lambda g: g[0].detach(),
     "decomposition/maps.py:edit": lambda g: g[0].edit(melanin=0.1),
     "decomposition/maps.py:load": stored,
@@ -302,6 +303,7 @@ TAKES = {
     ),
     # Pictures, tables and means of maps, light and camera as they are.
     *("training/watch.py:see", "training/watch.py:liveliness"),
+    *("training/symmetry.py:person_loss", "training/shape_losses.py:shape_losses"),
     *("plotting/figures.py:decomposition_figure", "plotting/figures.py:map_figure"),
     "plotting/figures.py:_panels",
     *("plotting/grids.py:training_grid", "plotting/grids.py:_training_row"),
