@@ -28,16 +28,22 @@ from ..physics.tables import Tables
 from ..rendering import reference
 from ..rendering.renderer import render
 from ..system.files import whole_file
-from .edit import Edit
+from .edit import Edit, direction_of
 from .parts import PART_NAMES
+from .relighting import relit
 
-__all__ = ["FORMAT", "Decomposition"]
+__all__ = ["FORMAT", "NO_NORMALS", "Decomposition"]
 
 FORMAT = "biofacenet decomposition 2"
 
 WITHOUT_SKIN = "biofacenet decomposition 1"
 """Of files that do not say which skin they belong to: the published one."""
 
+
+NO_NORMALS = (
+    "light_from needs normals, which these maps lack; decompose with a network that tells them, such as "
+    "small"
+)
 
 STORED_SLACK = 1e-2
 """By how much lengths of stored normals and sums of stored shares may be off 1."""
@@ -236,7 +242,8 @@ class Decomposition:
             numbers: fields of `Edit`, instead of or on top of one.
 
         Raises:
-            ValueError: a number is out of range, or the light is unknown.
+            ValueError: a number is out of range, the light is unknown, or light is to come from another
+                direction and there are no normals.
             TypeError: there is no number of that name.
 
         Example:
@@ -251,17 +258,27 @@ class Decomposition:
         def pigment(values: Tensor, added: float, factor: float) -> Tensor:
             return changed(values, changed_pigment(values, added, factor))
 
+        diffuse, specular = self._shadings_of(edit)
         return replace(
             self,
             melanin=pigment(self.melanin, edit.melanin, edit.melanin_scale),
             haemoglobin=pigment(self.haemoglobin, edit.haemoglobin, edit.haemoglobin_scale),
-            diffuse=changed(self.diffuse, self.diffuse * edit.diffuse_scale),
-            specular=changed(self.specular, self.specular * edit.specular_scale),
+            diffuse=changed(self.diffuse, diffuse * edit.diffuse_scale),
+            specular=changed(self.specular, specular * edit.specular_scale),
             illuminant=self._light_of(edit),
             camera=self.camera
             if edit.camera is None
             else self.camera.new_tensor(edit.camera).expand(len(self), 2).contiguous(),
         )
+
+    def _shadings_of(self, edit: Edit) -> tuple[Tensor, Tensor]:
+        """Diffuse and specular under light from another direction, if an edit asks for it."""
+        if edit.light_from is None:
+            return self.diffuse, self.specular
+        if self.normals is None:
+            raise ValueError(NO_NORMALS)
+        direction = direction_of(edit.light_from)
+        return relit(self.diffuse, self.specular, self.normals, self.parts, direction)
 
     def _light_of(self, edit: Edit) -> Illuminant:
         """The light under an edit."""
