@@ -20,7 +20,9 @@ from torch import Tensor
 
 from ..data.synthetic.faces import draw_heads, generate
 from ..data.synthetic.features import EYE_X, EYE_Y
-from ..data.synthetic.shape import Bump, Head, find_surface, make_relief, rotation
+from ..data.synthetic.rays import find_surface
+from ..data.synthetic.shape import Bump, Head, make_relief
+from ..data.synthetic.surface import rotation
 from ..data.synthetic.view import FRAME_CENTRE_Y, HALF_FRAME, SUPERSAMPLING
 from ..physics.colour import luminance, srgb_to_linear
 from ..physics.lighting import unit

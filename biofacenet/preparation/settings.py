@@ -17,8 +17,8 @@ class SyntheticSettings:
     """Make synthetic faces to train on: images, normals, masks and lighting, and the true maps.
 
     Writes numbered HDF5 pairs of the layout that the Neural Face Editing set has, file 20 of them
-    for validation, beside each a truth file (melanin, haemoglobin, shadings, light, camera), and a
-    contact sheet to look at. The same seed gives the same faces.
+    for validation, beside each a truth file (melanin, haemoglobin, shadings, light, camera, normals,
+    parts, landmarks, occlusion), and a contact sheet to look at. The same seed gives the same faces.
     """
 
     out: Path = Path("data/synthetic")
@@ -33,6 +33,9 @@ class SyntheticSettings:
     """Most samples in one file."""
     seed: int = 0
     """Another seed gives other faces."""
+    heads: Path | None = option(None, shown="parametric heads", metavar="PATH")
+    """Statistical head model that heads come from: the folder FaceXModel of ICT-FaceKit (MIT licence,
+    github.com/ICT-VGL/ICT-FaceKit), or an NPZ file of it."""
     skin: SkinName = "published"
     """Constants of the skin model: published, those of the paper's authors, or measured, tuned on
     measured spectra."""

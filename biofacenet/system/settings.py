@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import typing
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -41,12 +42,21 @@ def option(
     return found
 
 
-def save_settings(settings: Any, path: str | Path) -> None:
-    """Write a settings dataclass as JSON that ``--settings`` reads back."""
+NOTES = "notes"
+"""Key of what a settings file says beside settings."""
+
+
+def save_settings(settings: Any, path: str | Path, notes: Mapping[str, str] | None = None) -> None:
+    """Write a settings dataclass as JSON that ``--settings`` reads back.
+
+    Args:
+        settings: the dataclass.
+        path: of the file.
+        notes: what else it should say to people, by a name each, such as whose licence applies.
+    """
+    values = dataclasses.asdict(settings) | ({NOTES: dict(notes)} if notes else {})
     with whole_file(path) as temporary:
-        temporary.write_text(
-            json.dumps(dataclasses.asdict(settings), indent=2, default=str) + "\n", "utf-8"
-        )
+        temporary.write_text(json.dumps(values, indent=2, default=str) + "\n", "utf-8")
 
 
 def load_settings(settings: type[Settings], path: Path) -> Settings:
@@ -65,6 +75,7 @@ def load_settings(settings: type[Settings], path: Path) -> Settings:
         raise BioFaceNetError(
             f"{path}: expected a JSON object of settings, found {type(values).__name__}"
         )
+    values.pop(NOTES, None)
     try:
         return _object(values, settings)
     except (TypeError, ValueError) as error:

@@ -17,6 +17,8 @@ class Draws:
 
     def __init__(self, seed: int, index: int) -> None:
         self.rng = np.random.default_rng([seed, index])
+        self.fine = np.random.default_rng([seed, index, 1])
+        """Of noise whose amount depends on the size of the picture, so that no other draw does."""
 
     def uniform(self, low: float, high: float) -> float:
         return float(self.rng.uniform(low, high))
@@ -27,12 +29,14 @@ class Draws:
     def chance(self, probability: float) -> bool:
         return bool(self.rng.uniform() < probability)
 
-    def field(self, cells: int) -> Tensor:
-        """Smooth noise of unit variance over the canonical area: (1, 1, *TEXTURE)."""
-        coarse = torch.from_numpy(self.rng.normal(size=(1, 1, cells, cells)).astype(np.float32))
-        return F.interpolate(coarse, size=TEXTURE, mode="bicubic", align_corners=True)
+    def field(self, cells: int, count: int = 1) -> Tensor:
+        """Smooth noises of unit variance over the canonical area: (1, count, *TEXTURE)."""
+        coarse = self.rng.standard_normal((1, count, cells, cells), dtype=np.float32)
+        return F.interpolate(
+            torch.from_numpy(coarse), size=TEXTURE, mode="bicubic", align_corners=True
+        )
 
-    def spots(self, share: float) -> Tensor:
-        """Small soft spots over the canonical area, in 0..1: (1, 1, *TEXTURE)."""
-        grains = (self.rng.uniform(size=(1, 1, *TEXTURE)) < share).astype(np.float32)
-        return (2.2 * F.avg_pool2d(torch.from_numpy(grains), 3, 1, 1)).clamp(max=1.0)
+    def grain(self, like: Tensor) -> Tensor:
+        """Noise of about unit variance from one to three samples wide: (S, S)."""
+        noise = torch.from_numpy(self.fine.standard_normal(tuple(like.shape), dtype=np.float32))
+        return 1.6 * F.avg_pool2d(noise[None], 3, 1, 1)[0] + 0.5 * noise
