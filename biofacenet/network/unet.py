@@ -47,15 +47,15 @@ BEGINNING = (0.0, 0.0, math.log(2.0), math.log(0.02))
 """Raw maps of the untrained network: medium skin, well exposed, matt."""
 
 USUAL_SHARES = {
-    "background": 0.38,
-    "skin": 0.36,
-    "lips": 0.01,
-    "brows": 0.01,
-    "eyes": 0.007,
-    "teeth": 0.003,
-    "hair": 0.13,
-    "glasses": 0.01,
-    "cloth": 0.09,
+    "background": 0.37,
+    "skin": 0.37,
+    "lips": 0.007,
+    "brows": 0.005,
+    "eyes": 0.005,
+    "teeth": 0.002,
+    "hair": 0.165,
+    "glasses": 0.006,
+    "cloth": 0.07,
 }
 """Of the pixels of a picture of a face, about: what a network says of parts before it learns."""
 

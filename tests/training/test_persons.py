@@ -104,7 +104,9 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def begun(photos: Path, out: Path, **changes: object) -> Run:
     settings = Settings(data=photos, photos=photos, out=out, device="cpu", precision="float32")
-    settings = replace(settings, **{"batch_size": 4, "holdout": "none", **changes})
+    settings = replace(
+        settings, **{"batch_size": 4, "holdout": "none", "skin": "published", **changes}
+    )
     with join("cpu") as alone:
         return set_up(settings, alone)
 
