@@ -16,8 +16,8 @@ from .view import View
 
 __all__ = ["Covers", "cloth_of", "draw_covers"]
 
-GLASSES_DEPTH = 0.86
-"""Canonical z of a pair of glasses' front."""
+EYES_TO_GLASSES = 0.14
+"""How far the front of a pair of glasses is from the corners of the eyes, in canonical units."""
 
 FRAME_COLOURS = np.array(
     [[0.01, 0.01, 0.01], [0.05, 0.02, 0.01], [0.2, 0.2, 0.2], [0.3, 0.22, 0.1], [0.15, 0.02, 0.02]]
@@ -68,18 +68,23 @@ def draw_covers(draws: Draws, who: Identity, view: View) -> Covers:
 def _glasses(draws: Draws, view: View) -> tuple[Tensor, Tensor]:
     """Two rims, a bridge, and arms on the sides of the head."""
     x, y, z = view.surface.point
-    along = view.pose.T[:, 2]  # of the viewing rays, in canonical coordinates
-    ahead = (GLASSES_DEPTH - z) / along[2].clamp(min=0.3)
-    px, py = x + along[0] * ahead, y + along[1] * ahead
+    # A flat front before the eyes, wherever they are in this head.
+    eyes = view.landmarks[36:48].reshape(2, 6, 3).mean(dim=1) @ view.pose
+    apart, level = 0.5 * float((eyes[1, 0] - eyes[0, 0]).abs()), float(eyes[:, 1].mean())
+    depth = float(eyes[:, 2].mean()) + EYES_TO_GLASSES
+    along = view.pose.T[:, 2]  # of the viewing rays, in the head's coordinates
+    start = torch.einsum("ij,jhw->ihw", view.pose.T[:, :2], torch.stack((view.x, view.y)))
+    ahead = (depth - start[2]) / along[2].clamp(min=0.3)
+    px, py = start[0] + along[0] * ahead, start[1] + along[1] * ahead - level
     width, height = draws.uniform(0.17, 0.23), draws.uniform(0.11, 0.18)
     power, rim = draws.uniform(2.0, 5.0), draws.uniform(0.008, 0.032)
-    dx, dy = px.abs() - EYE_X - 0.01, py - EYE_Y + 0.02
+    dx, dy = px.abs() - apart - 0.01, py + 0.02
     reach = ((dx.abs() / width) ** power + (dy.abs() / height) ** power) ** (1.0 / power)
     edge = (reach - 1.0) * min(width, height)
     frame = edge.abs() < 0.5 * rim
     frame = frame & ((dy > 0.0) | torch.tensor(draws.chance(0.85)))  # some have no lower rim
-    bridge = (px.abs() < EYE_X - width + 0.02) & ((py - EYE_Y - 0.03).abs() < 0.5 * rim + 0.004)
-    arms = view.surface.hit & (x.abs() > EYE_X + width) & (z > -0.1) & (z < GLASSES_DEPTH - 0.2)
+    bridge = (px.abs() < apart - width + 0.02) & ((py - 0.03).abs() < 0.5 * rim + 0.004)
+    arms = view.surface.hit & (x.abs() > EYE_X + width) & (z > -0.1) & (z < 0.6)
     arms = arms & ((y - EYE_Y - 0.04).abs() < 0.5 * rim + 0.006) & ~view.surface.ear
     lens = edge < 0.0
     metal = torch.from_numpy(FRAME_COLOURS[int(draws.rng.integers(len(FRAME_COLOURS)))]).float()
@@ -88,7 +93,7 @@ def _glasses(draws: Draws, view: View) -> tuple[Tensor, Tensor]:
     if draws.chance(0.12):  # sunglasses
         dark = torch.tensor([0.012, 0.011, 0.01])[:, None, None]
         colour = torch.where(
-            lens & ~frame, dark * (1.0 + 2.0 * (py - EYE_Y).clamp(min=0.0)), colour
+            lens & ~frame, dark * (1.0 + 2.0 * py.clamp(min=0.0)), colour
         )
         return shown | lens, colour
     if draws.chance(0.35):  # the image of a window or lamp in the lenses

@@ -34,6 +34,9 @@ SHADOW_MAP, SHADOW_HALF = 128, 1.7
 SHADOW_BIAS, SHADOW_SOFT = 0.025, 3
 """How much nearer to the light something must be to cast a shadow; points over which edges are soft."""
 
+SHADOW_LIFT = 0.04
+"""How far places are lifted off the surface first, so that it does not shade itself in stripes."""
+
 FAR = 9.0
 """Distance from an iris where there is no eye."""
 
@@ -85,8 +88,10 @@ def see_modelled_head(head: ModelledHead, pose: Pose, brows: Brows, x: Tensor, y
     camera = mixed[3:6]
     caster = _Caster(vertices, vertices[model.triangles[model.kinds == 0]])
 
+    normal = torch.where(shown, unit(mixed[6:9]), torch.tensor([0.0, 0.0, 1.0])[:, None, None])
+
     def shadow(direction: Tensor) -> Tensor:
-        return caster.shadow(direction, camera, shown)
+        return caster.shadow(direction, camera + SHADOW_LIFT * normal, shown)
 
     lips, lid, neck, ear, inner = mixed[10:15]
     surface = Surface(
@@ -94,7 +99,7 @@ def see_modelled_head(head: ModelledHead, pose: Pose, brows: Brows, x: Tensor, y
         neck=(neck > 0.5) & shown,
         ear=(ear > 0.5) & shown,
         point=torch.where(shown, mixed[:3], torch.stack((x, y, torch.zeros_like(x)))),
-        normal=torch.where(shown, unit(mixed[6:9]), torch.tensor([0.0, 0.0, 1.0])[:, None, None]),
+        normal=normal,
         occlusion=torch.where(shown, mixed[9], 1.0),
         shadow=shadow,
     )
