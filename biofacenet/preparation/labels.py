@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
 
+from ..data.labels import write_labels
 from ..decomposition.parts import UNLABELLED, part_index
 from ..photos.boxes import Box
 from .landmarks import filled
+from .parts import Plan, Used, read_samples
 from .people import read_landmarks, who_is_on
 from .schemes import SCHEMES, about
 
-__all__ = ["Known", "Tables", "parts_of_points"]
+__all__ = ["Known", "Tables", "parts_of_points", "write_labels_of"]
 
 INNER, OUTER = 0.85, 1.35
 """Of an outline about its middle: within, a pixel shows the part; beyond, it shows skin. Between, outlines
@@ -112,3 +114,37 @@ class Tables:
             self._points[folder] = read_landmarks(folder) or {}
         person = self._people[folder].get(photo, "")
         return Known(person and f"{folder.name}/{person}", self._points[folder].get(photo.stem))
+
+
+def write_labels_of(
+    path: Path,
+    rows: Sequence[tuple[Used, int]],
+    plan: Plan,
+    known: Mapping[Path, Known],
+    everybody: Sequence[str],
+) -> None:
+    """Parts and persons of the samples of a pair, if some are known.
+
+    Args:
+        path: of the file.
+        rows: photos, and which of their samples.
+        plan: where the samples are.
+        known: of each photo.
+        everybody: all persons of the set; each has the number of their place.
+    """
+    said = [known[item.photo] for item, _ in rows]
+    persons = np.array([everybody.index(one.person) if one.person else -1 for one in said])
+    parts = np.stack([_labels(item, i, plan, known[item.photo]) for item, i in rows])
+    if (persons >= 0).any() or (parts != UNLABELLED).any():
+        write_labels(path, parts, persons)
+
+
+def _labels(item: Used, number: int, plan: Plan, said: Known) -> np.ndarray:
+    """Parts of a sample: (1, S, S), uint8."""
+    facts = item.faces[number]
+    box = Box(**{field.name: facts[field.name] for field in fields(Box) if field.name in facts})
+    points = said.points_in(box, plan.size)
+    if points is None:
+        return np.full((1, plan.size, plan.size), UNLABELLED, np.uint8)
+    mask = read_samples(plan.part(item.digest)).mask[number, 0].numpy()
+    return parts_of_points(points, mask > 0.0)[None]

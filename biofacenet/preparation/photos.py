@@ -14,32 +14,30 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
-from ..data.labels import write_labels
 from ..data.pairs_writing import PairWriter, write_pairs
 from ..data.records import Faces
-from ..decomposition.parts import UNLABELLED
 from ..errors import BioFaceNetError
-from ..photos.boxes import Box
+from ..network.folders import WEIGHTS_FILE, find
+from ..network.unet import BioFaceNet
 from ..photos.paths import expand
 from ..physics.colour import linear_to_srgb
 from ..physics.lighting import sh_shading
 from ..plotting.grids import contact_sheet
 from ..system.console import console, progress
-from ..system.files import cell, remove_leftovers, whole_file, write_csv
+from ..system.files import cell, remove_leftovers, sha256, whole_file, write_csv
 from ..system.locks import folder_lock
 from ..system.names import shown
 from ..system.settings import save_settings
 from ..system.workers import in_processes, in_this_process
 from . import landmarks
-from .labels import Known, Tables, parts_of_points
+from .labels import Known, Tables, write_labels_of
+from .network_shape import network_with_shape
 from .parts import (
     PART_VERSION,
     Outcome,
@@ -61,6 +59,13 @@ __all__ = [
 TAG = "photos"
 
 HOLDOUT_NUMBER = "20"
+
+SOURCES: dict[Method, str] = {
+    "mean": "the mean face",
+    "network": "the network",
+    "landmarks": "landmarks",
+}
+"""Of normals, in words."""
 
 NUMBERS = [f"{n:02d}" for n in range(1, 100) if f"{n:02d}" != HOLDOUT_NUMBER]
 
@@ -117,7 +122,7 @@ def _make(settings: PhotoSettings, photos: list[Path]) -> None:
     console.print(
         f"{samples} faces of {len(used)} photos in {len(pairs)} file pairs, "
         f"{len(pairs.get(HOLDOUT_NUMBER, ()))} of them for validation; normals from "
-        f"{'landmarks' if plan.method == 'landmarks' else 'the mean face'}\n"
+        f"{SOURCES[plan.method]}\n"
         f"{made} of {len(photos)} photos looked at in this run, {time.perf_counter() - begin:.0f} s"
         f"{'' if fresh else '; the pairs were up to date'}\n"
         f"look at them: {settings.out / 'sheet.png'}\n"
@@ -141,6 +146,8 @@ def check(settings: PhotoSettings) -> None:
         raise BioFaceNetError(f"smallest must be at least 16, got {settings.smallest}")
     if settings.workers is not None and settings.workers < 0:
         raise BioFaceNetError(f"workers must be at least 0, got {settings.workers}")
+    if settings.normals == "network":
+        network_with_shape(settings.model)
     if settings.normals == "landmarks" and not landmarks.available():
         raise BioFaceNetError(
             f"--normals landmarks needs a model that is not installed: {landmarks.INSTALL}"
@@ -155,13 +162,22 @@ def check(settings: PhotoSettings) -> None:
 
 def plan_of(settings: PhotoSettings) -> Plan:
     """What decides on samples; parts that were made otherwise are in another folder."""
-    if settings.normals == "auto":
-        method: Method = "landmarks" if landmarks.available() else "mean"
-    else:
-        method = settings.normals
+    method = method_of(settings)
     smallest = settings.size if settings.smallest is None else settings.smallest
-    name = f"{PART_VERSION}-size-{settings.size}-{method}-from-{smallest}"
-    return Plan(settings.out / "parts" / name, settings.size, method, smallest)
+    by: str = method
+    if method == "network":
+        by += sha256(find(settings.model) / WEIGHTS_FILE)[:8]
+    name = f"{PART_VERSION}-size-{settings.size}-{by}-from-{smallest}"
+    return Plan(settings.out / "parts" / name, settings.size, method, smallest, settings.model)
+
+
+def method_of(settings: PhotoSettings) -> Method:
+    """Where normals come from."""
+    if settings.normals != "auto":
+        return settings.normals
+    if landmarks.available():
+        return "landmarks"
+    return "mean" if BioFaceNet.from_pretrained(settings.model).shape is None else "network"
 
 
 def photos_of(settings: PhotoSettings) -> list[Path]:
@@ -307,39 +323,14 @@ def write(
     for number, rows in pairs.items():
         with write_pairs(out, number, tag=TAG) as writer:
             _append(writer, rows, plan)
-    _write_labels(out, pairs, plan, known)
+    everybody = sorted({said.person for said in known.values() if said.person})
+    for number, rows in pairs.items():
+        write_labels_of(out / f"zx_7_labels_{TAG}_{number}.hdf5", rows, plan, known, everybody)
     everything = [row for rows in pairs.values() for row in rows]
     step = max(1, -(-len(everything) // SHEET))
     write_sheet(out / "sheet.png", everything[::step], plan)
     with whole_file(out / "index.csv") as temporary:
         temporary.write_text(index, "utf-8")
-
-
-def _write_labels(
-    out: Path,
-    pairs: dict[str, list[tuple[Used, int]]],
-    plan: Plan,
-    known: Mapping[Path, Known],
-) -> None:
-    """Parts and persons beside each pair of which some are known."""
-    everybody = sorted({said.person for said in known.values() if said.person})
-    for number, rows in pairs.items():
-        said = [known[item.photo] for item, _ in rows]
-        persons = np.array([everybody.index(one.person) if one.person else -1 for one in said])
-        parts = np.stack([_labels(item, i, plan, known[item.photo]) for item, i in rows])
-        if (persons >= 0).any() or (parts != UNLABELLED).any():
-            write_labels(out / f"zx_7_labels_{TAG}_{number}.hdf5", parts, persons)
-
-
-def _labels(item: Used, number: int, plan: Plan, said: Known) -> np.ndarray:
-    """Parts of a sample: (1, S, S), uint8."""
-    facts = item.faces[number]
-    box = Box(**{field.name: facts[field.name] for field in fields(Box) if field.name in facts})
-    points = said.points_in(box, plan.size)
-    if points is None:
-        return np.full((1, plan.size, plan.size), UNLABELLED, np.uint8)
-    mask = read_samples(plan.part(item.digest)).mask[number, 0].numpy()
-    return parts_of_points(points, mask > 0.0)[None]
 
 
 def _append(writer: PairWriter, rows: list[tuple[Used, int]], plan: Plan) -> None:

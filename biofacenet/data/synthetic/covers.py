@@ -92,9 +92,7 @@ def _glasses(draws: Draws, view: View) -> tuple[Tensor, Tensor]:
     shown = frame | bridge | arms
     if draws.chance(0.12):  # sunglasses
         dark = torch.tensor([0.012, 0.011, 0.01])[:, None, None]
-        colour = torch.where(
-            lens & ~frame, dark * (1.0 + 2.0 * py.clamp(min=0.0)), colour
-        )
+        colour = torch.where(lens & ~frame, dark * (1.0 + 2.0 * py.clamp(min=0.0)), colour)
         return shown | lens, colour
     if draws.chance(0.35):  # the image of a window or lamp in the lenses
         slope, place = draws.uniform(-1.5, 1.5), draws.uniform(-0.08, 0.08)
