@@ -86,7 +86,7 @@ def see_modelled_head(head: ModelledHead, pose: Pose, brows: Brows, x: Tensor, y
     kinds = torch.full((size, size), -1)
     kinds[shown] = torch.from_numpy(model.kinds[grid.triangle[hit]])
     camera = mixed[3:6]
-    caster = _Caster(vertices, vertices[model.triangles[model.kinds == 0]])
+    caster = _Caster(vertices.T, model.triangles[model.kinds == KINDS.index("skin")].T)
 
     normal = torch.where(shown, unit(mixed[6:9]), torch.tensor([0.0, 0.0, 1.0])[:, None, None])
 
@@ -113,14 +113,14 @@ def see_modelled_head(head: ModelledHead, pose: Pose, brows: Brows, x: Tensor, y
 def _drawn(head: ModelledHead, vertices: np.ndarray, x: Tensor, y: Tensor) -> Grid:
     """The nearest triangle at each sample; what a closed mouth hides is left out."""
     left, step = float(x[0, 0]), float(x[0, 1] - x[0, 0])
-    places = vertices.copy()
-    places[:, 0] = (vertices[:, 0] - left) / step
-    places[:, 1] = (float(y[0, 0]) - vertices[:, 1]) / step
+    places = np.ascontiguousarray(vertices.T)
+    places[0] = (places[0] - np.float32(left)) / np.float32(step)
+    places[1] = (np.float32(y[0, 0]) - places[1]) / np.float32(step)
     model = head.model
     shown = np.arange(len(model.triangles))
     if not head.opened:
         shown = np.flatnonzero(model.kinds < KINDS.index("teeth"))
-    grid = rasterise(places[model.triangles[shown]], x.shape[0])
+    grid = rasterise(places, model.triangles[shown].T, x.shape[0])
     triangle = np.where(grid.triangle >= 0, shown[grid.triangle], -1)
     return Grid(triangle, grid.weights)
 
@@ -177,18 +177,18 @@ class _Caster:
     """What casts shadows."""
 
     vertices: np.ndarray
-    corners: np.ndarray
-    """(T, 3, 3), of the triangles of the skin, in camera coordinates."""
+    """(3, V), in camera coordinates."""
+    triangles: np.ndarray
+    """(3, T), those of the skin."""
 
     def shadow(self, direction: Tensor, camera: Tensor, shown: Tensor) -> Tensor:
         """See `Surface.shadow`; ``camera`` (3, S, S) are the samples' places."""
         view = _view_from(unit(direction))
-        scale = SHADOW_MAP / (2.0 * SHADOW_HALF)
-        middle = 0.5 * (SHADOW_MAP - 1)
-        seen = self.corners @ view.numpy().T
-        seen[..., 0] = seen[..., 0] * scale + middle
-        seen[..., 1] = middle - seen[..., 1] * scale
-        nearest = torch.from_numpy(depth_maps(seen[None], SHADOW_MAP)[0])
+        scale, middle = SHADOW_MAP / (2.0 * SHADOW_HALF), 0.5 * (SHADOW_MAP - 1)
+        seen = view.numpy() @ self.vertices
+        seen[0] = seen[0] * np.float32(scale) + np.float32(middle)
+        seen[1] = np.float32(middle) - seen[1] * np.float32(scale)
+        nearest = torch.from_numpy(depth_maps(seen[:, None], self.triangles, SHADOW_MAP)[0])
         places = view @ camera[:, shown]
         column, row = places[0] / SHADOW_HALF, -places[1] / SHADOW_HALF
         passed = torch.zeros_like(places[0])
