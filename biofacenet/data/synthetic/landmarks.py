@@ -6,8 +6,7 @@ import torch
 from torch import Tensor
 
 from .features import EYE_X, EYE_Y, Brows, Eyes, Mouth
-from .rays import find_surface
-from .shape import CHIN, MIDDLE, Head, make_relief
+from .shape import CHIN, MIDDLE, Head, Relief, front_depth
 
 __all__ = ["parametric_landmarks"]
 
@@ -26,11 +25,12 @@ BROW_X = (0.46, 0.38, 0.3, 0.21, 0.12)
 """|x| from the outer end to the inner."""
 
 
-def parametric_landmarks(head: Head, mouth: Mouth, eyes: Eyes, brows: Brows) -> Tensor:
-    """Canonical places of the landmarks: (68, 3); NaN where the head has no surface."""
+def parametric_landmarks(
+    head: Head, relief: Relief, mouth: Mouth, eyes: Eyes, brows: Brows
+) -> Tensor:
+    """Canonical places of the landmarks of a head, whose relief is given: (68, 3)."""
     places = torch.cat((_jaw(head), _brows(brows), _nose(), _eyes(eyes), _mouth(mouth)))
-    found = find_surface(make_relief(head), torch.eye(3), places[:, :1], places[:, 1:])
-    return torch.where(found.hit, found.point, torch.nan)[:, :, 0].T
+    return torch.cat((places, front_depth(relief, places)[:, None]), dim=1)
 
 
 def _both_sides(left: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""A parametric head before the camera: what its rays meet, with a neck below, and its landmarks."""
+"""A parametric head before the camera: what its rays meet, with a neck below."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 from ...physics.lighting import unit
 from .features import smoothstep
 from .rays import find_surface, open_sky, shadow_of
-from .shape import Head, make_relief
+from .shape import Relief
 from .surface import Surface
 
 __all__ = ["Cylinder", "see_head"]
@@ -29,9 +29,8 @@ class Cylinder:
     """Half of it."""
 
 
-def see_head(head: Head, pose: Tensor, x: Tensor, y: Tensor, neck: Cylinder) -> Surface:
-    """What viewing rays through camera places x, y (S, S) meet."""
-    relief = make_relief(head)
+def see_head(relief: Relief, pose: Tensor, x: Tensor, y: Tensor, neck: Cylinder) -> Surface:
+    """What viewing rays through camera places x, y (S, S) meet of a head, whose relief is given."""
     found = find_surface(relief, pose, x, y)
     across = (x - neck.middle) / neck.width
     flare = 0.12 * ((-1.0 - y) / 0.3).clamp(min=0.0).square()

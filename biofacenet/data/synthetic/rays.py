@@ -1,8 +1,4 @@
-"""Where viewing rays meet a parametric head, which way it faces there, and what shades it.
-
-Rays are met on a coarse grid first: it says which rays of the picture meet the head at all, and near
-which depth, so that these take few steps. Only rays that are still on their way are computed.
-"""
+"""Where viewing rays meet a parametric head, which way it faces there, and what shades it."""
 
 from __future__ import annotations
 
@@ -17,16 +13,18 @@ from .shape import Relief, implicit, read_texture
 
 __all__ = ["Hits", "find_surface", "open_sky", "shadow_of"]
 
-NEAREST, FARTHEST = 1.3, -0.5
-"""Range of depth that rays search."""
+SURROUNDING, MIDST = (0.92, 1.34, 1.3), (0.0, 0.05, 0.0)
+"""Half axes and middle of an ellipsoid around every head and its ears."""
 
-MARCH_STEPS, REFINE_STEPS = 12, 3
+FARTHEST = -0.5
+"""Least depth at which rays are still followed."""
 
-COARSE = 4
-"""Rays to a side of a cell of the coarse grid."""
+STEPS_OF_ALL, STEPS_OF_SOME, REFINE_STEPS = 4, 8, 3
+"""Steps that all rays make, further ones of those still outside, and the search between two steps."""
 
-MARGIN = 0.05
-"""How far before the depth of the coarse grid rays begin."""
+STRIDE, LEAST_STEP = 1.3, 0.03
+"""Steps as a share of the distance, which is rather too short: they may go too far and so get inside at
+once. They are never less than a little, so that grazing rays get on."""
 
 SHADOW_STEPS = (0.05, 0.1, 0.16, 0.24, 0.34, 0.46, 0.62, 0.82)
 """Distances toward a light at which something may stand in its way."""
@@ -51,25 +49,29 @@ class Hits:
 
 def find_surface(relief: Relief, pose: Tensor, x: Tensor, y: Tensor) -> Hits:
     """Meet parallel viewing rays through camera places x, y (A, B) with the head."""
-    start = (pose.T @ torch.stack((x, y, torch.zeros_like(x))).reshape(3, -1)).reshape(3, *x.shape)
+    shape = x.shape
+    start = pose.T @ torch.stack((x, y, torch.zeros_like(x))).reshape(3, -1)
     along = pose.T[:, 2:]
-    first, tried = _beginnings(relief, start, along)
-    inside, depth = _march(relief, start[:, tried], along, first[tried])
-    low_high = depth[:, inside]
-    chosen = tried.nonzero()[inside].T
-    hit = torch.zeros_like(x, dtype=torch.bool)
-    hit[tuple(chosen)] = True
-    rays = start[:, hit]
-    depth_found = _refine(relief, rays, along, low_high)
-    point = start + along[:, :, None] * first
-    point[:, hit] = rays + along * depth_found
-    head, ear = implicit(relief, point[:, hit])
-    on_ear = torch.zeros_like(hit)
-    on_ear[hit] = ear < head
+    first = _first_depth(start, along)
+    tried = first.isfinite().nonzero()[:, 0]
+    inside, bracket = _march(relief, start[:, tried], along, first[tried])
+    met = tried[inside]
+    rays = start[:, met]
+    reached = rays + along * _refine(relief, rays, along, bracket[:, inside])
+    head, ear = implicit(relief, reached)
+    point = start.clone()
+    point[:, met] = reached
     normal = torch.zeros_like(point)
     normal[2] = 1.0
-    normal[:, hit] = _normal(relief, pose, point[:, hit], ear < head)
-    return Hits(hit, point, normal, on_ear)
+    normal[:, met] = _normal(relief, pose, reached, ear < head)
+    hit, on_ear = torch.zeros(2, start.shape[1], dtype=torch.bool)
+    hit[met], on_ear[met] = True, ear < head
+    return Hits(
+        hit.reshape(shape),
+        point.reshape(3, *shape),
+        normal.reshape(3, *shape),
+        on_ear.reshape(shape),
+    )
 
 
 def _distance(relief: Relief, point: Tensor) -> Tensor:
@@ -77,25 +79,14 @@ def _distance(relief: Relief, point: Tensor) -> Tensor:
     return torch.minimum(head, ear)
 
 
-def _beginnings(relief: Relief, start: Tensor, along: Tensor) -> tuple[Tensor, Tensor]:
-    """Depth at which each ray begins, and which rays may meet the head: twice (A, B)."""
-    height, width = start.shape[1:]
-    if min(height, width) < 4 * COARSE:
-        return start.new_full((height, width), NEAREST), torch.ones(height, width, dtype=torch.bool)
-    middle = COARSE // 2
-    coarse = start[:, middle::COARSE, middle::COARSE]
-    rows, columns = coarse.shape[1:]
-    begin = start.new_full((rows * columns,), NEAREST)
-    inside, (_, before, _, _) = _march(relief, coarse.reshape(3, -1), along, begin)
-    found = torch.where(inside, before, FARTHEST).reshape(1, 1, rows, columns)
-    # What stands before the surface within a cell shows in a neighbour; rays begin before the nearest.
-    near = F.max_pool2d(found, 3, 1, 1)
-    near = F.interpolate(near, scale_factor=COARSE, mode="nearest")[0, 0, :height, :width]
-    near = F.pad(
-        near[None, None], (0, width - near.shape[1], 0, height - near.shape[0]), "replicate"
-    )
-    near = near[0, 0]
-    return torch.where(near > FARTHEST, near + MARGIN, 0.0), near > FARTHEST
+def _first_depth(start: Tensor, along: Tensor) -> Tensor:
+    """Depth at which rays from places (3, N) enter what surrounds every head: (N,), NaN where they pass."""
+    axes = torch.tensor(SURROUNDING)[:, None]
+    origin, direction = (start - torch.tensor(MIDST)[:, None]) / axes, along / axes
+    square = direction.square().sum()
+    mixed = (origin * direction).sum(dim=0) / square
+    root = mixed.square() - (origin.square().sum(dim=0) - 1.0) / square
+    return root.sqrt() - mixed
 
 
 def _march(relief: Relief, rays: Tensor, along: Tensor, first: Tensor) -> tuple[Tensor, Tensor]:
@@ -104,24 +95,31 @@ def _march(relief: Relief, rays: Tensor, along: Tensor, first: Tensor) -> tuple[
     Returns:
         Which rays got inside (N,), and depths and distances there and one step before: (4, N).
     """
-    # By the distance while outside, and never less than a little, so that grazing rays get on.
-    depth, before = first.clone(), first + MARGIN
-    gap = torch.full_like(first, torch.inf)
-    gap_before = torch.full_like(first, MARGIN)
-    inside = torch.zeros_like(first, dtype=torch.bool)
-    going = torch.arange(len(first))
-    for _ in range(MARCH_STEPS):
-        now = depth[going]
-        found = _distance(relief, rays[:, going] + along * now)
-        gap[going] = found
-        inside[going] = found < 0.0
-        keeps = (found >= 0.0) & (now > FARTHEST)
-        going, now, found = going[keeps], now[keeps], found[keeps]
-        if len(going) == 0:
+    depth, before = first, first + LEAST_STEP
+    gap = gap_before = torch.full_like(first, LEAST_STEP)
+    going = torch.ones_like(first, dtype=torch.bool)
+    for _ in range(STEPS_OF_ALL):
+        found = _distance(relief, rays + along * depth)
+        gap = torch.where(going, found, gap)
+        going = going & (found >= 0.0)
+        before = torch.where(going, depth, before)
+        gap_before = torch.where(going, found, gap_before)
+        depth = torch.where(going, depth - (STRIDE * found).clamp(min=LEAST_STEP), depth)
+    state = torch.stack((depth, before, gap, gap_before))
+    left = going.nonzero()[:, 0]
+    for _ in range(STEPS_OF_SOME):
+        if len(left) == 0:
             break
-        before[going], gap_before[going] = now, found
-        depth[going] = now - (0.95 * found).clamp(min=0.03)
-    return inside & (depth > FARTHEST), torch.stack((depth, before, gap, gap_before))
+        now = state[0, left]
+        found = _distance(relief, rays[:, left] + along * now)
+        state[2, left] = found
+        keeps = (found >= 0.0) & (now > FARTHEST)
+        left, now, found = left[keeps], now[keeps], found[keeps]
+        state[1, left], state[3, left] = now, found
+        state[0, left] = now - (STRIDE * found).clamp(min=LEAST_STEP)
+    inside = torch.ones_like(going)
+    inside[left] = False
+    return inside & (state[2] < 0.0) & (state[0] > FARTHEST), state
 
 
 def _refine(relief: Relief, rays: Tensor, along: Tensor, bracket: Tensor) -> Tensor:

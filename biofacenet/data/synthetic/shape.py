@@ -15,6 +15,7 @@ __all__ = [
     "Bump",
     "Head",
     "Relief",
+    "front_depth",
     "implicit",
     "make_relief",
     "read_texture",
@@ -117,6 +118,18 @@ def make_relief(head: Head) -> Relief:
         cavity=smooth - height,
         overhang=above - height,
     )
+
+
+def front_depth(relief: Relief, places: Tensor) -> Tensor:
+    """Depth of the front of a head at canonical x and y (N, 2): (N,); 0 beside it."""
+    x, y = places.T
+    bump, across, through, vertical = read_texture(relief.form, x[None], y[None])[:, 0]
+    smooth = (1.0 - (x * across).square() - vertical).clamp(min=0.0).sqrt() / through
+    depth = smooth
+    for _ in range(4):  # how much of a bump there is goes with the depth, see `implicit`
+        front = (depth / 0.35).clamp(0.0, 1.0)
+        depth = smooth + bump * front * front * (3.0 - 2.0 * front)
+    return depth
 
 
 def implicit(relief: Relief, point: Tensor) -> tuple[Tensor, Tensor]:

@@ -16,6 +16,7 @@ from .heads.seen import see_modelled_head
 from .identity import Identity
 from .landmarks import parametric_landmarks
 from .parametric import Cylinder, see_head
+from .shape import make_relief
 from .surface import Features, Pose, Surface
 
 __all__ = [
@@ -106,9 +107,10 @@ def place_head(draws: Draws, who: Identity, size: int, yaw: float | None = None)
         neck = Cylinder(seen.neck, width)
         return View(turn, frame, x, y, seen.surface, seen.features, neck, seen.landmarks)
     neck = Cylinder(float(turn[0, 1]) * -0.9, width)
-    surface = see_head(who.head, turn, x, y, neck)
+    relief = make_relief(who.head)
+    surface = see_head(relief, turn, x, y, neck)
     features = see_features(who.mouth, who.eyes, who.brows, surface, gaze)
-    places = parametric_landmarks(who.head, who.mouth, who.eyes, who.brows)
+    places = parametric_landmarks(who.head, relief, who.mouth, who.eyes, who.brows)
     return View(turn, frame, x, y, surface, features, neck, places @ turn.T)
 
 

@@ -95,8 +95,10 @@ class PreparedModel:
 
     def normals(self, vertices: np.ndarray) -> np.ndarray:
         """Unit normals of a head's vertices, of the area around each: (V, 3)."""
-        first, second, third = (vertices[self.triangles[:, corner]] for corner in range(3))
-        found = self.gather @ np.cross(second - first, third - first)
+        corners = vertices.T[:, self.triangles.T]  # (3, corners, T)
+        x, y, z = corners[:, 1] - corners[:, 0]
+        u, v, w = corners[:, 2] - corners[:, 0]
+        found = self.gather @ np.stack((y * w - z * v, z * u - x * w, x * v - y * u), axis=1)
         length = np.sqrt(np.square(found).sum(axis=1, keepdims=True))
         return (found / np.maximum(length, 1e-12)).astype(np.float32)
 

@@ -14,6 +14,9 @@ __all__ = ["Grid", "depth_maps", "rasterise"]
 
 NOWHERE = np.float32(-np.inf)
 
+EDGE = 1e-6
+"""How far outside a triangle a point may lie and count as inside, so that no point falls between two."""
+
 
 @dataclass(frozen=True)
 class Grid:
@@ -25,74 +28,93 @@ class Grid:
     """(3, S, S), float32, of its corners; they sum to 1."""
 
 
-def _tried(corners: np.ndarray, size: int) -> tuple[np.ndarray, ...]:
-    """Points that triangles cover.
+@dataclass(frozen=True)
+class _Covered:
+    """Points that triangles cover, (N,) each: which triangle, where, and how."""
+
+    triangle: np.ndarray
+    column: np.ndarray
+    row: np.ndarray
+    second: np.ndarray
+    third: np.ndarray
+    """Weights of the second and the third corner."""
+    depth: np.ndarray
+
+
+def _covered(places: np.ndarray, triangles: np.ndarray, size: int) -> _Covered:
+    """Points that triangles which face the viewer cover.
 
     Args:
-        corners: (T, 3, 3), of each triangle's corners: column and row in distances of points, the first
-            point at 0, and depth, larger toward the viewer.
+        places: (3, V), float32: column and row of vertices, in distances of points, the first point at 0,
+            and depth, larger toward the viewer.
+        triangles: (3, T), vertices.
         size: points to a side.
-
-    Returns:
-        Of each point that a triangle covers: triangle, column, row, weights of the second and the third
-        corner, and depth.
     """
-    column, row, depth = corners[..., 0], corners[..., 1], corners[..., 2]
-    first_column = np.maximum(np.ceil(column.min(axis=1)), 0).astype(np.int64)
-    last_column = np.minimum(np.floor(column.max(axis=1)), size - 1).astype(np.int64)
-    first_row = np.maximum(np.ceil(row.min(axis=1)), 0).astype(np.int64)
-    last_row = np.minimum(np.floor(row.max(axis=1)), size - 1).astype(np.int64)
-    wide, tall = last_column - first_column + 1, last_row - first_row + 1
-    along, down = column[:, 1:] - column[:, :1], row[:, 1:] - row[:, :1]
+    column, row = places[0][triangles], places[1][triangles]
+    along_2, down_2 = column[1] - column[0], row[1] - row[0]
+    along_3, down_3 = column[2] - column[0], row[2] - row[0]
+    area = along_2 * down_3 - along_3 * down_2
+    first_column, last_column = _bounds(column, size)
+    first_row, last_row = _bounds(row, size)
     # Rows go down, so that what is counter-clockwise from outside has a negative area here.
-    area = along[:, 0] * down[:, 1] - along[:, 1] * down[:, 0]
-    shown = np.flatnonzero((wide > 0) & (tall > 0) & (area < 0))
-    wide, tall, area = wide[shown], tall[shown], area[shown]
-    counts = wide * tall
-    which = np.repeat(np.arange(len(shown)), counts)
-    place = np.arange(len(which)) - np.repeat(np.cumsum(counts) - counts, counts)
-    rows_down, across = np.divmod(place, wide[which])
+    shown = np.flatnonzero((last_column >= first_column) & (last_row >= first_row) & (area < 0.0))
+    wide = last_column[shown] - first_column[shown] + 1
+    counts = wide * (last_row[shown] - first_row[shown] + 1)
+    which = np.repeat(np.arange(len(shown), dtype=np.int32), counts)
+    place = np.arange(len(which), dtype=np.int32)
+    place -= np.repeat((np.cumsum(counts) - counts).astype(np.int32), counts)
+    down, across = np.divmod(place, wide[which])
     column_at = first_column[shown][which] + across
-    row_at = first_row[shown][which] + rows_down
-    x = column_at.astype(np.float32) - column[shown, 0][which]
-    y = row_at.astype(np.float32) - row[shown, 0][which]
-    along, down = along[shown] / area[:, None], down[shown] / area[:, None]
-    second = x * down[which, 1] - y * along[which, 1]
-    third = y * along[which, 0] - x * down[which, 0]
-    inside = np.flatnonzero((second >= -1e-6) & (third >= -1e-6) & (second + third <= 1.0 + 1e-6))
-    which, second, third = which[inside], second[inside], third[inside]
-    depth = depth[shown][which]
-    depth_at = depth[:, 0] + second * (depth[:, 1] - depth[:, 0])
-    depth_at += third * (depth[:, 2] - depth[:, 0])
-    return shown[which], column_at[inside], row_at[inside], second, third, depth_at
+    row_at = first_row[shown][which] + down
+    inverse = np.float32(1.0) / area[shown]
+    x = column_at.astype(np.float32) - column[0, shown][which]
+    y = row_at.astype(np.float32) - row[0, shown][which]
+    second = x * (down_3[shown] * inverse)[which] - y * (along_3[shown] * inverse)[which]
+    third = y * (along_2[shown] * inverse)[which] - x * (down_2[shown] * inverse)[which]
+    inside = np.flatnonzero((second >= -EDGE) & (third >= -EDGE) & (second + third <= 1.0 + EDGE))
+    second, third, triangle = second[inside], third[inside], shown[which[inside]]
+    depth = places[2][triangles[:, triangle]]
+    depth_at = depth[0] + second * (depth[1] - depth[0]) + third * (depth[2] - depth[0])
+    return _Covered(triangle, column_at[inside], row_at[inside], second, third, depth_at)
 
 
-def rasterise(corners: np.ndarray, size: int) -> Grid:
-    """The nearest triangle that faces the viewer at each point of a grid; see `_tried` for the arguments."""
-    triangle, column, row, second, third, depth = _tried(corners, size)
-    point = row * size + column
+def _bounds(corners: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """First and last points between the corners (3, T) of triangles along one axis: twice (T,), int32."""
+    least = np.minimum(np.minimum(corners[0], corners[1]), corners[2])
+    most = np.maximum(np.maximum(corners[0], corners[1]), corners[2])
+    first = np.maximum(np.ceil(least), 0.0).astype(np.int32)
+    return first, np.minimum(np.floor(most), size - 1.0).astype(np.int32)
+
+
+def rasterise(places: np.ndarray, triangles: np.ndarray, size: int) -> Grid:
+    """The nearest triangle that faces the viewer at each point of a grid; see `_covered`."""
+    found = _covered(places, triangles, size)
+    point = found.row * size + found.column
     nearest = np.full(size * size, NOWHERE)
-    np.maximum.at(nearest, point, depth)
-    wins = np.flatnonzero(depth >= nearest[point])
-    found = np.full(size * size, -1, dtype=np.int64)
+    np.maximum.at(nearest, point, found.depth)
+    wins = np.flatnonzero(found.depth >= nearest[point])
+    triangle = np.full(size * size, -1, dtype=np.int64)
     weights = np.zeros((3, size * size), dtype=np.float32)
     chosen = point[wins]
-    found[chosen] = triangle[wins]
-    weights[1, chosen], weights[2, chosen] = second[wins], third[wins]
+    triangle[chosen] = found.triangle[wins]
+    weights[1, chosen], weights[2, chosen] = found.second[wins], found.third[wins]
     weights[0] = 1.0 - weights[1] - weights[2]
-    return Grid(found.reshape(size, size), weights.reshape(3, size, size))
+    return Grid(triangle.reshape(size, size), weights.reshape(3, size, size))
 
 
-def depth_maps(corners: np.ndarray, size: int) -> np.ndarray:
+def depth_maps(places: np.ndarray, triangles: np.ndarray, size: int) -> np.ndarray:
     """Depth of what is nearest, in each of several grids: (D, S, S), -infinity where there is nothing.
 
     Args:
-        corners: (D, T, 3, 3), as for `_tried`.
+        places: (3, D, V), as for `_covered`.
+        triangles: (3, T).
         size: points to a side.
     """
-    count, each = corners.shape[:2]
-    triangle, column, row, _, _, depth = _tried(corners.reshape(count * each, 3, 3), size)
-    point = (triangle // each * size + row) * size + column
-    nearest = np.full(count * size * size, NOWHERE)
-    np.maximum.at(nearest, point, depth)
-    return nearest.reshape(count, size, size)
+    grids, vertices = places.shape[1:]
+    shifts = (np.arange(grids) * vertices)[None, :, None]
+    every = (triangles[:, None, :] + shifts).reshape(3, -1)
+    found = _covered(places.reshape(3, -1), every, size)
+    point = (found.triangle // triangles.shape[1] * size + found.row) * size + found.column
+    nearest = np.full(grids * size * size, NOWHERE)
+    np.maximum.at(nearest, point, found.depth)
+    return nearest.reshape(grids, size, size)

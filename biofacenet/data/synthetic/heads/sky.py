@@ -39,7 +39,7 @@ class Coarse:
     chosen: np.ndarray
     """(R,), vertices of the mesh that it keeps."""
     triangles: np.ndarray
-    """(T, 3), index into ``chosen``; what stands in the light's way."""
+    """(3, T), index into ``chosen``; what stands in the light's way."""
     spread: csr_matrix
     """(V, R), values at all vertices from those at the chosen ones."""
 
@@ -65,7 +65,7 @@ def coarse_copy(places: np.ndarray, triangles: np.ndarray, kinds: np.ndarray) ->
     coarse = of_cell[triangles[(kinds[triangles] == 0).all(axis=1)]]
     first, second, third = coarse.T
     proper = (first != second) & (second != third) & (third != first)
-    return Coarse(chosen, np.unique(coarse[proper], axis=0), _spread(places, chosen, kinds))
+    return Coarse(chosen, np.unique(coarse[proper], axis=0).T, _spread(places, chosen, kinds))
 
 
 def _spread(places: np.ndarray, chosen: np.ndarray, kinds: np.ndarray) -> csr_matrix:
@@ -94,11 +94,11 @@ def _directions() -> np.ndarray:
 
 
 def _views(directions: np.ndarray) -> np.ndarray:
-    """For each direction a rotation whose third row is the direction: (D, 3, 3)."""
+    """For each direction a rotation whose third row is the direction: (3, D, 3), rows first."""
     helper = np.where(np.abs(directions[:, 1:2]) < 0.9, [[0.0, 1.0, 0.0]], [[1.0, 0.0, 0.0]])
     right = np.cross(helper, directions)
     right /= np.linalg.norm(right, axis=1, keepdims=True)
-    return np.stack((right, np.cross(directions, right), directions), axis=1)
+    return np.stack((right, np.cross(directions, right), directions))
 
 
 VIEWS = _views(_directions()).astype(np.float32)
@@ -113,15 +113,15 @@ def occlusion(coarse: Coarse, places: np.ndarray, normals: np.ndarray) -> np.nda
         normals: (V, 3), unit length.
     """
     chosen = places[coarse.chosen] - np.array(CENTRE, dtype=np.float32)
-    seen = np.einsum("dij,rj->dri", VIEWS, chosen)
-    scale = MAP / (2.0 * HALF)
-    seen[..., 0] = seen[..., 0] * scale + 0.5 * (MAP - 1)
-    seen[..., 1] = 0.5 * (MAP - 1) - seen[..., 1] * scale
-    maps = depth_maps(seen[:, coarse.triangles], MAP)
-    column = np.rint(seen[..., 0]).astype(np.int64).clip(0, MAP - 1)
-    row = np.rint(seen[..., 1]).astype(np.int64).clip(0, MAP - 1)
-    before = maps[np.arange(len(VIEWS))[:, None], row, column]
-    passes = np.clip((BEFORE - (before - seen[..., 2])) / (BEFORE - NEAR), 0.0, 1.0)
-    cosine = np.maximum(VIEWS[:, 2] @ normals[coarse.chosen].T, 0.0)
+    seen = (VIEWS.reshape(-1, 3) @ chosen.T).reshape(3, len(VIEWS[0]), -1)
+    scale = np.float32(MAP / (2.0 * HALF))
+    seen[0] = seen[0] * scale + 0.5 * (MAP - 1)
+    seen[1] = 0.5 * (MAP - 1) - seen[1] * scale
+    maps = depth_maps(seen, coarse.triangles, MAP)
+    column = np.rint(seen[0]).astype(np.int32).clip(0, MAP - 1)
+    row = np.rint(seen[1]).astype(np.int32).clip(0, MAP - 1)
+    before = maps[np.arange(len(maps))[:, None], row, column]
+    passes = np.clip((BEFORE - (before - seen[2])) / (BEFORE - NEAR), 0.0, 1.0)
+    cosine = np.maximum(VIEWS[2] @ normals[coarse.chosen].T, 0.0)
     share = (cosine * passes).sum(axis=0) / np.maximum(cosine.sum(axis=0), 1e-6)
     return (coarse.spread @ share.astype(np.float32)).clip(0.0, 1.0)
