@@ -6,11 +6,12 @@ The photographs are those of the Face Research Lab London Set (DeBruine and Jone
 CC BY 4.0) or a folder like it: people.csv, landmarks.csv, a grey wall behind everybody. The faces are what
 `biofacenet synthesize` wrote, with their truth.
 
-Colours are those of cheeks and forehead. A photo is white-balanced and scaled by its wall, left and right of
-the head, whose reflectance is taken as `WALL`; a training face's colour is that of its true pigments under its
-own light and camera, white-balanced, without shading and highlight. Photographs have been through the camera's
-tone curve, which deepens colours and darkens the dark, and cheeks get less light than a forehead: so ln Y is
-compared to within some tenths only, and the share within `NEAR` counts ln R/G and ln G/B.
+Colours are those of cheeks and forehead. A photo is white-balanced and scaled by its wall, left and right
+of the head, whose reflectance is taken as `WALL`; a training face's colour is that of its true pigments
+under its own light and camera, white-balanced, without shading and highlight. Photographs have been through
+the camera's tone curve, which deepens colours and darkens the dark, and cheeks get less light than a
+forehead: so ln Y is compared to within some tenths only, and the share within `NEAR` counts ln R/G and
+ln G/B.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ ASIDE = "001 012 021 032 083 097 113 123 138 006 070 024 127 036 042 114"
 
 PARTS = ("cheeks", "forehead", "lips")
 
-TONES = {"light": (-1.0, 0.02), "medium": (0.02, 0.08), "dark": (0.08, 1.0)}
+TONES = {"light": (-1.0, 0.045), "medium": (0.045, 0.09), "dark": (0.09, 1.0)}
 """Melanosome fraction of a training face."""
 
 LIKE = {
@@ -225,27 +226,27 @@ def statistics_of(crops: Sequence[Crop]) -> dict[str, np.ndarray]:
     def add(name: str, values: Sequence[float] | np.ndarray) -> None:
         found.setdefault(name, []).append(np.atleast_1d(np.asarray(values, dtype=np.float64)))
 
-    for crop in crops:
-        linear = srgb_to_linear(crop.image)
+    for face in crops:
+        linear = srgb_to_linear(face.image)
         bright = luminance(linear[None])[0, 0].clamp(min=1e-3)
-        level = bright[crop.mask].median()
+        level = bright[face.mask].median()
         log = bright.log()
-        both = crop.mask[:, 1:] & crop.mask[:, :-1]
+        both = face.mask[:, 1:] & face.mask[:, :-1]
         add("gradients of ln Y, skin", (log[:, 1:] - log[:, :-1])[both].abs().numpy())
         add("gradients of ln Y, picture", (log[:, 1:] - log[:, :-1]).abs().flatten().numpy()[::7])
         add(
             "highlights: share over 1.8 of the median",
-            float((bright > 1.8 * level)[crop.mask].float().mean()),
+            float((bright > 1.8 * level)[face.mask].float().mean()),
         )
         add(
             "shade: share under half of the median",
-            float((bright < 0.5 * level)[crop.mask].float().mean()),
+            float((bright < 0.5 * level)[face.mask].float().mean()),
         )
-        add("JPEG blocks: edges at multiples of 8 over others", _blocks(crop.image))
-        tone = LIKE.get(crop.group, "dark" if crop.group not in TONES else crop.group)
-        cheeks = logarithms(median_colour(linear, crop.parts["cheeks"]))
+        add("JPEG blocks: edges at multiples of 8 over others", _blocks(face.image))
+        tone = LIKE.get(face.group, "dark" if face.group not in TONES else face.group)
+        cheeks = logarithms(median_colour(linear, face.parts["cheeks"]))
         for name in PARTS:
-            colour = logarithms(median_colour(linear, crop.parts[name]))
+            colour = logarithms(median_colour(linear, face.parts[name]))
             relative = colour - cheeks
             values = colour if name == "cheeks" else relative
             add(f"{name}, {tone}: ln R/G{'' if name == 'cheeks' else ' over cheeks'}", values[0])

@@ -71,7 +71,8 @@ def shape_of_network(image: Tensor, size: int, network: BioFaceNet) -> FaceShape
     assert found.normals is not None
     assert found.parts is not None
     surface, face = (
-        sum(found.parts[:, [part_index(name)]] for name in names) for names in (SURFACE, FACE)
+        found.parts[:, [part_index(name) for name in names]].sum(dim=1, keepdim=True)
+        for names in (SURFACE, FACE)
     )
     middle = face_region(SEEN, SEEN)
     certainty = float((face * middle).sum() / middle.sum())

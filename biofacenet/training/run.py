@@ -145,16 +145,7 @@ def set_up(settings: Settings, team: Team) -> Run:
     facts = by_leader(
         team, lambda: check_data(folder, start, settings, training, validation, photos)
     )
-    shaped = tells_shape(training, photos) and SIZES[plan.network].shared
-    network = origin
-    if network is None:
-        network = BioFaceNet(
-            plan.network, image_mean=image_mean(training), skin=plan.skin, shaped=shaped
-        )
-    if shaped and network.shape is None:
-        network.add_shape()
-    elif not shaped:
-        network.shape = None  # what it knows of them would be lost as the other outputs learn
+    network = make_network(plan, origin, training, photos)
     network.to(team.device, memory_format=layout(plan, team.device))  # type: ignore[call-overload]
     if team.size > 1 and team.device.type == "cuda":
         network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
@@ -195,6 +186,21 @@ def set_up(settings: Settings, team: Team) -> Run:
     if team.size > 1:
         run.model = together(run.model)
     return run
+
+
+def make_network(
+    plan: Preset, origin: BioFaceNet | None, training: FacePairs, photos: FacePairs | None
+) -> BioFaceNet:
+    """The network to train, which tells normals and parts where there is something to learn them from."""
+    shaped = tells_shape(training, photos) and SIZES[plan.network].shared
+    if origin is None:
+        mean = image_mean(training)
+        return BioFaceNet(plan.network, image_mean=mean, skin=plan.skin, shaped=shaped)
+    if shaped and origin.shape is None:
+        origin.add_shape()
+    elif not shaped:
+        origin.shape = None  # what it knows of them would be lost as the other outputs learn
+    return origin
 
 
 def together(model: nn.Module) -> nn.Module:

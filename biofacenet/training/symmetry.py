@@ -175,7 +175,7 @@ def views(photos: FaceBatch, change: Change, persons: Tensor | None = None) -> V
         other=change.moved(lit).clamp(0.0, 1.0),
         other_mask=(seen > 1.0 - 1e-4).to(photos.mask.dtype),
         change=change,
-        labels=photos.geometry and photos.geometry.parts,
+        labels=None if photos.geometry is None else photos.geometry.parts,
         persons=persons,
     )
 

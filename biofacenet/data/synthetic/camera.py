@@ -38,8 +38,9 @@ def draw_exposure(draws: Draws, melanin: float, rendered: Tensor, skin: Tensor) 
     if not skin.any():
         return reached
     bright = float(torch.quantile(luminance(rendered)[0][skin], 0.95))
-    strongest = float(torch.quantile(rendered.amax(dim=1, keepdim=True)[0][skin], 0.98))
-    return min(reached / max(bright, 1e-4), 2.0 ** max(stops, 0.0) / max(strongest, 1e-4))
+    spared = 0.98 if stops <= 0.0 else 0.98 - 0.09 * stops
+    strongest = float(torch.quantile(rendered.amax(dim=1, keepdim=True)[0][skin], spared))
+    return min(reached / max(bright, 1e-4), 1.0 / max(strongest, 1e-4))
 
 
 def _stops(draws: Draws) -> float:

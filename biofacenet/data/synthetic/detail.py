@@ -55,7 +55,7 @@ def draw_detail(draws: Draws, *, light: float, age: float) -> Detail:
         haemoglobin = haemoglobin + draws.uniform(0.08, 0.22) * lines * places
     relief = relief + _lines(draws, age)
     marks = torch.cat(_marks(draws, light, age), dim=1)
-    return Detail(melanin, haemoglobin, relief, marks, (0.012 * even, 0.03 * even))
+    return Detail(melanin, haemoglobin, relief, marks, (0.022 * even, 0.05 * even))
 
 
 def _marks(draws: Draws, light: float, age: float) -> tuple[Tensor, Tensor]:

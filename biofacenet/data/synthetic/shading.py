@@ -89,7 +89,7 @@ def draw_shading(
     """
     surface = view.surface
     normal = _normals_everywhere(view)
-    pores = draws.uniform(0.015, 0.05) * (1.0 + age)
+    pores = draws.uniform(0.025, 0.08) * (1.0 + age)
     rough = _with_relief(normal, pores * pigments.relief)
     ambient = sh_shading(normal.unsqueeze(0), lights.ambient.unsqueeze(0))[0, 0]
     unoccluded, lit, diffuse = ambient, ambient * surface.occlusion, ambient * surface.occlusion
