@@ -27,6 +27,7 @@ from ..physics.tables import Tables
 from ..rendering import reference
 from ..rendering.renderer import render
 from ..system.files import whole_file
+from ..system.limits import TooLargeError, check_zip
 from .edit import Edit
 
 __all__ = ["FORMAT", "Decomposition"]
@@ -249,12 +250,13 @@ class Decomposition:
         """Read what `save` wrote.
 
         Raises:
-            DataError: the file is missing, damaged or of another kind.
+            DataError: the file is missing, damaged, of another kind, too large, or holds NaN.
         """
         path = Path(path)
         if not path.is_file():
             raise DataError(f"{path}: no such file; expected an NPZ file that predict wrote")
         try:
+            check_zip(path)
             with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
                 found = str(file["format"])
                 if found not in (FORMAT, WITHOUT_SKIN):
@@ -265,6 +267,9 @@ class Decomposition:
                     for name in file.files
                     if name not in ("format", "skin")
                 }
+            for name, values in stored.items():
+                if not values.is_floating_point() or not bool(torch.isfinite(values).all()):
+                    raise ValueError(f"{name} holds NaN, infinite values or no floating point")
             return cls(
                 melanin=stored["melanin"],
                 haemoglobin=stored["haemoglobin"],
@@ -274,6 +279,8 @@ class Decomposition:
                 camera=stored["camera"],
                 skin=skin,
             )
+        except TooLargeError as error:
+            raise DataError(f"{path}: {error}") from error
         except KeyError as error:
             raise DataError(
                 f"{path}: holds no {error}; expected an NPZ file that predict wrote"

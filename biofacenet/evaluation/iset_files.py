@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ..errors import DataError
 from ..physics.spectra import BANDS, WAVELENGTHS
+from ..system.limits import TooLargeError, check_mat, check_size
 
 __all__ = [
     "Scene",
@@ -215,11 +216,14 @@ def _variables(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise DataError(f"{path}: no such file; expected {LAYOUT}")
     try:
+        check_mat(path)
         if h5py.is_hdf5(path):
             with h5py.File(path, "r") as file:
                 return {name: _from_hdf5(item) for name, item in file.items() if name[0] != "#"}
         plain = loadmat(path, simplify_cells=True)
         return {name: _plain(value) for name, value in plain.items() if not name.startswith("__")}
+    except TooLargeError as error:
+        raise DataError(f"{path}: {error}") from error
     except Exception as error:  # the readers raise many kinds on damaged bytes
         reason = " ".join(str(error).split()) or type(error).__name__
         raise DataError(
@@ -232,10 +236,12 @@ def _from_hdf5(item: h5py.Group | h5py.Dataset) -> Any:
     if isinstance(item, h5py.Group):
         return {name: _from_hdf5(inner) for name, inner in item.items()}
     if item.attrs.get("MATLAB_class", b"") == b"char":
+        check_size(item.nbytes, "unpacked, it")
         codes = np.asarray(item[()]).T.ravel()
         return "".join(map(chr, codes)) if codes.dtype.kind == "u" else ""
     if item.attrs.get("MATLAB_empty", 0) or item.dtype.kind not in "fiub":
         return None
+    check_size(item.nbytes, "unpacked, it")
     return np.asarray(item[()]).T
 
 

@@ -13,6 +13,7 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from ..errors import PhotoError
+from ..system.limits import MEGAPIXELS, most_pixels
 from ..system.names import as_given, shown, wrong_source
 from .by_pillow import decoded
 from .exif import exif_block
@@ -22,14 +23,10 @@ from .stored import NotFiniteError, Stored, developed
 from .tiff import MAGIC, open_page
 
 __all__ = [
-    "MAX_PIXELS",
     "MIN_SIDE",
     "Photo",
     "read_photo",
 ]
-
-MAX_PIXELS = 100_000_000
-"""Largest photo that is read, unless the caller says otherwise."""
 
 MIN_SIDE = 16
 """Smallest width and height, in pixels, in which a face could be seen."""
@@ -66,7 +63,7 @@ class Photo:
         return self.pixels.shape[2]
 
 
-def read_photo(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Photo:
+def read_photo(path: str | Path, *, max_pixels: int | None = None) -> Photo:
     """Read a photograph.
 
     EXIF orientation is applied; colour is converted to sRGB, whether told by a profile, by numbers
@@ -76,8 +73,9 @@ def read_photo(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Photo:
 
     Args:
         path: JPEG, PNG, WebP, TIFF, BMP, GIF, AVIF or PPM; HEIC and JPEG XL with the extra ``photos``.
-        max_pixels: a larger photo is refused before it is decoded. Beyond 178 million pixels
-            Pillow refuses in any case.
+        max_pixels: a larger photo is refused before it is decoded; 100 million, or what the variable
+            of the environment BIOFACENET_MAX_MEGAPIXELS says, when not given. Beyond 178 million Pillow
+            refuses most kinds in any case.
 
     Raises:
         PhotoError: missing, a folder, empty, of another kind, damaged, too large, smaller than
@@ -101,7 +99,7 @@ def read_photo(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Photo:
         if path.stat().st_size == 0:
             raise _problem(path, f"an empty file; {EXPECTED}, copy it again")
         with path.open("rb") as stream, _quiet():
-            photo = _read(path, stream, max_pixels)
+            photo = _read(path, stream, most_pixels() if max_pixels is None else max_pixels)
             stream.seek(0)
             return replace(photo, exif=exif_block(stream, formats()))
     except OSError as error:
@@ -136,7 +134,9 @@ def _read(path: Path, stream: BinaryIO, max_pixels: int) -> Photo:
         ) from error
     except Image.DecompressionBombError as error:
         raise _problem(
-            path, f"enormous ({error}); expected at most {max_pixels} pixels, shrink it first"
+            path,
+            f"enormous ({error}); expected at most {max_pixels} pixels ({MEGAPIXELS} raises it), "
+            "shrink it first",
         ) from error
     except UnidentifiedImageError as error:
         stream.seek(0)
@@ -171,8 +171,8 @@ def _check_size(path: Path, width: int, height: int, max_pixels: int) -> None:
     if width * height > max_pixels:
         raise _problem(
             path,
-            f"enormous, {width} x {height} pixels; expected at most {max_pixels} pixels, "
-            "shrink it first",
+            f"enormous, {width} x {height} pixels; expected at most {max_pixels} pixels "
+            f"({MEGAPIXELS} raises it), shrink it first",
         )
     if min(width, height) < MIN_SIDE:
         raise _problem(

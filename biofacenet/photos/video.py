@@ -15,10 +15,11 @@ import torch
 from torch import Tensor
 
 from ..errors import BioFaceNetError, PhotoError
+from ..system.limits import MEGAPIXELS, most_pixels
 from ..system.names import shown
 from .kinds import KindError
 from .numbered_colour import by_numbers, to_srgb
-from .reading import MAX_PIXELS, MIN_SIDE
+from .reading import MIN_SIDE
 
 __all__ = [
     "Clip",
@@ -143,11 +144,11 @@ class _Shown:
             )
         # The side that is stretched, so that nothing is lost.
         wide, tall = round(width * max(1.0, ratio)), round(height * max(1.0, 1.0 / ratio))
-        if not (min(wide, tall) >= MIN_SIDE and wide * tall <= MAX_PIXELS):
+        if not (min(wide, tall) >= MIN_SIDE and wide * tall <= most_pixels()):
             raise video_problem(
                 path,
                 f"frames of {wide} x {tall} pixels; expected at least {MIN_SIDE} x {MIN_SIDE} and "
-                f"at most {MAX_PIXELS} pixels",
+                f"at most {most_pixels()} pixels ({MEGAPIXELS} raises it)",
             )
         if context.codec_tag in DOLBY_ALONE and int(context.color_trc or UNSAID) == UNSAID:
             raise video_problem(

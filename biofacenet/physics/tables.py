@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from ..errors import DataError
+from ..system.limits import TooLargeError, check_mat, check_size
 from .camera import mean_and_components
 from .colour import raw_to_xyz_table
 from .illuminant import daylight_table, fixed_spectra
@@ -138,8 +139,11 @@ def read_mat(path: str | Path) -> dict[str, np.ndarray]:
     if not path.is_file():
         raise DataError(f"{path}: no such file; expected a MATLAB .mat file")
     try:
+        check_mat(path)
         if h5py.is_hdf5(path):
             with h5py.File(path) as file:  # version 7.3 stores arrays transposed
+                for item in file.values():
+                    check_size(getattr(item, "nbytes", 0), "unpacked, it")
                 return {
                     name: item[()].T
                     for name, item in file.items()
@@ -150,6 +154,8 @@ def read_mat(path: str | Path) -> dict[str, np.ndarray]:
             for name, value in loadmat(path).items()
             if isinstance(value, np.ndarray) and value.dtype.kind in "fiub"
         }
+    except TooLargeError as error:
+        raise DataError(f"{path}: {error}") from error
     except Exception as error:  # the readers raise many kinds on damaged bytes
         raise DataError(
             f"{path}: cannot be read as a MATLAB file ({error}); copy it again"
