@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ __all__ = [
     "GIGABYTES",
     "MEGAPIXELS",
     "TooLargeError",
-    "check_mat",
     "check_size",
     "check_zip",
     "most_bytes",
@@ -33,8 +31,6 @@ USUAL = {GIGABYTES: 2.0, MEGAPIXELS: 100.0}
 
 LARGEST_JSON = 2**24
 """Bytes of a file of settings or of a network's description, which have some thousands."""
-
-BLOCK = 2**20
 
 
 class TooLargeError(BioFaceNetError):
@@ -97,36 +93,3 @@ def check_zip(path: Path) -> None:
     """
     with zipfile.ZipFile(path) as archive:
         check_size(sum(part.file_size for part in archive.infolist()), "unpacked, it")
-
-
-COMPRESSED = 15
-"""Type of a packed variable in MATLAB files of version 5 (MAT-File Format, Level 5)."""
-
-MAT_HEAD = 128
-
-
-def check_mat(path: Path) -> None:
-    """Raise TooLargeError where a MATLAB file of version 5 unpacks to more than the limit.
-
-    What is no such file, or damaged, is for its reader to refuse.
-    """
-    with path.open("rb") as stream:
-        order = stream.read(MAT_HEAD)[126:128]
-        byteorder = {b"IM": "little", b"MI": "big"}.get(order)
-        total = 0
-        while byteorder and len(head := stream.read(8)) == 8:
-            kind = int.from_bytes(head[:4], byteorder)  # type: ignore[arg-type]
-            left = int.from_bytes(head[4:], byteorder)  # type: ignore[arg-type]
-            if kind != COMPRESSED:
-                stream.seek(left, 1)
-                continue
-            unpacker = zlib.decompressobj()
-            while left and (block := stream.read(min(left, BLOCK))):
-                left -= len(block)
-                while block:
-                    try:
-                        total += len(unpacker.decompress(block, BLOCK))
-                    except zlib.error:
-                        return
-                    check_size(total, "unpacked, it")
-                    block = unpacker.unconsumed_tail
