@@ -182,16 +182,20 @@ def _read_settings(path: Path) -> object:
 # Tables --------------------------------------------------------------------------------------
 
 
+POINTS = 189
+
+
 def _tables() -> Files:
     waves = range(400, 730, 10)
     lines = ["wavelength,anna cheek,ben cheek", "group,light,dark"]
     lines += [f"{wave},{0.2 + wave / 4000:.3f},{wave / 5000:.3f}" for wave in waves]
+    points = ["image", *(f"{axis}{number}" for number in range(POINTS) for axis in "xy")]
     return {
         "spectra.csv": "\n".join(lines).encode(),
         "spectra.tsv": "\n".join(lines).replace(",", "\t").encode(),
         "people.csv": b"id,group,age\n001,white,30\n002,black,41\n",
         "photos.csv": b"id,photo,expression\n001,a.png,neutral\n002,a.png,smiling\n",
-        "landmarks.csv": b"photo,point,x,y\na,0,3.5,4\na,1,5,6\n",
+        "landmarks.csv": f"{','.join(points)}\na,{','.join(['3.5'] * (2 * POINTS))}\n".encode(),
         "cameras.txt": b"\n".join(
             [
                 b"Camera %d\n" % n + b"\n".join([b" ".join([b"0.%d" % n] * 33)] * 3)

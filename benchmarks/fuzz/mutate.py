@@ -111,8 +111,8 @@ def _number(content: bytes, random: Random, others: Sequence[bytes]) -> bytes:
 
 def _float(content: bytes, random: Random, others: Sequence[bytes]) -> bytes:
     at = _place(content, random)
-    value = (np.nan, np.inf, -np.inf, 1e300, -1.0, 0.0)[int(random.integers(6))]
-    new = struct.pack("<d" if random.random() < 0.5 else "<f", np.float32(value))
+    value = (np.nan, np.inf, -np.inf, 1e30, -1.0, 0.0)[int(random.integers(6))]
+    new = struct.pack("<d" if random.random() < 0.5 else "<f", value)
     return content[:at] + new + content[at + len(new) :]
 
 

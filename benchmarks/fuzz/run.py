@@ -26,10 +26,13 @@ from biofacenet.system.limits import MEGAPIXELS
 from .kinds import KINDS, Kind
 from .mutate import damaged
 
-__all__ = ["LONGEST", "MEMORY", "Report", "fuzz", "remake"]
+__all__ = ["LONGEST", "MEMORY", "Report", "fuzz", "remake", "wholes_of"]
 
 LONGEST = 20.0
 """Seconds that a file may take."""
+
+PATIENCE = 10.0
+"""Seconds more, in which the process begins, and measures the time itself."""
 
 MEMORY = 1e9
 """Bytes that a file may take, besides those of its picture."""
@@ -61,13 +64,14 @@ class Report:
 
 
 @cache
-def _wholes(kind: str) -> dict[str, bytes]:
+def wholes_of(kind: str) -> dict[str, bytes]:
+    """Whole files of a kind, by name."""
     return KINDS[kind].wholes()
 
 
 def remake(kind: str, number: int) -> tuple[str, bytes]:
     """The damaged file of a case: its name, and what is in it."""
-    wholes = _wholes(kind)
+    wholes = wholes_of(kind)
     random = np.random.default_rng([list(KINDS).index(kind), number])
     names = list(wholes)
     name = names[int(random.integers(len(names)))]
@@ -84,7 +88,7 @@ def fuzz(kind: str, *, start: int = 0, count: int = 1000, seconds: float = float
         seconds: stop after this long.
     """
     report, number, end = Report(kind), start, time.monotonic() + seconds
-    _wholes(kind)  # once, and not in each process
+    wholes_of(kind)  # once, and not in each process
     while number < start + count and time.monotonic() < end:
         number = _some(report, number, start + count, end)
     return report
@@ -99,7 +103,7 @@ def _some(report: Report, number: int, stop: int, end: float) -> int:
     there.close()
     try:
         while number < stop and time.monotonic() < end:
-            if not here.poll(LONGEST + 5.0):
+            if not here.poll(LONGEST + PATIENCE):
                 _note(report, number, "fault", f"took over {LONGEST:g} s")
                 return number + 1
             try:
