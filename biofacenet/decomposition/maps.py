@@ -28,6 +28,7 @@ from ..physics.tables import Tables
 from ..rendering import reference
 from ..rendering.renderer import render
 from ..system.files import whole_file
+from ..system.limits import TooLargeError, check_zip
 from .edit import Edit, direction_of
 from .parts import PART_NAMES
 from .relighting import relit
@@ -325,12 +326,13 @@ class Decomposition:
         """Read what `save` wrote.
 
         Raises:
-            DataError: the file is missing, damaged or of another kind.
+            DataError: the file is missing, damaged, of another kind, too large, or holds NaN.
         """
         path = Path(path)
         if not path.is_file():
             raise DataError(f"{path}: no such file; expected an NPZ file that predict wrote")
         try:
+            check_zip(path)
             with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
                 found = str(file["format"])
                 if found not in (FORMAT, WITHOUT_SKIN):
@@ -341,6 +343,9 @@ class Decomposition:
                     for name in file.files
                     if name not in ("format", "skin")
                 }
+            for name, values in stored.items():
+                if not values.is_floating_point() or not bool(torch.isfinite(values).all()):
+                    raise ValueError(f"{name} holds NaN, infinite values or no floating point")
             return cls(
                 melanin=stored["melanin"],
                 haemoglobin=stored["haemoglobin"],
@@ -352,6 +357,8 @@ class Decomposition:
                 normals=_checked_normals(stored.get("normals")),
                 parts=_checked_parts(stored.get("parts")),
             )
+        except TooLargeError as error:
+            raise DataError(f"{path}: {error}") from error
         except KeyError as error:
             raise DataError(
                 f"{path}: holds no {error}; expected an NPZ file that predict wrote"
