@@ -14,7 +14,9 @@ from ..rendering.folding import fold
 from ..rendering.renderer import Renderer
 from .unet import BioFaceNet
 
-__all__ = ["OUTPUTS", "Deployed"]
+__all__ = ["OUTPUTS", "Deployed", "Precision"]
+
+Precision = Literal["float32", "float16"]
 
 OUTPUTS = (
     *("melanin", "haemoglobin", "diffuse", "specular"),
@@ -45,6 +47,18 @@ class AnySizePool(nn.Module):
         return inside.to(like) / (end - start).to(like)
 
 
+class InHalf(nn.Module):
+    """A module in numbers of 16 bits, which takes others."""
+
+    def __init__(self, inside: nn.Module) -> None:
+        super().__init__()
+        self.inside = inside.half()
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        features: list[Tensor] = self.inside(image.half())
+        return features
+
+
 class Deployed(nn.Module):
     """Image to all named results, in plain tensor operations.
 
@@ -52,6 +66,9 @@ class Deployed(nn.Module):
         network: a trained one.
         encoding: ``srgb`` or ``linear``, of the image and of the reconstruction.
         bands: 16, 32 or 33, that spectra are reduced to.
+        precision: of weights and features. ``float16`` stays float32 in what it takes and gives, in
+            exposure and logarithms, and in all that the renderer does: 16 bits have too few digits for
+            a place in the skin table.
 
     Example:
         >>> deployed = Deployed(BioFaceNet("small"))
@@ -65,6 +82,7 @@ class Deployed(nn.Module):
         *,
         encoding: Literal["srgb", "linear"] = "srgb",
         bands: int = 32,
+        precision: Precision = "float32",
     ) -> None:
         super().__init__()
         self.network = copy.deepcopy(network).cpu().float().eval().requires_grad_(False)
@@ -72,6 +90,10 @@ class Deployed(nn.Module):
             for name, child in module.named_children():
                 if isinstance(child, nn.AdaptiveAvgPool2d):
                     setattr(module, name, AnySizePool(int(child.output_size)))  # type: ignore[arg-type]
+        if precision == "float16":
+            self.network.encoder = InHalf(self.network.encoder)  # type: ignore[assignment]
+            self.network.decoders.half()
+            self.network.vector.half()
         self.encoding = encoding
         cpu = torch.device("cpu")
         renderer = Renderer(network.skin, bands=bands)

@@ -9,7 +9,17 @@ from pathlib import Path
 from ..errors import BioFaceNetError, ModelError
 from ..system.names import as_given, wrong_source
 
-__all__ = ["CONFIG_FILE", "ENDINGS", "EXPECTED", "SHIPPED", "WEIGHTS_FILE", "check_ending", "find"]
+__all__ = [
+    "CONFIG_FILE",
+    "ENDINGS",
+    "EXPECTED",
+    "OPSETS",
+    "SHIPPED",
+    "WEIGHTS_FILE",
+    "check_ending",
+    "check_opset",
+    "find",
+]
 
 SHIPPED = {"small": Path(__file__).parent / "weights" / "small"}
 """Weights that come with the package, by name; how they were made: the model card in docs."""
@@ -21,6 +31,8 @@ EXPECTED = f"expected a folder with {CONFIG_FILE} and {WEIGHTS_FILE}, as trainin
 
 ENDINGS = (".onnx", ".pt2")
 """Of the files that a network is exported to."""
+OPSETS = range(18, 24)
+"""Versions of the ONNX operators that are written; torch writes 18, and later ones are made of it."""
 
 
 def find(path: str | Path) -> Path:
@@ -62,6 +74,15 @@ def check_ending(path: Path) -> None:
     """Raise BioFaceNetError unless a file's ending says how to export to it."""
     if path.suffix not in ENDINGS:
         raise BioFaceNetError(f"{path}: expected a name that ends in {' or '.join(ENDINGS)}")
+
+
+def check_opset(opset: int) -> None:
+    """Raise BioFaceNetError unless files of this version of the ONNX operators can be written."""
+    if opset not in OPSETS:
+        raise BioFaceNetError(
+            f"opset {opset}: expected {OPSETS[0]} to {OPSETS[-1]}; runtimes read older ones than their "
+            f"own, so {OPSETS[0]} is read by most"
+        )
 
 
 def _download(name: str) -> Path:
