@@ -47,18 +47,6 @@ class AnySizePool(nn.Module):
         return inside.to(like) / (end - start).to(like)
 
 
-class InHalf(nn.Module):
-    """A module in numbers of 16 bits, which takes others."""
-
-    def __init__(self, inside: nn.Module) -> None:
-        super().__init__()
-        self.inside = inside.half()
-
-    def forward(self, image: Tensor) -> list[Tensor]:
-        features: list[Tensor] = self.inside(image.half())
-        return features
-
-
 class Deployed(nn.Module):
     """Image to all named results, in plain tensor operations.
 
@@ -91,9 +79,10 @@ class Deployed(nn.Module):
                 if isinstance(child, nn.AdaptiveAvgPool2d):
                     setattr(module, name, AnySizePool(int(child.output_size)))  # type: ignore[arg-type]
         if precision == "float16":
-            self.network.encoder = InHalf(self.network.encoder)  # type: ignore[assignment]
-            self.network.decoders.half()
-            self.network.vector.half()
+            self.network.half()
+            self.network.image_mean = self.network.image_mean.float()
+            if self.network.ratios is not None:
+                self.network.ratios.float()
         self.encoding = encoding
         cpu = torch.device("cpu")
         renderer = Renderer(network.skin, bands=bands)

@@ -18,6 +18,8 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2, TiffImageFile
 from torch import Tensor
 
 from ..errors import PhotoError
+from ..system.brief import Brief
+from ..system.device import plain_defaults
 from ..system.names import as_given, shown, wrong_source
 from .exif import exif_block, orientation_of, upright
 from .kinds import EXPECTED, HEAD, formats, what_it_is
@@ -52,8 +54,8 @@ MOST_SAMPLES = 5  # CMYK and alpha
 PHOTOMETRIC_RGB, PREMULTIPLIED, IEEE_FLOAT = 2, 1, 3
 
 
-@dataclass(frozen=True)
-class Photo:
+@dataclass(frozen=True, repr=False)
+class Photo(Brief):
     """A photograph, upright, as sRGB."""
 
     path: Path
@@ -80,6 +82,7 @@ class Photo:
         return self.pixels.shape[2]
 
 
+@plain_defaults()
 def read_photo(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Photo:
     """Read a photograph.
 

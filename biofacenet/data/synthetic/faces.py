@@ -15,6 +15,7 @@ from ...decomposition import Decomposition
 from ...physics.colour import WHITE_ROW_SUMS, linear_to_srgb
 from ...physics.lighting import unit
 from ...physics.names import SkinName
+from ...system.device import plain_defaults
 from ...system.workers import one_thread
 from ..records import Faces
 from .camera import draw_exposure, draw_light_and_camera, sense
@@ -33,6 +34,7 @@ WHITE = float(WHITE_ROW_SUMS[1])
 """Luminance of a white surface under unit diffuse shading, in the renderer's scale."""
 
 
+@plain_defaults()
 def generate(
     indices: Sequence[int],
     seed: int = 0,
