@@ -27,6 +27,8 @@ from ..physics.skin import (
 from ..physics.tables import Tables
 from ..rendering import reference
 from ..rendering.renderer import render
+from ..system.brief import Brief
+from ..system.device import plain_defaults
 from ..system.files import whole_file
 from ..system.limits import TooLargeError, check_zip
 from .edit import Edit, direction_of
@@ -78,8 +80,8 @@ def _checked_parts(values: Tensor | None) -> Tensor | None:
     return values
 
 
-@dataclass
-class Decomposition:
+@dataclass(repr=False)
+class Decomposition(Brief):
     """Maps, light and camera of a batch of face images.
 
     The one representation that travels from the network to files, pictures and the renderer.
@@ -227,6 +229,7 @@ class Decomposition:
         """Blood volume fraction of the dermis: (B, 1, H, W), 0..0.07."""
         return blood_fraction(self.haemoglobin, SKINS[self.skin])
 
+    @plain_defaults()
     def edit(
         self, edit: Edit | None = None, /, *, mask: Tensor | None = None, **numbers: Any
     ) -> Decomposition:

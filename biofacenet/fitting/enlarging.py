@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..decomposition import Decomposition
+from ..system.device import plain_defaults
 
 __all__ = [
     "Changes",
@@ -35,6 +36,7 @@ class Changes:
     """Error of linear RGB that is left unexplained."""
 
 
+@plain_defaults()
 def explain(
     start: Decomposition, image: Tensor, changes: Changes | None = None, *, rounds: int = 3
 ) -> Decomposition:
@@ -99,6 +101,7 @@ def _decomposition(values: Tensor, like: Decomposition) -> Decomposition:
     )
 
 
+@plain_defaults()
 def enlarge(maps: Decomposition, small: Tensor, image: Tensor) -> Decomposition:
     """Maps of a small image at the resolution of a large one, edges where the large one has them.
 

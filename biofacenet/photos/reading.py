@@ -13,6 +13,8 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from ..errors import PhotoError
+from ..system.brief import Brief
+from ..system.device import plain_defaults
 from ..system.limits import MEGAPIXELS, most_pixels
 from ..system.names import as_given, shown, wrong_source
 from .by_pillow import decoded
@@ -35,8 +37,8 @@ MIN_SIDE = 16
 CAMERA_RAW = {".arw", ".cr2", ".cr3", ".dng", ".nef", ".orf", ".pef", ".raf", ".rw2"}
 
 
-@dataclass(frozen=True)
-class Photo:
+@dataclass(frozen=True, repr=False)
+class Photo(Brief):
     """A photograph, upright, as sRGB."""
 
     path: Path
@@ -63,6 +65,7 @@ class Photo:
         return self.pixels.shape[2]
 
 
+@plain_defaults()
 def read_photo(path: str | Path, *, max_pixels: int | None = None) -> Photo:
     """Read a photograph.
 

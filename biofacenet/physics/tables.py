@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from ..errors import DataError
+from ..system.brief import Brief
 from ..system.limits import TooLargeError
 from .camera import mean_and_components
 from .colour import raw_to_xyz_table
@@ -29,8 +30,8 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
-class Tables:
+@dataclass(frozen=True, repr=False)
+class Tables(Brief):
     """The fixed quantities of the renderer; all tensors share one dtype and device."""
 
     skin: Tensor
