@@ -180,10 +180,14 @@ class Decomposition(Brief):
         )
 
     def renormalised(self) -> Decomposition:
-        """The same with normals of unit length, which means over several or between pixels have not."""
-        if self.normals is None:
-            return self
-        return replace(self, normals=unit(self.normals, dim=1))
+        """The same with normals of unit length and parts that add up to 1, which means over several pixels,
+        and values between them, have not.
+        """
+        normals = None if self.normals is None else unit(self.normals, dim=1)
+        parts = self.parts
+        if parts is not None:
+            parts = parts / parts.sum(dim=1, keepdim=True)
+        return replace(self, normals=normals, parts=parts)
 
     def check_same_skin(self, other: Decomposition) -> None:
         """Raise ValueError unless the maps of both stand for the same colours."""
