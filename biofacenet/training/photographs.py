@@ -102,7 +102,8 @@ def photographs_of_step(run: Run) -> Photographs | None:
     side = side_of_step(run, run.step)
     if side is not None:
         batch = resize(batch, side)
-    change = draw_change(count, *batch.image.shape[2:], numbers)
+    height, width = batch.image.shape[2:]
+    change = draw_change(count, height, width, numbers)
     if persons is not None:
         persons = persons[mine].to(run.team.device)
     return Photographs(run, views(batch, change.part(mine).to(run.team.device), persons))
