@@ -12,12 +12,15 @@ import torch
 from torch import Tensor
 
 from ..decomposition import Decomposition, Edit
+from ..decomposition.maps import NO_NORMALS
+from ..errors import DataError
 from ..photos.boxes import Box, into_photo
 from ..photos.framing import Wanted
 from ..photos.reading import Photo, read_photo
 from ..physics.colour import linear_to_srgb, srgb_to_linear
 from ..plotting.encoding import display, write_image, write_photo
 from ..plotting.figures import edit_sheet
+from ..system.device import plain_defaults
 from ..system.files import whole_directory
 from ..system.names import shown
 from .batch import one_by_one, result_folders
@@ -38,6 +41,7 @@ MAPS = ".npz"
 """Ending of a stored decomposition."""
 
 
+@plain_defaults()
 def apply(
     image: Tensor, before: Decomposition, after: Decomposition, mask: Tensor | None = None
 ) -> Tensor:
@@ -55,6 +59,7 @@ def apply(
     return combine(image, before.render(), after.render(), mask)
 
 
+@plain_defaults()
 def combine(image: Tensor, before: Tensor, after: Tensor, mask: Tensor | None = None) -> Tensor:
     """The same from what the maps render to, before and after: (B, 3, H, W), linear sRGB.
 
@@ -119,6 +124,8 @@ def edit_photo(
 def edit_maps(path: Path, edit: Edit, folder: Path) -> None:
     """Write a stored decomposition with its maps changed, and what they render to."""
     before = Decomposition.load(path)[0]
+    if edit.light_from is not None and before.normals is None:
+        raise DataError(f"{path}: {NO_NORMALS}")
     after = before.edit(edit)
     rendered = after.render()
     with whole_directory(folder) as place:

@@ -20,7 +20,9 @@ from ..decomposition import Decomposition
 from ..errors import DataError
 from ..physics.colour import srgb_to_linear
 from ..physics.lighting import sh_shading, unit
+from ..system.brief import Brief
 from .geometry import Geometry
+from .labels import read_labels
 from .layout import DATASET, IMAGE_CHANNELS, LAYOUT, LIGHTING_SHAPE, NormalsEncoding
 from .pair_files import PairFile
 from .rows import Rows
@@ -69,8 +71,8 @@ class RawBatch:
         return self.map(lambda tensor: tensor.to(device, non_blocking=True))
 
 
-@dataclass
-class FaceBatch:
+@dataclass(repr=False)
+class FaceBatch(Brief):
     """What training sees of a batch of faces."""
 
     image: Tensor
@@ -185,8 +187,10 @@ class FacePairs(Dataset[RawBatch]):
         if self._memory is not None:
             chosen = torch.as_tensor(np.asarray(indices, dtype=np.int64))
             return self._memory.map(lambda values: values[chosen])
-        channels = torch.empty(len(wanted), IMAGE_CHANNELS, self.height, self.width)
-        lighting = torch.empty(len(wanted), *LIGHTING_SHAPE)
+        channels = torch.empty(
+            len(wanted), IMAGE_CHANNELS, self.height, self.width, dtype=torch.float32
+        )
+        lighting = torch.empty(len(wanted), *LIGHTING_SHAPE, dtype=torch.float32)
         file_of = np.searchsorted(self._ends, wanted, side="right")
         truths: list[Decomposition] = []
         shapes: list[Geometry | None] = []
@@ -219,9 +223,9 @@ class FacePairs(Dataset[RawBatch]):
         return Geometry.join(whole).map(lambda x: x[back])
 
     def _read_geometry(self, number: int, rows: np.ndarray) -> Geometry | None:
-        """Of rows of one file, where it is known: pairs of photos and old ones have none."""
+        """Of rows of one file, where it is known: old ones have none, pairs of photos labels at most."""
         if not self.files[number].truth.is_file():
-            return None
+            return read_labels(self.files[number], rows)
         return self._open_truth(number).read_geometry(rows)
 
     def _read_file(

@@ -27,9 +27,9 @@ from ..data.synthetic.view import FRAME_CENTRE_Y, HALF_FRAME, SUPERSAMPLING
 from ..physics.colour import luminance, srgb_to_linear
 from ..physics.lighting import unit
 from ..system.workers import one_thread
+from .face_shape import FaceShape
 
 __all__ = [
-    "FaceShape",
     "Pose",
     "find_pose",
     "mean_head",
@@ -84,22 +84,6 @@ class Pose:
     across: float = 0.0
     down: float = 0.0
     """Of the middle of the picture, against that of the published framing."""
-
-
-@dataclass(frozen=True)
-class FaceShape:
-    """What is known of a face's surface, pixel by pixel."""
-
-    normals: Tensor
-    """(3, S, S), unit length where covered, zero elsewhere; x right, y up, z to the viewer."""
-    coordinates: Tensor
-    """(3, S, S), pose-free place on the face, scaled to 0..1, zero where not covered."""
-    covered: Tensor
-    """(1, S, S), 1 where the surface is known and is not eye or open mouth."""
-    certainty: float
-    """0..1, how much the picture looks like a face."""
-    turned: float
-    """Angle between the face's forward direction and the viewer, in degrees."""
 
 
 @cache

@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from ..data.labels import has_labels, read_persons
 from ..data.pair_files import PairFile, find_pairs
 from ..data.pairs import FacePairs, decode
-from ..data.truth import read_truth
+from ..data.truth import Truth, read_truth
 from ..errors import DataError
 from ..physics.names import SkinName
 from ..preparation.synthetic import synthesize
 from ..system.console import console
-from .settings import Settings, resolve
+from .settings import Preset, Settings, resolve
 
 __all__ = [
     "image_mean",
     "load_data",
     "load_photos",
+    "persons_of",
+    "tells_shape",
 ]
 
 CUSTOMARY_HOLDOUT = "20"
@@ -47,7 +50,8 @@ def load_data(settings: Settings, *, quiet: bool = False) -> tuple[FacePairs, Fa
     holdout = settings.holdout
     if holdout == "auto" and len(files) > 1 and any(f.number == CUSTOMARY_HOLDOUT for f in files):
         holdout = CUSTOMARY_HOLDOUT
-    options = {"in_memory": settings.in_memory, "truth": truth}
+    geometry = wants_shape(plan)
+    options = {"in_memory": settings.in_memory, "truth": truth, "geometry": geometry}
     if holdout == "none":
         return FacePairs(files, **options), None
     if holdout == "auto":
@@ -72,7 +76,33 @@ def load_photos(settings: Settings) -> FacePairs | None:
     files = find_pairs(settings.photos)
     _check_sides(files)
     others = [file for file in files if file.number != CUSTOMARY_HOLDOUT]
-    return FacePairs(others or files, in_memory=settings.in_memory)
+    geometry = resolve(settings).weights.parts > 0.0
+    return FacePairs(others or files, in_memory=settings.in_memory, geometry=geometry)
+
+
+def persons_of(photos: FacePairs | None) -> list[int] | None:
+    """Who is on each photograph, -1 where nobody knows; None unless two are known to be of one person."""
+    if photos is None:
+        return None
+    found: list[int] = read_persons(photos.files).tolist()
+    known = [person for person in found if person >= 0]
+    return found if len(set(known)) < len(known) else None
+
+
+def wants_shape(plan: Preset) -> bool:
+    """Whether the network is to learn normals or parts."""
+    return plan.weights.normals > 0.0 or plan.weights.parts > 0.0
+
+
+def tells_shape(*sets: FacePairs | None) -> bool:
+    """Whether normals and parts are read, and there are some in a file."""
+    return any(
+        data is not None and data.geometry and any(map(_has_geometry, data.files)) for data in sets
+    )
+
+
+def _has_geometry(file: PairFile) -> bool:
+    return Truth(file).has_geometry if file.truth.is_file() else has_labels(file)
 
 
 def _needs_truth(settings: Settings) -> bool:

@@ -16,10 +16,11 @@ from torch.nn.parallel import DistributedDataParallel
 from ..data.pairs import FacePairs
 from ..decomposition import Decomposition
 from ..errors import BioFaceNetError, ModelError
+from ..network.sizes import SIZES
 from ..network.unet import BioFaceNet, RawOutputs
 from . import checkpoints
 from .checkpoints import Checkpoint
-from .data import image_mean, load_data, load_photos
+from .data import image_mean, load_data, load_photos, persons_of, tells_shape
 from .distributed import Team
 from .journal import Journal
 from .resuming import (
@@ -73,6 +74,8 @@ class Run:
     validation: FacePairs | None
     photos: FacePairs | None = None
     """Photographs, whose maps nobody knows."""
+    persons: list[int] | None = None
+    """Who is on each of them, -1 where nobody knows; None where that is so of all."""
     epoch: int = 0
     """Epochs that are complete."""
     step: int = 0
@@ -142,9 +145,7 @@ def set_up(settings: Settings, team: Team) -> Run:
     facts = by_leader(
         team, lambda: check_data(folder, start, settings, training, validation, photos)
     )
-    network = origin
-    if network is None:
-        network = BioFaceNet(plan.network, image_mean=image_mean(training), skin=plan.skin)
+    network = make_network(plan, origin, training, photos)
     network.to(team.device, memory_format=layout(plan, team.device))  # type: ignore[call-overload]
     if team.size > 1 and team.device.type == "cuda":
         network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
@@ -162,6 +163,7 @@ def set_up(settings: Settings, team: Team) -> Run:
         training=training,
         validation=validation,
         photos=photos,
+        persons=persons_of(photos),
         fixed=fixed_settings(settings, plan) | facts,
         damaged=set(start.damaged),
     )
@@ -184,6 +186,21 @@ def set_up(settings: Settings, team: Team) -> Run:
     if team.size > 1:
         run.model = together(run.model)
     return run
+
+
+def make_network(
+    plan: Preset, origin: BioFaceNet | None, training: FacePairs, photos: FacePairs | None
+) -> BioFaceNet:
+    """The network to train, which tells normals and parts where there is something to learn them from."""
+    shaped = tells_shape(training, photos) and SIZES[plan.network].shared
+    if origin is None:
+        mean = image_mean(training)
+        return BioFaceNet(plan.network, image_mean=mean, skin=plan.skin, shaped=shaped)
+    if shaped and origin.shape is None:
+        origin.add_shape()
+    elif not shaped:
+        origin.shape = None  # what it knows of them would be lost as the other outputs learn
+    return origin
 
 
 def together(model: nn.Module) -> nn.Module:

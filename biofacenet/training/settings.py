@@ -39,8 +39,14 @@ class LossWeights:
     """Of raw outputs that leave the range of their map; 0 for all others."""
     truth: float = 0.0
     """Of the true maps, which only synthetic faces have."""
+    normals: float = 0.0
+    """Of the true normals of the head, likewise."""
+    parts: float = 0.0
+    """Of what each pixel shows, likewise; of photographs too, where landmarks tell it."""
     photos: float = 1.0
     """Of what maps of photographs owe to those of other views of them; where there are photographs."""
+    person: float = 4.0
+    """Of the mean pigments that two photographs of a person share; where there are such."""
 
 
 GRID_ROWS = 8
@@ -95,7 +101,15 @@ PRESETS = {
         average=0.99,
         flip=True,
         exposure=0.1,
-        weights=LossWeights(appearance=3e-3, camera=1e-3, specular=0.1, shading=1.0, truth=1.0),
+        weights=LossWeights(
+            appearance=3e-3,
+            camera=1e-3,
+            specular=0.1,
+            shading=1.0,
+            truth=1.0,
+            normals=1.0,
+            parts=0.1,
+        ),
         sides=(),
         faces=SyntheticSettings(),
     ),
@@ -130,7 +144,15 @@ PRESETS = {
         average=0.998,
         flip=True,
         exposure=0.3,
-        weights=LossWeights(appearance=1e-3, camera=0.0, specular=0.0, shading=0.0, truth=1.0),
+        weights=LossWeights(
+            appearance=1e-3,
+            camera=0.0,
+            specular=0.0,
+            shading=0.0,
+            truth=1.0,
+            normals=0.5,
+            parts=0.1,
+        ),
         sides=(64, 64, 64, 96),
         faces=SyntheticSettings(out=Path("data/synthetic-96"), count=6000, size=96, seed=1),
     ),
@@ -150,6 +172,11 @@ def loss_words(weights: LossWeights) -> str:
     """Weights of the four terms, for people."""
     four = (weights.appearance, weights.camera, weights.specular, weights.shading)
     return " ".join(f"{weight:g}" for weight in four)
+
+
+def shape_words(weights: LossWeights) -> str:
+    """Weights of normals and parts, for people."""
+    return f"{weights.normals:g} {weights.parts:g}"
 
 
 def by_preset(name: str, *, told: Callable[[Any], str] = words, metavar: str = "") -> Any:
@@ -250,6 +277,9 @@ class Settings:
     truth_weight: float | None = by_preset("weights", told=lambda weights: f"{weights.truth:g}")
     """Weight of the true maps, which synthetic pairs have beside them; without effect where they have not,
     unless it is given."""
+    shape_weights: tuple[float, float] | None = by_preset("weights", told=shape_words)
+    """Weights of normals and of parts, which synthetic pairs have beside them too. Where both are 0, or
+    no file has them, the network does not tell them."""
     sides: tuple[int, ...] | None = by_preset("sides", metavar="SIDE")
     """Sides that batches are resized to, in pixels, one of them by chance."""
     tensorboard: bool = False
@@ -271,6 +301,9 @@ def check(settings: Settings) -> None:
         raise DataError(f"{settings.photos}: no such folder; expected one with {LAYOUT}")
     if settings.truth_weight is not None and not 0 <= settings.truth_weight < math.inf:
         raise BioFaceNetError(f"--truth-weight must be at least 0, got {settings.truth_weight}")
+    for weight in settings.shape_weights or ():
+        if not 0 <= weight < math.inf:
+            raise BioFaceNetError(f"--shape-weights must be at least 0, got {weight}")
     for side in settings.sides or ():
         if side < 16 or side % 16:
             raise BioFaceNetError(f"--sides must be multiples of 16, got {side}")
@@ -304,6 +337,9 @@ def resolve(settings: Settings) -> Preset:
         plan = replace(plan, weights=replace(plan.weights, **four))
     if settings.truth_weight is not None:
         plan = replace(plan, weights=replace(plan.weights, truth=settings.truth_weight))
+    if settings.shape_weights is not None:
+        normals, parts = settings.shape_weights
+        plan = replace(plan, weights=replace(plan.weights, normals=normals, parts=parts))
     return plan
 
 

@@ -20,7 +20,7 @@ from skimage import data
 from biofacenet.data import Faces, generate
 from biofacenet.data.pair_files import find_pairs
 from biofacenet.data.pairs import FaceBatch, FacePairs, RawBatch, decode
-from biofacenet.data.synthetic.shape import rotation
+from biofacenet.data.synthetic.surface import rotation
 from biofacenet.errors import BioFaceNetError
 from biofacenet.fitting.lighting import fit_lighting, sh_basis
 from biofacenet.photos.boxes import Box
