@@ -96,7 +96,7 @@ class ByFitting:
     """Longer side of what is fitted, 16 to 2048."""
     steps: int = 80
     """Of each size, from coarse to fine."""
-    skin: SkinName = "published"
+    skin: SkinName = "measured"
     """Which constants of the skin model to fit, ``published`` or ``measured``."""
     device: torch.device | str = "cpu"
     """Where to compute."""

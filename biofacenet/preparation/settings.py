@@ -36,7 +36,7 @@ class SyntheticSettings:
     heads: Path | None = option(None, shown="parametric heads", metavar="PATH")
     """Statistical head model that heads come from: the folder FaceXModel of ICT-FaceKit (MIT licence,
     github.com/ICT-VGL/ICT-FaceKit), or an NPZ file of it."""
-    skin: SkinName = "published"
+    skin: SkinName = "measured"
     """Constants of the skin model: published, those of the paper's authors, or measured, tuned on
     measured spectra."""
     workers: int | None = option(None, shown="one for each core")

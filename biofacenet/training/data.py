@@ -30,18 +30,20 @@ def load_data(settings: Settings, *, quiet: bool = False) -> tuple[FacePairs, Fa
     plan, folder = resolve(settings), settings.data
     if folder is None:
         folder = plan.faces.out
-        if settings.skin != "published":
-            folder = folder.with_name(f"{folder.name}-{settings.skin}")
+        if plan.skin != plan.faces.skin:
+            folder = folder.with_name(f"{folder.name}-{plan.skin}")
         if not (folder / "settings.json").is_file():  # the last file to be written
             console.print(f"no --data given: making synthetic faces in {folder}, once")
-            synthesize(replace(plan.faces, out=folder, skin=settings.skin))
+            synthesize(replace(plan.faces, out=folder, skin=plan.skin))
         elif not quiet:
             console.print(f"no --data given: using the synthetic faces in {folder}")
     files = find_pairs(folder, settings.files)
     _check_sides(files)
-    truth = plan.weights.truth > 0.0
-    if truth:
-        _check_skin(files, settings.skin)
+    truth = plan.weights.truth > 0.0 and (
+        _needs_truth(settings) or all(file.truth.is_file() for file in files)
+    )
+    if truth or settings.data is None:
+        _check_skin(files, plan.skin)
     holdout = settings.holdout
     if holdout == "auto" and len(files) > 1 and any(f.number == CUSTOMARY_HOLDOUT for f in files):
         holdout = CUSTOMARY_HOLDOUT
@@ -71,6 +73,11 @@ def load_photos(settings: Settings) -> FacePairs | None:
     _check_sides(files)
     others = [file for file in files if file.number != CUSTOMARY_HOLDOUT]
     return FacePairs(others or files, in_memory=settings.in_memory)
+
+
+def _needs_truth(settings: Settings) -> bool:
+    """Whether there is nothing to learn maps from where no file tells the truth, or it was asked for."""
+    return settings.truth_weight is not None or resolve(settings).weights.shading == 0.0
 
 
 def _check_sides(files: Sequence[PairFile]) -> None:

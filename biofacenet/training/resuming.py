@@ -235,7 +235,7 @@ def _begin_anew(folder: Path) -> None:
 FIXED: dict[str, Callable[[Settings, Preset], Any]] = {
     # Weights and moments have other shapes, or mean something else.
     "network": lambda settings, plan: plan.network,
-    "skin": lambda settings, plan: settings.skin,
+    "skin": lambda settings, plan: plan.skin,
     "optimiser": lambda settings, plan: plan.optimiser,
     "average": lambda settings, plan: plan.average,
     # Order and number of steps are those of an epoch that has begun.

@@ -144,7 +144,7 @@ def set_up(settings: Settings, team: Team) -> Run:
     )
     network = origin
     if network is None:
-        network = BioFaceNet(plan.network, image_mean=image_mean(training), skin=settings.skin)
+        network = BioFaceNet(plan.network, image_mean=image_mean(training), skin=plan.skin)
     network.to(team.device, memory_format=layout(plan, team.device))  # type: ignore[call-overload]
     if team.size > 1 and team.device.type == "cuda":
         network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
@@ -196,7 +196,7 @@ def together(model: nn.Module) -> nn.Module:
 
 
 def begin_with(settings: Settings, team: Team) -> tuple[Settings, BioFaceNet]:
-    """The network of --from, and settings that name its size.
+    """The network of --from, and settings that name its size and skin.
 
     Raises:
         ModelError: it cannot be had, or its size or skin is not what the settings ask for.
@@ -210,15 +210,17 @@ def begin_with(settings: Settings, team: Team) -> tuple[Settings, BioFaceNet]:
                 f"--from {settings.from_}: a {network.size!r} network; leave out --network "
                 f"{settings.network}"
             )
-        if network.skin != settings.skin:
+        if settings.skin not in (None, network.skin):
             raise ModelError(
-                f"--from {settings.from_}: a network of {network.skin} skin; give --skin {network.skin}"
+                f"--from {settings.from_}: a network of {network.skin} skin; leave out --skin {settings.skin}"
             )
         return network
 
     # The leader first: it says alone what is wrong, and fetches what is on a hub.
-    size = by_leader(team, lambda: load().size)
-    return replace(settings, network=cast("Literal['small', 'paper']", size)), load()
+    by_leader(team, lambda: load().size)
+    network = load()
+    size = cast("Literal['small', 'paper']", network.size)
+    return replace(settings, network=size, skin=network.skin), network
 
 
 def layout(plan: Preset, device: torch.device) -> torch.memory_format:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import math
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -53,6 +53,7 @@ FINE_TUNING = 0.1
 class Preset:
     """Settings that belong together."""
 
+    skin: SkinName
     network: Literal["small", "paper"]
     epochs: int
     batch_size: int
@@ -82,6 +83,7 @@ class Preset:
 # term, and shading leaks into melanin; the default gives each term a say.
 PRESETS = {
     "default": Preset(
+        skin="measured",
         network="small",
         epochs=9,
         batch_size=8,
@@ -93,11 +95,12 @@ PRESETS = {
         average=0.99,
         flip=True,
         exposure=0.1,
-        weights=LossWeights(appearance=3e-3, camera=1e-3, specular=0.1, shading=1.0),
+        weights=LossWeights(appearance=3e-3, camera=1e-3, specular=0.1, shading=1.0, truth=1.0),
         sides=(),
         faces=SyntheticSettings(),
     ),
     "paper": Preset(
+        skin="published",
         network="paper",
         epochs=200,
         batch_size=64,
@@ -111,10 +114,11 @@ PRESETS = {
         exposure=0.0,
         weights=LossWeights(),
         sides=(),
-        faces=SyntheticSettings(),
+        faces=SyntheticSettings(out=Path("data/synthetic-published"), skin="published"),
     ),
     # Where the truth is known, it replaces the priors that stand in for it.
     "shipped": Preset(
+        skin="measured",
         network="small",
         epochs=7,
         batch_size=16,
@@ -164,7 +168,7 @@ def by_preset(name: str, *, told: Callable[[Any], str] = words, metavar: str = "
 
 @dataclass
 class Settings:
-    """Train BioFaceNet on face images; no maps are needed as truth.
+    """Train BioFaceNet on face images. No maps are needed as truth; where they are known, they help.
 
     Reads numbered HDF5 pairs of the Neural Face Editing layout. Without --data it makes synthetic
     faces once, in data/synthetic, and trains on those. Each epoch leaves a checkpoint, a line in
@@ -197,7 +201,7 @@ class Settings:
     """default: converges quickly. paper: the published setting, faces as they are. shipped: the recipe of
     the weights that come with the package, which also learns from the true maps of synthetic faces, at
     several sizes."""
-    skin: SkinName = "published"
+    skin: SkinName | None = by_preset("skin")
     """Constants of the skin model: published, those of the paper's authors, or measured, tuned on
     measured spectra."""
     network: Literal["small", "paper"] | None = by_preset("network")
@@ -244,7 +248,8 @@ class Settings:
     loss_weights: tuple[float, float, float, float] | None = by_preset("weights", told=loss_words)
     """Weights of appearance, camera, specular and shading."""
     truth_weight: float | None = by_preset("weights", told=lambda weights: f"{weights.truth:g}")
-    """Weight of the true maps, which synthetic pairs have beside them."""
+    """Weight of the true maps, which synthetic pairs have beside them; without effect where they have not,
+    unless it is given."""
     sides: tuple[int, ...] | None = by_preset("sides", metavar="SIDE")
     """Sides that batches are resized to, in pixels, one of them by chance."""
     tensorboard: bool = False
@@ -287,9 +292,8 @@ def check(settings: Settings) -> None:
 
 def resolve(settings: Settings) -> Preset:
     """The preset with what the settings change in it."""
-    names = ("network", "epochs", "batch_size", "optimiser", "learning_rate", "average", "flip")
-    changes: dict[str, Any] = {name: getattr(settings, name) for name in (*names, "exposure")}
-    changes["sides"] = settings.sides
+    names = {field.name for field in fields(Preset)} & {field.name for field in fields(Settings)}
+    changes: dict[str, Any] = {name: getattr(settings, name) for name in names}
     given = {name: value for name, value in changes.items() if value is not None}
     plan = replace(PRESETS[settings.preset], **given)
     if settings.from_ is not None and settings.learning_rate is None:

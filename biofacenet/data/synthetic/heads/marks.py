@@ -19,8 +19,9 @@ KINDS = ("skin", "eye", "teeth", "mouth")
 
 OF_MATERIAL = {"face": 0, "back": 0, "eye": 1, "teeth": 2, "mouth": 3}
 
-EAR_U, EAR_V = 0.115, (0.37, 0.69)
-"""Texture coordinates of the ears: nearer than this to the sides, within these heights."""
+EAR_U, EAR_V, EAR_X = 0.115, (0.37, 0.69), 0.66
+"""Texture coordinates of the ears: nearer than this to the sides, within these heights; and how far from
+the middle they begin, in canonical units."""
 
 LIP_EDGE, LID_WIDTH = 0.006, 0.014
 """Softness of the lips' border in texture coordinates; width of the lid's edge in canonical units."""
@@ -62,7 +63,7 @@ def find_marks(model: HeadModel, places: np.ndarray) -> Marks:
     inner = of_landmarks[60:68]
     inner = inner.mean(axis=0) + INNER_LIP * (inner - inner.mean(axis=0))
     ear = face & (np.minimum(uv[:, 0], 1.0 - uv[:, 0]) < EAR_U)
-    ear &= (uv[:, 1] > EAR_V[0]) & (uv[:, 1] < EAR_V[1])
+    ear &= (uv[:, 1] > EAR_V[0]) & (uv[:, 1] < EAR_V[1]) & (np.abs(places[:, 0]) > EAR_X)
     jaw = of_landmarks[3:14]
     order = np.argsort(jaw[:, 0])
     below = uv[:, 1] < np.interp(uv[:, 0], jaw[order, 0], jaw[order, 1]) - 0.01

@@ -84,6 +84,12 @@ class HeadModel:
                     f"{self.path}: {name} holds NaN, infinite or huge numbers; expected centimetres; "
                     f"copy {MODEL_LAYOUT} again"
                 )
+        for kind in NEEDED:
+            if not (self.material == kind).any():
+                names = ", ".join(name for name, value in MATERIALS.items() if value == kind)
+                raise DataError(
+                    f"{self.path}: no polygon of material {names}; copy {MODEL_LAYOUT} again"
+                )
         for name, indices in (("polygons", self.triangles), ("landmarks", self.landmarks)):
             if len(indices) == 0 or indices.min() < 0 or indices.max() >= count:
                 raise DataError(
@@ -95,12 +101,6 @@ class HeadModel:
                 f"{self.path}: {len(self.landmarks)} landmarks; expected {LANDMARKS}; copy {MODEL_LAYOUT} "
                 "again"
             )
-        for kind in NEEDED:
-            if not (self.material == kind).any():
-                names = ", ".join(name for name, value in MATERIALS.items() if value == kind)
-                raise DataError(
-                    f"{self.path}: no polygon of material {names}; copy {MODEL_LAYOUT} again"
-                )
         if not np.isfinite(self.uv[self.landmarks]).all():
             raise DataError(
                 f"{self.path}: landmarks without texture coordinates; copy {MODEL_LAYOUT} again"

@@ -66,9 +66,9 @@ def _covered(places: np.ndarray, triangles: np.ndarray, size: int) -> _Covered:
     down, across = np.divmod(place, wide[which])
     column_at = first_column[shown][which] + across
     row_at = first_row[shown][which] + down
-    inverse = 1.0 / area[shown]
-    x = column_at - column[0, shown][which]
-    y = row_at - row[0, shown][which]
+    inverse = np.float32(1.0) / area[shown]
+    x = column_at.astype(np.float32) - column[0, shown][which]
+    y = row_at.astype(np.float32) - row[0, shown][which]
     second = x * (down_3[shown] * inverse)[which] - y * (along_3[shown] * inverse)[which]
     third = y * (along_2[shown] * inverse)[which] - x * (down_2[shown] * inverse)[which]
     inside = np.flatnonzero((second >= -EDGE) & (third >= -EDGE) & (second + third <= 1.0 + EDGE))

@@ -31,11 +31,9 @@ PIVOT = (0.0, -0.6, -0.25)
 SHADOW_MAP, SHADOW_HALF = 128, 1.7
 """Points to a side of the picture from a light, and half its side in canonical units."""
 
-SHADOW_BIAS, SHADOW_SOFT = 0.025, 3
-"""How much nearer to the light something must be to cast a shadow; points over which edges are soft."""
-
-SHADOW_LIFT = 0.04
-"""How far places are lifted off the surface first, so that it does not shade itself in stripes."""
+SHADOW_BIAS, MOST_BIAS, SHADOW_SOFT = 0.02, 0.2, 3
+"""How much nearer to the light something must be to cast a shadow on what faces the light, and at most on
+what turns away from it; points over which edges are soft."""
 
 FAR = 9.0
 """Distance from an iris where there is no eye."""
@@ -85,13 +83,11 @@ def see_modelled_head(head: ModelledHead, pose: Pose, brows: Brows, x: Tensor, y
     mixed[:, shown] = torch.from_numpy(np.ascontiguousarray(np.asarray(found).T))
     kinds = torch.full((size, size), -1)
     kinds[shown] = torch.from_numpy(model.kinds[grid.triangle[hit]])
-    camera = mixed[3:6]
+    camera, normal = mixed[3:6], unit(mixed[6:9])
     caster = _Caster(vertices.T, model.triangles[model.kinds == KINDS.index("skin")].T)
 
-    normal = torch.where(shown, unit(mixed[6:9]), torch.tensor([0.0, 0.0, 1.0])[:, None, None])
-
     def shadow(direction: Tensor) -> Tensor:
-        return caster.shadow(direction, camera + SHADOW_LIFT * normal, shown)
+        return caster.shadow(direction, camera[:, shown], normal[:, shown], shown)
 
     lips, lid, neck, ear, inner = mixed[10:15]
     surface = Surface(
@@ -99,7 +95,7 @@ def see_modelled_head(head: ModelledHead, pose: Pose, brows: Brows, x: Tensor, y
         neck=(neck > 0.5) & shown,
         ear=(ear > 0.5) & shown,
         point=torch.where(shown, mixed[:3], torch.stack((x, y, torch.zeros_like(x)))),
-        normal=normal,
+        normal=torch.where(shown, normal, torch.tensor([0.0, 0.0, 1.0])[:, None, None]),
         occlusion=torch.where(shown, mixed[9], 1.0),
         shadow=shadow,
     )
@@ -181,15 +177,19 @@ class _Caster:
     triangles: np.ndarray
     """(3, T), those of the skin."""
 
-    def shadow(self, direction: Tensor, camera: Tensor, shown: Tensor) -> Tensor:
-        """See `Surface.shadow`; ``camera`` (3, S, S) are the samples' places."""
+    def shadow(self, direction: Tensor, places: Tensor, normals: Tensor, shown: Tensor) -> Tensor:
+        """See `Surface.shadow`; places and normals, (3, N), are those of the samples that show the head."""
         view = _view_from(unit(direction))
         scale, middle = SHADOW_MAP / (2.0 * SHADOW_HALF), 0.5 * (SHADOW_MAP - 1)
         seen = view.numpy() @ self.vertices
         seen[0] = seen[0] * np.float32(scale) + np.float32(middle)
         seen[1] = np.float32(middle) - seen[1] * np.float32(scale)
         nearest = torch.from_numpy(depth_maps(seen[:, None], self.triangles, SHADOW_MAP)[0])
-        places = view @ camera[:, shown]
+        places = view @ places
+        # A point of the map stands for all of its width, over which what is turned away lies deeper.
+        cosine = (view[2] @ normals).clamp(0.05, 1.0)
+        slope = (1.0 - cosine.square()).sqrt() / cosine
+        bias = (SHADOW_BIAS + 0.5 * SHADOW_SOFT * slope / scale).clamp(max=MOST_BIAS)
         column, row = places[0] / SHADOW_HALF, -places[1] / SHADOW_HALF
         passed = torch.zeros_like(places[0])
         reach = SHADOW_SOFT // 2
@@ -198,7 +198,7 @@ class _Caster:
                 columns = (column * 0.5 * SHADOW_MAP + middle).round().long() + across
                 rows = (row * 0.5 * SHADOW_MAP + middle).round().long() + down
                 before = nearest[rows.clamp(0, SHADOW_MAP - 1), columns.clamp(0, SHADOW_MAP - 1)]
-                passed += places[2] + SHADOW_BIAS >= before
+                passed += places[2] + bias >= before
         share = torch.ones(shown.shape)
         share[shown] = passed / SHADOW_SOFT**2
         return share
