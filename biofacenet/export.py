@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from .cli import parse, run
-from .network.folders import check_ending, find
+from .network.folders import check_ending, check_opset, find
 from .system.files import check_file
 from .system.settings import option
 
@@ -23,8 +23,9 @@ class Settings:
 
     The ending decides: .onnx for ONNX runtimes, .pt2 for torch.export.load, which needs torch alone.
     Input: image, float32 (B, 3, H, W) in 0..1, any B, and any H and W from 32 that are multiples of
-    16. Outputs: melanin, haemoglobin, diffuse and specular (B, 1, H, W); illuminant_weights (B, 14),
-    cct (B,) in kelvin, spectrum (B, 33), camera (B, 2), and reconstruction, an image like the input.
+    16; other sizes are refused. Outputs: melanin, haemoglobin, diffuse and specular (B, 1, H, W);
+    illuminant_weights (B, 14), cct (B,) in kelvin, spectrum (B, 33), camera (B, 2), and reconstruction,
+    an image like the input.
     What was written is run and compared with the network before it takes its place.
     """
 
@@ -38,6 +39,11 @@ class Settings:
     bands: Literal[16, 32, 33] = 32
     """Bands that spectra are reduced to: 32 is as exact as float32, 16 is smaller and faster and finer
     than 8-bit images."""
+    opset: int = 18
+    """Version of the operators of an .onnx file, 18 to 23."""
+    precision: Literal["float32", "float16"] = "float32"
+    """Of the network's weights and features. float16 is half the file; image, renderer and results stay
+    float32, and differ by less than a step of 8-bit images."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -46,9 +52,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for path in settings.out:
         check_ending(path)
         check_file(path)
+    check_opset(settings.opset)
     find(settings.model)
 
-    from .network.exporting import TOLERANCE, export, file_format
+    from .network.exporting import TOLERANCES, export, file_format
     from .network.unet import BioFaceNet
     from .system.console import console
 
@@ -57,12 +64,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     network = BioFaceNet.from_pretrained(settings.model)
     with console.status(f"exporting {settings.model}, and comparing"):
         differences = export(
-            network, *settings.out, encoding=settings.encoding, bands=settings.bands
+            network,
+            *settings.out,
+            encoding=settings.encoding,
+            bands=settings.bands,
+            opset=settings.opset,
+            precision=settings.precision,
         )
     for path, difference in zip(settings.out, differences, strict=True):
         console.print(
             f"{settings.model} -> {path}  ({path.stat().st_size / 1e6:.1f} MB, within "
-            f"{difference * TOLERANCE:.0e} of the network)",
+            f"{difference * TOLERANCES[settings.precision]:.0e} of the network)",
             markup=False,
         )
 

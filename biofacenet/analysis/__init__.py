@@ -11,9 +11,10 @@ if TYPE_CHECKING:
     from .folder import write as write
     from .methods import ByFitting as ByFitting
     from .methods import ByNetwork as ByNetwork
+    from .methods import decompose as decompose
     from .results import Result as Result
 
-__all__ = ["ByFitting", "ByNetwork", "Result", "apply", "combine", "process", "write"]
+__all__ = ["ByFitting", "ByNetwork", "Result", "apply", "combine", "decompose", "process", "write"]
 
 __getattr__ = lazy(
     __name__,
@@ -23,6 +24,7 @@ __getattr__ = lazy(
         "Result": "results",
         "apply": "editing",
         "combine": "editing",
+        "decompose": "methods",
         "process": "batch",
         "write": "folder",
     },

@@ -20,6 +20,7 @@ from ..photos.reading import Photo, read_photo
 from ..physics.colour import linear_to_srgb, srgb_to_linear
 from ..plotting.encoding import display, write_image, write_photo
 from ..plotting.figures import edit_sheet
+from ..system.device import plain_defaults
 from ..system.files import whole_directory
 from ..system.names import shown
 from .batch import one_by_one, result_folders
@@ -40,6 +41,7 @@ MAPS = ".npz"
 """Ending of a stored decomposition."""
 
 
+@plain_defaults()
 def apply(
     image: Tensor, before: Decomposition, after: Decomposition, mask: Tensor | None = None
 ) -> Tensor:
@@ -57,6 +59,7 @@ def apply(
     return combine(image, before.render(), after.render(), mask)
 
 
+@plain_defaults()
 def combine(image: Tensor, before: Tensor, after: Tensor, mask: Tensor | None = None) -> Tensor:
     """The same from what the maps render to, before and after: (B, 3, H, W), linear sRGB.
 

@@ -14,6 +14,7 @@ from ..plotting.figures import decomposition_figure, map_figure
 from ..plotting.light import camera_csv, camera_plot, light_csv, light_plot
 from ..plotting.maps import MAP_NAMES, albedo_image, map_image
 from ..plotting.shape import normals_image, parts_image
+from ..system.device import plain_defaults
 from ..system.files import whole_directory, write_json
 from .choices import Format
 from .formats import write_formats
@@ -27,6 +28,7 @@ DOMINANT = 0.05
 """Smallest weight of a standard light that the summary names."""
 
 
+@plain_defaults()
 def write(result: Result, folder: Path, *, method: str, formats: Sequence[Format] = ()) -> None:
     """Write pictures, maps, tables and the summary of a photo into a folder, all of them or none."""
     with whole_directory(folder) as place:

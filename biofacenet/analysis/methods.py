@@ -16,13 +16,15 @@ from ..fitting.image import fit
 from ..network.unet import BioFaceNet
 from ..photos.boxes import Part
 from ..photos.framing import choose_parts, cut, region
+from ..photos.images import Picture, as_photo
 from ..photos.reading import Photo
 from ..photos.skin_pixels import seen_skin
 from ..physics.skin import SkinName, skin_name
+from ..system.device import plain_defaults
 from .choices import check_fitted_size, check_refine, check_resolution, check_size, check_steps
 from .results import Result
 
-__all__ = ["ByFitting", "ByNetwork", "Method"]
+__all__ = ["ByFitting", "ByNetwork", "Method", "decompose"]
 
 Method: TypeAlias = Callable[[Photo, Part], Result]
 """What decomposes a part of a photo."""
@@ -34,7 +36,7 @@ class ByNetwork:
 
     Example:
         >>> method = ByNetwork(BioFaceNet.from_pretrained("small"))
-        >>> result = method(read_photo("portrait.jpg"))  # doctest: +SKIP
+        >>> result = method("portrait.jpg")  # doctest: +SKIP
         >>> float(result.decomposition.blood().mean())  # doctest: +SKIP
         0.021
     """
@@ -55,24 +57,28 @@ class ByNetwork:
         if self.resolution is not None:
             check_resolution(self.resolution)
 
-    def __call__(self, photo: Photo, part: Part | None = None) -> Result:
+    @plain_defaults()
+    def __call__(self, photo: Picture, part: Part | None = None) -> Result:
         """What a part of a photo is made of.
 
         Args:
-            photo: from `biofacenet.photos.read_photo`.
+            photo: from `biofacenet.photos.read_photo`, or what `biofacenet.photos.as_photo` takes: a
+                path, a Pillow image, an array or a tensor, sRGB-encoded.
             part: from `biofacenet.photos.choose_parts`; the largest face when not given.
 
         Raises:
-            PhotoError: the part is too long a strip.
+            PhotoError: it cannot be used as a photo, or the part is too long a strip.
         """
+        photo = as_photo(photo)
         part = part or choose_parts(photo, face="largest")[0]
         device = self.model.image_mean.device
         image = cut(photo, part.box, self.size).to(device)
-        found = self.model.decompose(image)
-        longer = min(self.resolution or self.size, max(part.box.height, part.box.width))
+        found = self.model.decompose(image.to(self.model.image_mean.dtype)).to(dtype=torch.float32)
+        whole = max(part.box.height, part.box.width)
+        longer = min(self.resolution or self.size, whole)
         if longer > self.size:
             large = cut(photo, part.box, longer).to(device)
-            found, image = enlarge(found, image, large), large
+            found, image = enlarge(found, image, large, shrunk=longer / whole), large
         mask = None
         if self.refine:
             where = region(photo, part, *image.shape[2:])
@@ -106,8 +112,10 @@ class ByFitting:
         check_steps(self.steps)
         skin_name(self.skin)
 
-    def __call__(self, photo: Photo, part: Part | None = None) -> Result:
+    @plain_defaults()
+    def __call__(self, photo: Picture, part: Part | None = None) -> Result:
         """What a part of a photo is made of; see `ByNetwork.__call__`."""
+        photo = as_photo(photo)
         part = part or choose_parts(photo, face="largest")[0]
         image = cut(photo, part.box, self.size)
         mask = seen_skin(image, part, region(photo, part, *image.shape[2:]), skin=self.skin)
@@ -120,3 +128,37 @@ class ByFitting:
             reconstruction=found.reconstruction.cpu(),
             mask=mask,
         )
+
+
+def decompose(
+    network: BioFaceNet,
+    photo: Picture,
+    part: Part | None = None,
+    *,
+    size: int = 96,
+    refine: int = 0,
+    resolution: int | None = None,
+) -> Result:
+    """What a network sees in the largest face of a photo, or in another part of it.
+
+    The same as ``ByNetwork(network, ..)(photo, part)``, as `predict` does for each photo. For tensors of
+    images that a face fills, in linear light, there is `BioFaceNet.decompose`.
+
+    Args:
+        network: in evaluation mode; its device is used.
+        photo: a path, a Pillow image, an array or a tensor, sRGB-encoded: see
+            `biofacenet.photos.as_photo`.
+        part: from `biofacenet.photos.choose_parts`; the largest face when not given.
+        size: as of `ByNetwork`.
+        refine: as of `ByNetwork`.
+        resolution: as of `ByNetwork`.
+
+    Raises:
+        PhotoError: it cannot be used as a photo.
+
+    Example:
+        >>> result = decompose(BioFaceNet.from_pretrained("small"), "portrait.jpg")  # doctest: +SKIP
+        >>> result.decomposition.melanosomes().shape  # doctest: +SKIP
+        torch.Size([1, 1, 96, 96])
+    """
+    return ByNetwork(network, size, refine, resolution)(photo, part)

@@ -11,14 +11,15 @@ from ..photos.boxes import Part
 from ..photos.framing import region
 from ..photos.reading import Photo
 from ..photos.skin_pixels import seen_skin
+from ..system.brief import Brief
 
 __all__ = [
     "Result",
 ]
 
 
-@dataclass(frozen=True)
-class Result:
+@dataclass(frozen=True, repr=False)
+class Result(Brief):
     """A photo and what its face decomposes into."""
 
     photo: Photo

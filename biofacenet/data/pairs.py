@@ -20,6 +20,7 @@ from ..decomposition import Decomposition
 from ..errors import DataError
 from ..physics.colour import srgb_to_linear
 from ..physics.lighting import sh_shading, unit
+from ..system.brief import Brief
 from .geometry import Geometry
 from .labels import read_labels
 from .layout import DATASET, IMAGE_CHANNELS, LAYOUT, LIGHTING_SHAPE, NormalsEncoding
@@ -70,8 +71,8 @@ class RawBatch:
         return self.map(lambda tensor: tensor.to(device, non_blocking=True))
 
 
-@dataclass
-class FaceBatch:
+@dataclass(repr=False)
+class FaceBatch(Brief):
     """What training sees of a batch of faces."""
 
     image: Tensor
@@ -186,8 +187,10 @@ class FacePairs(Dataset[RawBatch]):
         if self._memory is not None:
             chosen = torch.as_tensor(np.asarray(indices, dtype=np.int64))
             return self._memory.map(lambda values: values[chosen])
-        channels = torch.empty(len(wanted), IMAGE_CHANNELS, self.height, self.width)
-        lighting = torch.empty(len(wanted), *LIGHTING_SHAPE)
+        channels = torch.empty(
+            len(wanted), IMAGE_CHANNELS, self.height, self.width, dtype=torch.float32
+        )
+        lighting = torch.empty(len(wanted), *LIGHTING_SHAPE, dtype=torch.float32)
         file_of = np.searchsorted(self._ends, wanted, side="right")
         truths: list[Decomposition] = []
         shapes: list[Geometry | None] = []

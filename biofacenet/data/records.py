@@ -9,13 +9,14 @@ import torch
 from torch import Tensor
 
 from ..decomposition import Decomposition
+from ..system.brief import Brief
 from .geometry import Geometry
 
 __all__ = ["Faces"]
 
 
-@dataclass
-class Faces:
+@dataclass(repr=False)
+class Faces(Brief):
     """A batch of faces as pairs of files hold them, and what is true of them where it is known."""
 
     image: Tensor

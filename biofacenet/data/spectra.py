@@ -24,6 +24,7 @@ from torch import Tensor
 
 from ..errors import DataError
 from ..physics.spectra import wavelength_problem
+from ..system.brief import Brief
 
 __all__ = [
     "Spectra",
@@ -31,8 +32,8 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
-class Spectra:
+@dataclass(frozen=True, repr=False)
+class Spectra(Brief):
     """Measured reflectances."""
 
     wavelengths: Tensor

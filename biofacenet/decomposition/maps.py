@@ -27,7 +27,10 @@ from ..physics.skin import (
 from ..physics.tables import Tables
 from ..rendering import reference
 from ..rendering.renderer import render
+from ..system.brief import Brief
+from ..system.device import plain_defaults
 from ..system.files import whole_file
+from ..system.limits import TooLargeError, check_zip
 from .edit import Edit, direction_of
 from .parts import PART_NAMES
 from .relighting import relit
@@ -77,8 +80,8 @@ def _checked_parts(values: Tensor | None) -> Tensor | None:
     return values
 
 
-@dataclass
-class Decomposition:
+@dataclass(repr=False)
+class Decomposition(Brief):
     """Maps, light and camera of a batch of face images.
 
     The one representation that travels from the network to files, pictures and the renderer.
@@ -177,10 +180,14 @@ class Decomposition:
         )
 
     def renormalised(self) -> Decomposition:
-        """The same with normals of unit length, which means over several or between pixels have not."""
-        if self.normals is None:
-            return self
-        return replace(self, normals=unit(self.normals, dim=1))
+        """The same with normals of unit length and parts that add up to 1, which means over several pixels,
+        and values between them, have not.
+        """
+        normals = None if self.normals is None else unit(self.normals, dim=1)
+        parts = self.parts
+        if parts is not None:
+            parts = parts / parts.sum(dim=1, keepdim=True)
+        return replace(self, normals=normals, parts=parts)
 
     def check_same_skin(self, other: Decomposition) -> None:
         """Raise ValueError unless the maps of both stand for the same colours."""
@@ -226,6 +233,7 @@ class Decomposition:
         """Blood volume fraction of the dermis: (B, 1, H, W), 0..0.07."""
         return blood_fraction(self.haemoglobin, SKINS[self.skin])
 
+    @plain_defaults()
     def edit(
         self, edit: Edit | None = None, /, *, mask: Tensor | None = None, **numbers: Any
     ) -> Decomposition:
@@ -325,12 +333,13 @@ class Decomposition:
         """Read what `save` wrote.
 
         Raises:
-            DataError: the file is missing, damaged or of another kind.
+            DataError: the file is missing, damaged, of another kind, too large, or holds NaN.
         """
         path = Path(path)
         if not path.is_file():
             raise DataError(f"{path}: no such file; expected an NPZ file that predict wrote")
         try:
+            check_zip(path)
             with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
                 found = str(file["format"])
                 if found not in (FORMAT, WITHOUT_SKIN):
@@ -341,6 +350,9 @@ class Decomposition:
                     for name in file.files
                     if name not in ("format", "skin")
                 }
+            for name, values in stored.items():
+                if not values.is_floating_point() or not bool(torch.isfinite(values).all()):
+                    raise ValueError(f"{name} holds NaN, infinite values or no floating point")
             return cls(
                 melanin=stored["melanin"],
                 haemoglobin=stored["haemoglobin"],
@@ -352,6 +364,8 @@ class Decomposition:
                 normals=_checked_normals(stored.get("normals")),
                 parts=_checked_parts(stored.get("parts")),
             )
+        except TooLargeError as error:
+            raise DataError(f"{path}: {error}") from error
         except KeyError as error:
             raise DataError(
                 f"{path}: holds no {error}; expected an NPZ file that predict wrote"

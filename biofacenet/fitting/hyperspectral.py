@@ -10,6 +10,8 @@ from torch import Tensor
 
 from ..physics.spectra import BANDS
 from ..physics.tables import Tables
+from ..system.brief import Brief
+from ..system.device import plain_defaults
 from .levenberg_marquardt import Problems, minimise
 
 __all__ = ["LEAST_DIFFUSE", "LEAST_SPECULAR", "Inversion", "invert"]
@@ -27,8 +29,8 @@ LEAST_DIFFUSE, LEAST_SPECULAR = 1e-4, 1e-4
 # Inverting the skin model --------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Inversion:
+@dataclass(frozen=True, repr=False)
+class Inversion(Brief):
     """What the skin model makes of reflectances: each (1, 1, H, W)."""
 
     melanin: Tensor
@@ -41,6 +43,7 @@ class Inversion:
     """Root mean square difference of what the model gives to the reflectance."""
 
 
+@plain_defaults()
 def invert(
     reflectance: Tensor,
     *,

@@ -15,9 +15,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..decomposition import Decomposition
+from ..physics.colour import check_linear
 from ..physics.illuminant import ILLUMINANT_NAMES, Illuminant
 from ..physics.skin import SkinName, skin_name
 from ..rendering.renderer import render
+from ..system.brief import Brief
+from ..system.device import plain_defaults
 from .objective import OUTSIDE, Priors, Unknowns, objective_of, weighted_mean
 
 __all__ = ["SIZES", "Fit", "Start", "fit"]
@@ -43,8 +46,8 @@ class Start:
 STARTS = (Start("D"), Start("A"), Start("F2"))
 
 
-@dataclass
-class Fit:
+@dataclass(repr=False)
+class Fit(Brief):
     """What was found for a batch of images."""
 
     decomposition: Decomposition
@@ -178,6 +181,7 @@ def _counter(total: int, progress: Callable[[int, int], object] | None) -> Calla
     return tick
 
 
+@plain_defaults()
 def fit(
     image: Tensor,
     mask: Tensor | None = None,
@@ -207,9 +211,11 @@ def fit(
         progress: called with the steps done and all steps.
 
     Raises:
-        ValueError: shapes do not fit, the skin is unknown, or there is no start or no step.
+        ValueError: shapes do not fit, values are on another scale, such as 0..255, the skin is unknown,
+            or there is no start or no step.
     """
     mask = _mask_of(image, mask)
+    check_linear(image)
     if steps < 1 or (start is None and not starts):
         raise ValueError("at least one step and one start are needed")
     if start is None:

@@ -11,6 +11,7 @@ from scipy.optimize import nnls
 from torch import Tensor
 
 from ..physics.lighting import sh_quadratic_form
+from ..system.device import plain_defaults
 
 __all__ = [
     "fit_lighting",
@@ -41,6 +42,7 @@ def sh_basis(normals: np.ndarray) -> np.ndarray:
     return np.einsum("ni,kij,nj->nk", homogeneous, forms, homogeneous)
 
 
+@plain_defaults()
 def fit_lighting(
     image: Tensor,  # [3, H, W], linear sRGB
     normals: Tensor,  # [3, H, W], unit length in the mask; x right, y up, z to the viewer

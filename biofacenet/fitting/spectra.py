@@ -19,6 +19,8 @@ from ..physics.skin import (
     skin_parameters,
 )
 from ..physics.spectra import WAVELENGTHS, wavelength_problem
+from ..system.brief import Brief
+from ..system.device import plain_defaults
 from .levenberg_marquardt import Problems, minimise
 
 __all__ = [
@@ -41,8 +43,8 @@ AT_END = 0.999
 """Map values beyond this lie at an end of their axis."""
 
 
-@dataclass(frozen=True)
-class SpectraFit:
+@dataclass(frozen=True, repr=False)
+class SpectraFit(Brief):
     """The nearest spectra that two map values can make, and how near they are."""
 
     wavelengths: Tensor
@@ -71,6 +73,7 @@ class SpectraFit:
 # Fitting -------------------------------------------------------------------------------------
 
 
+@plain_defaults()
 def fit_spectra(
     wavelengths: Tensor,
     reflectances: Tensor,

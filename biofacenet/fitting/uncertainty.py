@@ -29,6 +29,8 @@ from ..physics.camera import COORDINATE_RANGE
 from ..physics.illuminant import CCT_RANGE, ILLUMINANT_NAMES, Illuminant
 from ..physics.names import SkinName
 from ..physics.skin import SKINS, blood_fraction, melanosome_fraction
+from ..system.brief import Brief
+from ..system.device import plain_defaults
 
 __all__ = [
     "LocalSlopes",
@@ -84,8 +86,8 @@ class LocalSlopes:
     in proportion, the CCT in kelvin, and the camera's b1 and b2."""
 
 
-@dataclass(frozen=True)
-class Uncertainty:
+@dataclass(frozen=True, repr=False)
+class Uncertainty(Brief):
     """Standard deviations at an estimate, of one image."""
 
     melanin: Tensor
@@ -209,6 +211,7 @@ def _image_slopes(found: Decomposition) -> Tensor:
 # The posterior -------------------------------------------------------------------------------
 
 
+@plain_defaults()
 def estimate(
     found: Decomposition, mask: Tensor | None = None, *, spread: Spread | None = None
 ) -> Uncertainty:

@@ -14,7 +14,9 @@ from ..rendering.folding import fold
 from ..rendering.renderer import Renderer
 from .unet import BioFaceNet
 
-__all__ = ["OUTPUTS", "Deployed"]
+__all__ = ["OUTPUTS", "Deployed", "Precision"]
+
+Precision = Literal["float32", "float16"]
 
 OUTPUTS = (
     *("melanin", "haemoglobin", "diffuse", "specular"),
@@ -52,6 +54,9 @@ class Deployed(nn.Module):
         network: a trained one.
         encoding: ``srgb`` or ``linear``, of the image and of the reconstruction.
         bands: 16, 32 or 33, that spectra are reduced to.
+        precision: of weights and features. ``float16`` stays float32 in what it takes and gives, in
+            exposure and logarithms, and in all that the renderer does: 16 bits have too few digits for
+            a place in the skin table.
 
     Example:
         >>> deployed = Deployed(BioFaceNet("small"))
@@ -65,6 +70,7 @@ class Deployed(nn.Module):
         *,
         encoding: Literal["srgb", "linear"] = "srgb",
         bands: int = 32,
+        precision: Precision = "float32",
     ) -> None:
         super().__init__()
         self.network = copy.deepcopy(network).cpu().float().eval().requires_grad_(False)
@@ -72,6 +78,11 @@ class Deployed(nn.Module):
             for name, child in module.named_children():
                 if isinstance(child, nn.AdaptiveAvgPool2d):
                     setattr(module, name, AnySizePool(int(child.output_size)))  # type: ignore[arg-type]
+        if precision == "float16":
+            self.network.half()
+            self.network.image_mean = self.network.image_mean.float()
+            if self.network.ratios is not None:
+                self.network.ratios.float()
         self.encoding = encoding
         cpu = torch.device("cpu")
         renderer = Renderer(network.skin, bands=bands)

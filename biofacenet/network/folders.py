@@ -8,8 +8,20 @@ from pathlib import Path
 
 from ..errors import BioFaceNetError, ModelError
 from ..system.names import as_given, wrong_source
+from . import hub
 
-__all__ = ["CONFIG_FILE", "ENDINGS", "EXPECTED", "SHIPPED", "WEIGHTS_FILE", "check_ending", "find"]
+__all__ = [
+    "CONFIG_FILE",
+    "ENDINGS",
+    "EXPECTED",
+    "OPSETS",
+    "SHIPPED",
+    "WEIGHTS_FILE",
+    "check_ending",
+    "check_opset",
+    "find",
+    "list_models",
+]
 
 SHIPPED = {"small": Path(__file__).parent / "weights" / "small"}
 """Weights that come with the package, by name; how they were made: the model card in docs."""
@@ -21,22 +33,44 @@ EXPECTED = f"expected a folder with {CONFIG_FILE} and {WEIGHTS_FILE}, as trainin
 
 ENDINGS = (".onnx", ".pt2")
 """Of the files that a network is exported to."""
+OPSETS = range(18, 24)
+"""Versions of the ONNX operators that are written; torch writes 18, and later ones are made of it."""
 
 
-def find(path: str | Path) -> Path:
+def list_models(*, hub_too: bool = False) -> list[str]:
+    """Names of networks that `biofacenet.BioFaceNet.from_pretrained` takes.
+
+    Args:
+        hub_too: also ask the Hugging Face hub for models that `push_to_hub` made.
+
+    Raises:
+        ModelError: the hub is asked, and cannot be reached.
+
+    Example:
+        >>> list_models()
+        ['small']
+    """
+    return [*SHIPPED, *(hub.models() if hub_too else ())]
+
+
+def find(path: str | Path, source: hub.Source = hub.ANY) -> Path:
     """The folder that a name means: of shipped weights, of a model on the hub, or its own.
+
+    Args:
+        path: the name.
+        source: which version of a model on the hub, and where it is kept.
 
     Raises:
         ModelError: no network is there, or it would be on the hub, and is not to be had.
     """
     if remedy := wrong_source(path):
-        hub = re.fullmatch(r"https?:/+(?:www\.)?huggingface\.co/([\w.-]+/[\w.-]+).*", str(path))
+        there = re.fullmatch(r"https?:/+(?:www\.)?huggingface\.co/([\w.-]+/[\w.-]+).*", str(path))
         raise ModelError(
-            f"{as_given(path)}: {f'a URL; name the model itself, {hub[1]}' if hub else remedy}"
+            f"{as_given(path)}: {f'a URL; name the model itself, {there[1]}' if there else remedy}"
         )
     folder = SHIPPED.get(str(path), Path(path))
     if not folder.exists() and len(folder.parts) == 2 and not folder.is_absolute():
-        folder = _download(str(path))
+        folder = hub.download(str(path), source, (CONFIG_FILE, WEIGHTS_FILE))
     if not folder.exists():
         shipped = " or ".join(SHIPPED)
         raise ModelError(
@@ -64,20 +98,10 @@ def check_ending(path: Path) -> None:
         raise BioFaceNetError(f"{path}: expected a name that ends in {' or '.join(ENDINGS)}")
 
 
-def _download(name: str) -> Path:
-    """The folder of a model on the hub, brought here."""
-    try:
-        from huggingface_hub import snapshot_download
-        from huggingface_hub.errors import HfHubHTTPError
-    except ImportError as error:
-        raise ModelError(
-            f"{name}: no such folder, and models of that name on the hub need "
-            "pip install 'biofacenet[hub]'"
-        ) from error
-    try:
-        return Path(snapshot_download(name, allow_patterns=[CONFIG_FILE, WEIGHTS_FILE]))
-    except (HfHubHTTPError, OSError, ValueError) as error:
-        raise ModelError(
-            f"{name}: no such folder, and not to be had from the hub ({type(error).__name__}); name a "
-            "folder that training wrote"
-        ) from error
+def check_opset(opset: int) -> None:
+    """Raise BioFaceNetError unless files of this version of the ONNX operators can be written."""
+    if opset not in OPSETS:
+        raise BioFaceNetError(
+            f"opset {opset}: expected {OPSETS[0]} to {OPSETS[-1]}; runtimes read older ones than their "
+            f"own, so {OPSETS[0]} is read by most"
+        )

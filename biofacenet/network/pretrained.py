@@ -17,6 +17,7 @@ from ..errors import ModelError
 from ..physics.names import SkinName
 from ..physics.skin import SKINS
 from ..system.files import sha256
+from ..system.limits import read_json
 from .folders import CONFIG_FILE, EXPECTED, WEIGHTS_FILE
 
 __all__ = ["Stored", "check_weights", "read", "write"]
@@ -108,8 +109,8 @@ def read(folder: Path, *, sizes: Sequence[str]) -> Stored:
     """
     file = folder / CONFIG_FILE
     try:
-        config = json.loads(file.read_text("utf-8"))
-    except ValueError as error:
+        config = read_json(file)
+    except (OSError, ValueError) as error:
         raise ModelError(f"{file}: not JSON ({error}); {EXPECTED}") from error
     if not isinstance(config, dict) or config.get("format") not in (
         *(FORMAT, WITHOUT_SHAPE),

@@ -22,12 +22,13 @@ from torch import Tensor, nn
 from ..decomposition import Decomposition
 from ..decomposition.parts import PART_NAMES
 from ..physics.camera import COORDINATE_RANGE
-from ..physics.colour import luminance
+from ..physics.colour import check_linear
 from ..physics.illuminant import CCT_RANGE, ILLUMINANT_NAMES, Illuminant
 from ..physics.lighting import unit
 from ..physics.skin import SkinName, skin_name
 from ..system.files import whole_directory
-from . import folders, pretrained
+from . import folders, hub, pretrained
+from .inputs import check_image, exposure, whole
 from .layers import Decoder, Encoder
 from .links import DIFFUSE, LINKS, PIGMENT, SPECULAR
 from .sizes import MAP_NAMES, SIZES
@@ -59,12 +60,6 @@ USUAL_SHARES = {
 }
 """Of the pixels of a picture of a face, about: what a network says of parts before it learns."""
 
-LIT = 0.25
-"""Mean luminance that the middle of an image is brought to."""
-
-DIMMEST = 1e-3
-"""Mean luminance below which an image is not made brighter still."""
-
 RUN_AWAY = 2.0
 """How far beyond its range the mean of a raw map must lie for the map to begin again."""
 
@@ -83,14 +78,7 @@ class RawOutputs(NamedTuple):
     """(B, 9, H, W), logits of `PART_NAMES`, of a network that tells parts."""
 
 
-def exposure(image: Tensor) -> Tensor:
-    """Mean luminance of the middle of images (B, 3, H, W), where faces are, over `LIT`: (B, 1, 1, 1)."""
-    height, width = image.shape[2:]
-    middle = image[:, :, height // 4 : height - height // 4, width // 4 : width - width // 4]
-    return luminance(middle).mean(dim=(1, 2, 3), keepdim=True).clamp(min=DIMMEST) / LIT
-
-
-class BioFaceNet(nn.Module):
+class BioFaceNet(hub.Pushed, nn.Module):
     """Linear sRGB face image to melanin, haemoglobin, shadings, light and camera.
 
     Args:
@@ -128,7 +116,8 @@ class BioFaceNet(nn.Module):
         shape = SIZES[size]
         if shaped and not shape.shared:
             raise ValueError(f"a {size!r} network gives no normals and parts")
-        self.register_buffer("image_mean", torch.tensor(image_mean).reshape(1, 3, 1, 1).float())
+        mean = torch.tensor(image_mean, dtype=torch.get_default_dtype())  # as the weights
+        self.register_buffer("image_mean", mean.reshape(1, 3, 1, 1))
         self.encoder = Encoder(shape)
         self.decoders = nn.ModuleDict(
             {"_".join(names): Decoder(shape, len(names)) for names in shape.groups}
@@ -188,10 +177,14 @@ class BioFaceNet(nn.Module):
         """Decompose a batch of images.
 
         Args:
-            image: (B, 3, H, W), linear sRGB in 0..1, H and W divisible by 16.
+            image: (B, 3, H, W), linear sRGB in 0..1, H and W divisible by 16, of the precision of the
+                weights. Its values are not looked at, as that would wait for a GPU; `decompose` does.
+
+        Returns:
+            Maps in float32, whatever the precision of the network.
 
         Raises:
-            ValueError: another shape.
+            ValueError: another shape or type.
         """
         decomposition, _ = self.with_raw_outputs(image)
         return decomposition
@@ -205,13 +198,10 @@ class BioFaceNet(nn.Module):
         Args:
             image: as for `forward`.
         """
-        if image.ndim != 4 or image.shape[1] != 3 or image.shape[2] % 16 or image.shape[3] % 16:
-            raise ValueError(
-                f"image must have shape (B, 3, H, W) with H and W divisible by 16, got "
-                f"{tuple(image.shape)}"
-            )
+        check_image(image, weights=self.image_mean)
+        image = whole(image)
         size = SIZES[self.size]
-        light = exposure(image) if size.exposed else torch.ones_like(image[:, :1, :1, :1])
+        light = exposure(image).float() if size.exposed else torch.ones_like(image[:, :1, :1, :1])
         if size.exposed:
             image = image / light
         seen = image - self.image_mean
@@ -219,7 +209,8 @@ class BioFaceNet(nn.Module):
         if size.logarithms:
             logs = (image.clamp(min=0.0) + DARKEST).log() - (self.image_mean + DARKEST).log()
             seen = torch.cat((seen, logs), dim=1)
-        features = self.encoder(seen)
+        # Exposure and logarithms are whole; features are what the weights are.
+        features = self.encoder(seen.to(next(self.encoder.parameters()).dtype))
         decoders = [cast(Decoder, decoder) for decoder in self.decoders.values()]
         last = [(decoder.head, decoder(features)) for decoder in decoders]
         normals, logits = self._shape_of(last[0][1])
@@ -227,7 +218,8 @@ class BioFaceNet(nn.Module):
         if self.training:
             alone = torch.cat([head(x.detach()) for head, x in last], dim=1).float()
         if self.ratios is not None:
-            pigments = self.ratios(logs - logs.mean(dim=1, keepdim=True)).float()
+            ratios = logs - logs.mean(dim=1, keepdim=True)
+            pigments = self.ratios(ratios.to(self.ratios.weight.dtype)).float()
             pigments = F.pad(pigments, (0, 0, 0, 0, 0, len(MAP_NAMES) - 2))
             raw, alone = raw + pigments, alone + pigments
         melanin, haemoglobin, diffuse, specular = raw.chunk(len(MAP_NAMES), dim=1)
@@ -290,8 +282,15 @@ class BioFaceNet(nn.Module):
         mirrored maps, and the same light and camera.
 
         Args:
-            image: (B, 3, H, W), linear sRGB in 0..1.
+            image: (B, 3, H, W), linear sRGB in 0..1. For photos, and for what other libraries hold, there
+                is `biofacenet.analysis.decompose`.
+
+        Raises:
+            TypeError: no tensor.
+            ValueError: another shape or type, or values on another scale, such as 0..255.
         """
+        check_image(image, weights=self.image_mean, multiple=1)
+        check_linear(image)
         count, _, height, width = image.shape
         both = torch.cat((image, image.flip(3)))
         maps: Decomposition = self(F.pad(both, (0, -width % 16, 0, -height % 16), mode="replicate"))
@@ -326,21 +325,34 @@ class BioFaceNet(nn.Module):
         )
 
     @classmethod
-    def from_pretrained(cls, path: str | Path) -> BioFaceNet:
-        """A network from a folder that `save_pretrained` or training wrote, in evaluation mode.
+    def from_pretrained(
+        cls,
+        path: str | Path,
+        *,
+        device: torch.device | str | None = None,
+        revision: str | None = None,
+        cache_dir: str | Path | None = None,
+        token: str | bool | None = None,
+    ) -> BioFaceNet:
+        """A network from a folder that `save_pretrained` or training wrote, to evaluate, in float32.
 
         Args:
             path: the folder; ``small`` for the weights that come with the package; or
                 ``owner/name`` of a model on the Hugging Face hub (needs the ``hub`` extra).
+            device: where it shall be, such as ``cuda``; as torch's default says when not given.
+            revision: branch, tag or commit of a model on the hub.
+            cache_dir: folder for models of the hub; its own when not given.
+            token: for models on the hub that are private; the one of ``hf auth login`` when not given.
 
         Raises:
             ModelError: nothing is there, or what is there is damaged or of another kind.
         """
-        stored = pretrained.read(folders.find(path), sizes=tuple(SIZES))
+        source = hub.Source(revision, cache_dir, token)
+        stored = pretrained.read(folders.find(path, source), sizes=tuple(SIZES))
         shaped = stored.shaped and SIZES[stored.size].shared
-        network = cls(stored.size, skin=stored.skin, shaped=shaped)
+        network = cls(stored.size, skin=stored.skin, shaped=shaped).float()
         network.load_weights(stored.weights(), where=str(stored.file))
-        return network.eval()
+        return network.eval() if device is None else network.eval().to(device)
 
     def load_weights(self, weights: dict[str, Tensor], *, where: str) -> None:
         """Load a state dict that must fit exactly.

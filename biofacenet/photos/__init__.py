@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .framing import choose_parts as choose_parts
     from .framing import cut as cut
     from .framing import region as region
+    from .images import as_photo as as_photo
     from .paths import expand as expand
     from .reading import Photo as Photo
     from .reading import read_photo as read_photo
@@ -25,6 +26,7 @@ __all__ = [
     "Box",
     "Part",
     "Photo",
+    "as_photo",
     "choose_parts",
     "crop",
     "cut",
@@ -45,6 +47,7 @@ __getattr__ = lazy(
         "Box": "boxes",
         "Part": "boxes",
         "Photo": "reading",
+        "as_photo": "images",
         "choose_parts": "framing",
         "crop": "boxes",
         "cut": "framing",

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ..physics.colour import linear_to_srgb, srgb_to_linear
+from ..system.device import plain_defaults
 
 __all__ = ["Box", "Part", "crop", "into_photo"]
 
@@ -85,6 +86,7 @@ class Box:
 # Cutting out and putting back ----------------------------------------------------------------
 
 
+@plain_defaults()
 def crop(pixels: Tensor, box: Box, size: int | tuple[int, int]) -> Tensor:
     """A part of a photo, turned upright and resampled to (C, size, size), or (C, height, width).
 
@@ -118,6 +120,7 @@ def crop(pixels: Tensor, box: Box, size: int | tuple[int, int]) -> Tensor:
     return linear_to_srgb(torch.from_numpy(np.atleast_3d(resized)).permute(2, 0, 1).contiguous())
 
 
+@plain_defaults()
 def into_photo(values: Tensor, box: Box, height: int, width: int) -> tuple[Tensor, slice, slice]:
     """What `crop` took out, back in its place: values (C, h, w) of a box, 0 where it ends.
 

@@ -13,6 +13,7 @@ from cv2.data import haarcascades
 from torch import Tensor
 
 from ..physics.colour import luminance, srgb_to_linear
+from ..system.device import plain_defaults
 from .boxes import Box
 from .skin_pixels import skin_mask
 
@@ -94,11 +95,13 @@ class _Seen:
         return shared / (self.side**2 + other.side**2 - shared)
 
 
+@plain_defaults()
 def find_face(pixels: Tensor) -> Box | None:
     """The largest frontal face of a photo; see `find_faces`."""
     return next(iter(find_faces(pixels)), None)
 
 
+@plain_defaults()
 def find_faces(pixels: Tensor) -> list[Box]:
     """The frontal faces of a photo, the largest first, upright and framed as the training images are.
 

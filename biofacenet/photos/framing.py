@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..errors import BioFaceNetError, PhotoError
 from ..physics.colour import srgb_to_linear
+from ..system.device import plain_defaults
 from .boxes import Box, Part, crop, into_photo
 from .faces import find_faces
 from .reading import MIN_SIDE, Photo
@@ -86,6 +87,7 @@ def parse_face(text: str) -> int | None:
     return int(text)
 
 
+@plain_defaults()
 def choose_parts(photo: Photo, choice: str = FACE, face: str = ALL) -> list[Part]:
     """The parts of a photo to look at: its faces, the largest first, or what was named instead.
 
@@ -157,6 +159,7 @@ class Wanted:
         return choose_parts(photo, self.crop, self.face)
 
 
+@plain_defaults()
 def cut(photo: Photo, box: Box, size: int) -> Tensor:
     """The pixels of a box: (1, 3, H, W), linear sRGB, the longer side of `size` pixels.
 
@@ -174,6 +177,7 @@ def cut(photo: Photo, box: Box, size: int) -> Tensor:
     return srgb_to_linear(crop(photo.pixels, box, (height, width))).unsqueeze(0)
 
 
+@plain_defaults()
 def region(photo: Photo, part: Part, height: int, width: int) -> Tensor | None:
     """Where mostly skin of faces is in a part: (1, 1, height, width), 0 or 1; None if not known."""
     if part.is_face:

@@ -9,10 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..physics.colour import luminance
+from ..physics.colour import check_linear, luminance
 from ..physics.illuminant import Illuminant
 from ..physics.skin import SkinName
 from ..rendering.renderer import render
+from ..system.device import plain_defaults
 from .boxes import Part
 
 __all__ = [
@@ -81,6 +82,7 @@ def _chromaticity(image: Tensor) -> Tensor:
     return torch.stack((logs[:, 0] - logs[:, 1], logs[:, 2] - logs[:, 1]), dim=1)
 
 
+@plain_defaults()
 def face_region(height: int, width: int) -> Tensor:
     """The middle of the face in a square that `face.find_face` framed: (1, 1, H, W), 0 or 1."""
     return _ellipse(height, width, CENTRE, RADII).float()[None, None]
@@ -95,6 +97,7 @@ def _ellipse(
     return across.square() + down.square() <= 1.0
 
 
+@plain_defaults()
 def eyes_and_teeth(image: Tensor, mask: Tensor) -> Tensor:
     """Where eyes and teeth are in squares that `face.find_face` framed: (B, 1, H, W), 0 or 1.
 
@@ -122,6 +125,7 @@ def eyes_and_teeth(image: Tensor, mask: Tensor) -> Tensor:
     return torch.from_numpy(np.stack(found))[:, None].to(image)
 
 
+@plain_defaults()
 def skin_mask(
     image: Tensor, *, region: Tensor | None = None, skin: SkinName = "measured"
 ) -> Tensor:
@@ -139,7 +143,11 @@ def skin_mask(
 
     Returns:
         (B, 1, H, W), 0 or 1, of the type of the image.
+
+    Raises:
+        ValueError: integers, NaN, or values on another scale, such as 0..255.
     """
+    check_linear(image)
     height, width = image.shape[2:]
     pixels = image.detach().float().cpu()
     ratios = _chromaticity(pixels).permute(0, 2, 3, 1)
@@ -215,6 +223,7 @@ def _without_specks(mask: np.ndarray) -> np.ndarray:
     return cv2.morphologyEx(closed, cv2.MORPH_OPEN, disc).astype(bool)
 
 
+@plain_defaults()
 def seen_skin(image: Tensor, part: Part, where: Tensor | None = None, *, skin: SkinName) -> Tensor:
     """Where skin is in a part that `biofacenet.photos.cut` made; everywhere if next to none is seen.
 

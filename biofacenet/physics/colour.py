@@ -16,6 +16,7 @@ from .spectra import figures
 __all__ = [
     "WHITE_ROW_SUMS",
     "XYZ_TO_SRGB",
+    "check_linear",
     "ciede2000",
     "cielab",
     "linear_to_srgb",
@@ -41,6 +42,38 @@ Rows of unit sum, as the paper's text has it, would turn white into (1.20, 0.95,
 
 GRID_SIZE = 128
 """Nodes along each camera coordinate of the tabulated raw-to-XYZ matrix."""
+
+
+BRIGHTEST = 16.0
+"""Linear light beyond it is on another scale: white is 1."""
+
+LOWEST = -0.5
+"""Below it, values are normalised: colours outside sRGB hardly get there."""
+
+
+def check_linear(image: Tensor) -> None:
+    """Raise ValueError where an image is not linear light with white at 1; waits for a GPU.
+
+    Args:
+        image: any shape. Integers, NaN, values beyond `BRIGHTEST` (0..255) and below `LOWEST` (normalised
+            by mean and deviation) are refused; what is sRGB-encoded cannot be told.
+    """
+    if not image.is_floating_point():
+        raise ValueError(
+            f"image must be linear sRGB in 0..1, got {image.dtype}: "
+            "biofacenet.physics.colour.srgb_to_linear(image / 255)"
+        )
+    if image.numel() == 0 or torch.compiler.is_compiling():
+        return
+    low, high = (float(value) for value in torch.aminmax(image.detach()))
+    if low >= LOWEST and high <= BRIGHTEST:
+        return
+    if low != low or high != high:
+        raise ValueError("image holds NaN; expected linear sRGB in 0..1")
+    remedy = "biofacenet.physics.colour.srgb_to_linear(image / 255) where 255 is white"
+    if low < LOWEST:
+        remedy = "neither normalised by mean and deviation nor to -1..1"
+    raise ValueError(f"image lies in {low:.4g}..{high:.4g}; expected linear sRGB in 0..1: {remedy}")
 
 
 def observer() -> Tensor:
@@ -94,7 +127,9 @@ def linear_to_srgb(linear: Tensor) -> Tensor:
 
 
 def srgb_to_linear(encoded: Tensor) -> Tensor:
-    """Inverse of `linear_to_srgb`, for values in 0..1."""
+    """Inverse of `linear_to_srgb`, for values in 0..1; ValueError where they are integers."""
+    if not encoded.is_floating_point():
+        raise ValueError(f"values must be floats in 0..1, got {encoded.dtype}: give image / 255")
     curve = ((encoded.clamp(min=0.04045) + 0.055) / 1.055) ** 2.4
     return torch.where(encoded <= 0.04045, encoded / 12.92, curve)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..system.brief import Brief
 from .names import CCT_RANGE, DAYLIGHTS, ILLUMINANT_NAMES
 from .spectra import figures, unit_sum
 
@@ -27,8 +28,8 @@ DAYLIGHT_KNOTS = 22
 """Daylights at 4000, 5000, .. 25000 K."""
 
 
-@dataclass
-class Illuminant:
+@dataclass(repr=False)
+class Illuminant(Brief):
     """The light of a batch of images, as mixture weights and a daylight colour temperature."""
 
     weights: Tensor

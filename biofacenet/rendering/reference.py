@@ -21,6 +21,7 @@ from ..physics.illuminant import Illuminant
 from ..physics.skin import Skin
 from ..physics.spectra import BANDS
 from ..physics.tables import Tables
+from ..system.brief import Brief
 
 __all__ = [
     "Trace",
@@ -30,8 +31,8 @@ __all__ = [
 ]
 
 
-@dataclass
-class Trace:
+@dataclass(repr=False)
+class Trace(Brief):
     """Every quantity on the way from maps to colour, in order."""
 
     illuminant: Tensor

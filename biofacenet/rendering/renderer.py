@@ -85,6 +85,10 @@ class Renderer(nn.Module):
             )
         return self._converted[key]
 
+    def extra_repr(self) -> str:
+        """What stands between the brackets of its ``repr``."""
+        return f"bands={self.bands}, backend={self.backend!r}, table_error={self.table_error:.1e}"
+
     @property
     def table_error(self) -> float:
         """Largest difference of the skin table as fused backends read it from the one given."""

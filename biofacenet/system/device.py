@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import platform
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -14,6 +15,7 @@ from ..errors import BioFaceNetError
 __all__ = [
     "choose_device",
     "peak_memory",
+    "plain_defaults",
     "processor",
 ]
 
@@ -56,3 +58,21 @@ def processor() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
+
+
+@contextlib.contextmanager
+def plain_defaults() -> Iterator[None]:
+    """float32 and the CPU as torch's defaults within, as a block or a decorator.
+
+    Programs set others (`torch.set_default_dtype`, `torch.set_default_device`), and 16 bits are too few
+    for colours and pixel coordinates. New networks, lights and tensors follow those; photos, fits and
+    decompositions of photos do not.
+    """
+    before = torch.get_default_dtype()
+    with contextlib.ExitStack() as stack:
+        if torch.get_default_device().type != "cpu":
+            stack.enter_context(torch.device("cpu"))
+        if before != torch.float32:
+            torch.set_default_dtype(torch.float32)
+            stack.callback(torch.set_default_dtype, before)
+        yield

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from ..errors import BioFaceNetError
 from .files import whole_file
+from .limits import read_json
 
 __all__ = [
     "Settings",
@@ -62,7 +63,7 @@ def save_settings(settings: Any, path: str | Path, notes: Mapping[str, str] | No
 def load_settings(settings: type[Settings], path: Path) -> Settings:
     """Settings from a JSON file, each value checked against the type of its field."""
     try:
-        values = json.loads(path.read_text("utf-8"))
+        values = read_json(path)
     except OSError as error:
         raise BioFaceNetError(
             f"{path}: {error.strerror}; name the settings.json of an earlier run"

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from ..data.pairs import decode
-from .batches import generator
+from .augment import resize
+from .batches import generator, side_of_step
 from .losses import appearance_loss, bounds_loss
 from .precision import autocast
 from .run import Run, layout
@@ -90,7 +91,6 @@ def photographs_of_step(run: Run) -> Photographs | None:
     count = share * run.team.size
     numbers = generator(run, CHANCE, run.step)
     chosen = torch.randint(len(run.photos), (count,), generator=numbers).tolist()
-    change = draw_change(count, run.photos.height, run.photos.width, numbers)
     persons = None
     if run.persons is not None:
         together(chosen, share // run.settings.accumulate, run.persons, numbers)
@@ -99,6 +99,11 @@ def photographs_of_step(run: Run) -> Photographs | None:
     batch = decode(
         run.photos.read(chosen[mine]).to(run.team.device), normals_encoding=run.settings.normals
     )
+    side = side_of_step(run, run.step)
+    if side is not None:
+        batch = resize(batch, side)
+    height, width = batch.image.shape[2:]
+    change = draw_change(count, height, width, numbers)
     if persons is not None:
         persons = persons[mine].to(run.team.device)
     return Photographs(run, views(batch, change.part(mine).to(run.team.device), persons))

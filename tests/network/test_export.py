@@ -87,6 +87,11 @@ def test_onnx_needs_no_other_operators_and_says_what_it_takes(exported: Path) ->
     facts = {item.key: item.value for item in model.metadata_props}
     assert "sRGB-encoded" in facts["image"]
     assert facts["bands"] == "32"
+    assert facts["opset"] == "18"
+    assert [d.dim_param for d in model.graph.input[0].type.tensor_type.shape.dim][2:] == [
+        "height",
+        "width",
+    ]
     assert [item.name for item in model.graph.output] == list(OUTPUTS)
 
 
@@ -195,8 +200,10 @@ def test_the_command_line_names_what_it_wrote(
     network.save_pretrained(tmp_path / "model")
     asked = {}
 
-    def stand_in(found: BioFaceNet, *paths: Path, encoding: str, bands: int) -> list[float]:
-        asked.update(encoding=encoding, bands=bands)
+    def stand_in(
+        found: BioFaceNet, *paths: Path, encoding: str, bands: int, **others: object
+    ) -> list[float]:
+        asked.update(encoding=encoding, bands=bands, **others)
         for path in paths:
             path.write_bytes(b"x" * 1500000)
         return [0.01] * len(paths)
@@ -214,7 +221,7 @@ def test_the_command_line_names_what_it_wrote(
     ]
     monkeypatch.setattr(sys, "argv", ["export", *arguments])
     main()
-    assert asked == {"encoding": "linear", "bands": 16}
+    assert asked == {"encoding": "linear", "bands": 16, "opset": 18, "precision": "float32"}
     said = capsys.readouterr().out
     assert f"-> {out}" in said
     assert "1.5 MB" in said

@@ -4,7 +4,6 @@ import json
 import math
 import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 import torch
@@ -188,29 +187,6 @@ def test_a_hub_name_without_the_hub_package_says_what_to_install(
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     with pytest.raises(ModelError, match=r"owner/name.*biofacenet\[hub\]"):
         BioFaceNet.from_pretrained("owner/name")
-
-
-def test_a_hub_name_is_fetched_and_read(
-    network: BioFaceNet, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """With a stand-in for the hub package, which serves a folder."""
-    network.save_pretrained(tmp_path / "served")
-    package, errors = ModuleType("huggingface_hub"), ModuleType("huggingface_hub.errors")
-    errors.HfHubHTTPError = type("HfHubHTTPError", (OSError,), {})  # type: ignore[attr-defined]
-
-    def serve(name: str, allow_patterns: list[str]) -> str:
-        if name != "owner/name":
-            raise OSError("not found")
-        assert set(allow_patterns) == {"config.json", "model.safetensors"}
-        return str(tmp_path / "served")
-
-    package.snapshot_download = serve  # type: ignore[attr-defined]
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setitem(sys.modules, "huggingface_hub", package)
-    monkeypatch.setitem(sys.modules, "huggingface_hub.errors", errors)
-    assert BioFaceNet.from_pretrained("owner/name").size == "small"
-    with pytest.raises(ModelError, match=r"other/name.*not to be had"):
-        BioFaceNet.from_pretrained("other/name")
 
 
 def test_others_may_read_what_is_saved(network: BioFaceNet, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from ...decomposition import Decomposition
 from ...physics.colour import WHITE_ROW_SUMS
 from ...physics.lighting import unit
 from ...physics.names import SkinName
+from ...system.device import plain_defaults
 from ...system.workers import one_thread
 from ..geometry import Geometry
 from ..records import Faces
@@ -42,6 +43,7 @@ WHITE = float(WHITE_ROW_SUMS[1])
 """Luminance of a white surface under unit diffuse shading, in the renderer's scale."""
 
 
+@plain_defaults()
 def generate(
     indices: Sequence[int],
     seed: int = 0,
