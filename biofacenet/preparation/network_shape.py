@@ -18,6 +18,7 @@ from ..photos.skin_pixels import face_region
 from ..physics.colour import srgb_to_linear
 from ..physics.lighting import unit
 from .face_shape import FaceShape
+from .landmarks import INSTALL
 
 __all__ = ["network_with_shape", "shape_of_network"]
 
@@ -53,7 +54,8 @@ def network_with_shape(source: str) -> BioFaceNet:
     network = BioFaceNet.from_pretrained(source)
     if network.shape is None:
         raise ModelError(
-            f"{source}: a network that tells no normals; name one that was trained with --shape-weights"
+            f"{source}: a network that tells no normals; name one that was trained with --shape-weights, or "
+            f"use landmarks: {INSTALL}"
         )
     return network
 

@@ -24,7 +24,6 @@ from ..data.pairs_writing import PairWriter, write_pairs
 from ..data.records import Faces
 from ..errors import BioFaceNetError
 from ..network.folders import WEIGHTS_FILE, find
-from ..network.unet import BioFaceNet
 from ..photos.paths import expand
 from ..physics.colour import linear_to_srgb
 from ..physics.lighting import sh_shading
@@ -60,13 +59,6 @@ TAG = "photos"
 
 HOLDOUT_NUMBER = "20"
 
-SOURCES: dict[Method, str] = {
-    "mean": "the mean face",
-    "network": "the network",
-    "landmarks": "landmarks",
-}
-"""Of normals, in words."""
-
 NUMBERS = [f"{n:02d}" for n in range(1, 100) if f"{n:02d}" != HOLDOUT_NUMBER]
 
 SHOWN_REJECTIONS = 20
@@ -88,16 +80,15 @@ def prepare(settings: PhotoSettings) -> None:
             files of this kind, or another process writes to it.
     """
     check(settings)
-    photos = photos_of(settings)
+    photos, plan = photos_of(settings), plan_of(settings)
     with folder_lock(settings.out, "prepares photos") as held:
         if held:
             remove_leftovers(settings.out)
             remove_leftovers(settings.out / "parts", below=True)
-        _make(settings, photos)
+        _make(settings, photos, plan)
 
 
-def _make(settings: PhotoSettings, photos: list[Path]) -> None:
-    plan = plan_of(settings)
+def _make(settings: PhotoSettings, photos: list[Path], plan: Plan) -> None:
     begin = time.perf_counter()
     outcomes = work(photos, plan, settings.workers)
     used, rejections = sort_out(outcomes, plan)
@@ -122,7 +113,7 @@ def _make(settings: PhotoSettings, photos: list[Path]) -> None:
     console.print(
         f"{samples} faces of {len(used)} photos in {len(pairs)} file pairs, "
         f"{len(pairs.get(HOLDOUT_NUMBER, ()))} of them for validation; normals from "
-        f"{SOURCES[plan.method]}\n"
+        f"{'landmarks' if plan.method == 'landmarks' else 'the network'}\n"
         f"{made} of {len(photos)} photos looked at in this run, {time.perf_counter() - begin:.0f} s"
         f"{'' if fresh else '; the pairs were up to date'}\n"
         f"look at them: {settings.out / 'sheet.png'}\n"
@@ -146,8 +137,6 @@ def check(settings: PhotoSettings) -> None:
         raise BioFaceNetError(f"smallest must be at least 16, got {settings.smallest}")
     if settings.workers is not None and settings.workers < 0:
         raise BioFaceNetError(f"workers must be at least 0, got {settings.workers}")
-    if settings.normals == "network":
-        network_with_shape(settings.model)
     if settings.normals == "landmarks" and not landmarks.available():
         raise BioFaceNetError(
             f"--normals landmarks needs a model that is not installed: {landmarks.INSTALL}"
@@ -166,6 +155,7 @@ def plan_of(settings: PhotoSettings) -> Plan:
     smallest = settings.size if settings.smallest is None else settings.smallest
     by: str = method
     if method == "network":
+        network_with_shape(settings.model)
         by += sha256(find(settings.model) / WEIGHTS_FILE)[:8]
     name = f"{PART_VERSION}-size-{settings.size}-{by}-from-{smallest}"
     return Plan(settings.out / "parts" / name, settings.size, method, smallest, settings.model)
@@ -175,9 +165,7 @@ def method_of(settings: PhotoSettings) -> Method:
     """Where normals come from."""
     if settings.normals != "auto":
         return settings.normals
-    if landmarks.available():
-        return "landmarks"
-    return "mean" if BioFaceNet.from_pretrained(settings.model).shape is None else "network"
+    return "landmarks" if landmarks.available() else "network"
 
 
 def photos_of(settings: PhotoSettings) -> list[Path]:

@@ -19,7 +19,6 @@ from ..photos.skin_pixels import face_region, skin_mask
 from ..physics.colour import luminance, srgb_to_linear
 from .face_shape import FaceShape
 from .landmarks import find_landmarks, shape_of_landmarks
-from .mean_face import find_pose, shape_of_mean_face
 from .network_shape import network_with_shape, shape_of_network
 
 __all__ = [
@@ -30,8 +29,8 @@ __all__ = [
     "shape_of",
 ]
 
-Method = Literal["mean", "network", "landmarks"]
-"""Where normals come from: the mean face at the pose found, a network, or a mesh of landmarks."""
+Method = Literal["network", "landmarks"]
+"""Where normals come from: a network, or a mesh of landmarks."""
 
 LOOKED_AT = 256
 """Side of the crop in which pose, landmarks and skin are sought; more where samples are larger."""
@@ -39,9 +38,9 @@ LOOKED_AT = 256
 LEAST_INSIDE = 0.7
 """Share of the crop that lies on the photo."""
 
-LEAST_CERTAIN: dict[Method, float] = {"mean": 0.35, "network": 0.6, "landmarks": 0.5}
+LEAST_CERTAIN: dict[Method, float] = {"network": 0.6, "landmarks": 0.5}
 
-MOST_TURNED: dict[Method, float] = {"mean": 45.0, "network": 45.0, "landmarks": 60.0}
+MOST_TURNED: dict[Method, float] = {"network": 45.0, "landmarks": 60.0}
 """Degrees between the face's forward direction and the viewer."""
 
 LEAST_SKIN = 0.4
@@ -96,12 +95,9 @@ def shape_of(image: Tensor, size: int, method: Method, model: str = "small") -> 
         method: where they come from.
         model: the network, where that is where they come from.
     """
-    if method == "network":
-        return shape_of_network(image, size, network_with_shape(model))
     if method == "landmarks":
         return shape_of_landmarks(find_landmarks(image), size)
-    pose, likeness = find_pose(image)
-    return shape_of_mean_face(pose, size, certainty=likeness)
+    return shape_of_network(image, size, network_with_shape(model))
 
 
 def make_sample(

