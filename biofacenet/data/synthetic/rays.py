@@ -19,7 +19,7 @@ SURROUNDING, MIDST = (0.92, 1.34, 1.3), (0.0, 0.05, 0.0)
 FARTHEST = -0.5
 """Least depth at which rays are still followed."""
 
-STEPS_OF_ALL, STEPS_OF_SOME, REFINE_STEPS = 4, 8, 3
+STEPS_OF_ALL, STEPS_OF_SOME, REFINE_STEPS = 4, 8, 2
 """Steps that all rays make, further ones of those still outside, and the search between two steps."""
 
 STRIDE, LEAST_STEP = 1.3, 0.03

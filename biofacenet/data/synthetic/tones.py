@@ -30,12 +30,13 @@ MEASURED_GROUPS = {
     "intermediate": ToneGroup(-0.131, 0.067, 0.305, 0.381, -0.81),
     "tan": ToneGroup(-0.025, 0.068, 0.246, 0.424, -0.78),
     "brown": ToneGroup(0.164, 0.094, 0.1, 0.42, -0.62),
-    "dark": ToneGroup(0.489, 0.126, 0.2, 0.42, 0.0),
+    "dark": ToneGroup(0.489, 0.126, 0.28, 0.42, 0.0),
 }
 """By individual typology angle (Del Bino and Bernerd 2013), of 6,907 facial reflectances without the nose
 tip in the International Skin Spectra Archive (Lu, Xiao et al., Scientific Data, 2025, CC BY 4.0);
-`python -m benchmarks.skin_tones` prints them. Of brown and dark skin a third of the spectra end at an end
-of the haemoglobin axis, where it says little: these two have its median and the spread of the others."""
+`python -m benchmarks.skin_tones` prints them. Of brown and dark skin a quarter of the spectra end at an end
+of the haemoglobin axis, where it says little: so brown has its median there, and both have the spread of tan
+skin; dark has no correlation."""
 
 MEASURED_LIMITS = ((-0.47, 0.62), (-0.8, 0.97))
 """Least and most of melanin and haemoglobin. Beyond 0.62 the constant reflection of the surface outweighs
