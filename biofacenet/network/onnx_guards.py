@@ -7,7 +7,7 @@ has no way to say that a side is a multiple of 16.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto, ValueInfoProto
@@ -73,7 +73,7 @@ def _entrance(image: str) -> list[NodeProto]:
         tensor = helper.make_tensor(name, TensorProto.INT64, [len(values)], list(values))
         return helper.make_node("Constant", [], [f"guarded.{name}"], name=name, value=tensor)
 
-    def step(kind: str, inputs: str, output: str, name: str = "", **options: object) -> NodeProto:
+    def step(kind: str, inputs: str, output: str, name: str = "", **options: Any) -> NodeProto:
         places = [word if word == image else f"guarded.{word}" for word in inputs.split()]
         return helper.make_node(kind, places, [f"guarded.{output}"], name=name or output, **options)
 
