@@ -17,8 +17,15 @@ from .system.settings import option
 
 __all__ = ["Settings", "main"]
 
-EXAMPLES = ("portrait.jpg --melanin 0.6", "predictions/portrait/maps.npz --specular-scale 0")
+EXAMPLES = (
+    "portrait.jpg --melanin 0.6",
+    "portrait.jpg --model small --light-from left",
+    "predictions/portrait/maps.npz --specular-scale 0",
+)
 
+
+MAPS = ".npz"
+"""Ending of a stored decomposition."""
 
 FITTED_SIZE, SEEN_SIZE = 256, 96
 """Side of the image when none is given: for fitting, and for a network."""
@@ -73,6 +80,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     check_folder(settings.out)
     if settings.model is not None:
         find(settings.model)
+    elif settings.edit.light_from is not None and not _only_maps(settings.sources):
+        raise BioFaceNetError(
+            "--light-from needs normals, which a network tells and fitting does not; give --model small"
+        )
     sources = expand(settings.sources, without=settings.out, tell=True)
 
     from .analysis.editing import edit_all
@@ -86,8 +97,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     method: Method = ByFitting(settings.size or FITTED_SIZE, device=device)
     if settings.model is not None:
         model = BioFaceNet.from_pretrained(settings.model).to(device)
+        if settings.edit.light_from is not None and model.shape is None:
+            raise BioFaceNetError(
+                f"--light-from needs normals, which the network {settings.model} does not tell; name one "
+                "that was trained with --shape-weights"
+            )
         method = ByNetwork(model, settings.size or SEEN_SIZE, resolution=settings.resolution)
     edit_all(sources, settings.out, method, wanted, settings.edit, everywhere=settings.everywhere)
+
+
+def _only_maps(sources: Sequence[Path]) -> bool:
+    return all(path.suffix.lower() == MAPS for path in sources)
 
 
 if __name__ == "__main__":

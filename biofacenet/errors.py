@@ -14,9 +14,22 @@ __all__ = [
     "PhotoError",
 ]
 
+LONGEST = 1200
+"""Characters of a message. What is quoted of a damaged file may have millions."""
+
+LAST = 300
+"""Of these, at its end, where the remedy is."""
+
 
 class BioFaceNetError(Exception):
     """Base class of all errors this package raises on purpose."""
+
+    def __str__(self) -> str:
+        """The message, its middle left out where it is very long."""
+        text = super().__str__()
+        if len(text) <= LONGEST:
+            return text
+        return f"{text[: LONGEST - LAST - 4]} .. {text[-LAST:]}"
 
 
 class BackendUnavailableError(BioFaceNetError):

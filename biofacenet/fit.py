@@ -15,7 +15,7 @@ from .system.settings import option
 
 __all__ = ["Settings", "main"]
 
-EXAMPLES = ("portrait.jpg", "portrait.jpg --skin measured --size 512")
+EXAMPLES = ("portrait.jpg", "portrait.jpg --skin published --size 512")
 
 
 @dataclass
@@ -41,7 +41,7 @@ class Settings:
     """Longer side of the image that is fitted, in pixels; the maps have it too."""
     steps: int = 80
     """Steps of each size, from coarse to fine; more are slower and closer."""
-    skin: SkinName = "published"
+    skin: SkinName = "measured"
     """Constants of the skin model: published, those of the paper's authors, or measured, tuned on
     measured spectra."""
     format: tuple[Format, ...] = option((), shown="no others")

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 
 from ..decomposition import Decomposition, Edit
+from ..decomposition.maps import NO_NORMALS
+from ..errors import DataError
 from ..photos.boxes import Box, into_photo
 from ..photos.framing import Wanted
 from ..photos.reading import Photo, read_photo
@@ -122,6 +124,8 @@ def edit_photo(
 def edit_maps(path: Path, edit: Edit, folder: Path) -> None:
     """Write a stored decomposition with its maps changed, and what they render to."""
     before = Decomposition.load(path)[0]
+    if edit.light_from is not None and before.normals is None:
+        raise DataError(f"{path}: {NO_NORMALS}")
     after = before.edit(edit)
     rendered = after.render()
     with whole_directory(folder) as place:

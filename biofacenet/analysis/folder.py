@@ -13,6 +13,7 @@ from ..plotting.encoding import display, write_image
 from ..plotting.figures import decomposition_figure, map_figure
 from ..plotting.light import camera_csv, camera_plot, light_csv, light_plot
 from ..plotting.maps import MAP_NAMES, albedo_image, map_image
+from ..plotting.shape import normals_image, parts_image
 from ..system.device import plain_defaults
 from ..system.files import whole_directory, write_json
 from .choices import Format
@@ -42,6 +43,10 @@ def _write(result: Result, folder: Path, *, method: str, formats: Sequence[Forma
     write_image(display(result.image[0]), folder / "input.png")
     write_image(display(result.reconstruction[0]), folder / "reconstruction.png")
     write_image(albedo_image(decomposition), folder / "albedo.png")
+    if decomposition.normals is not None:
+        write_image(normals_image(decomposition), folder / "normals.png")
+    if decomposition.parts is not None:
+        write_image(parts_image(decomposition), folder / "parts.png")
     if result.mask is not None:
         write_image((255 * result.mask[0, 0]).byte().numpy(), folder / "mask.png")
     decomposition.save(folder / "maps.npz")

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from ..decomposition import Decomposition
+from ..decomposition.parts import PART_NAMES
 from ..errors import BioFaceNetError
 from ..system.files import whole_file
 from .choices import Format
@@ -41,7 +42,10 @@ def _openexr() -> Any:
 
 
 def planes(decomposition: Decomposition) -> dict[str, np.ndarray]:
-    """The first image's maps and volume fractions by name: float32 (H, W) each."""
+    """The first image's maps and volume fractions by name: float32 (H, W) each.
+
+    Normals and parts are there plane by plane where there are some: normals.x, parts.skin and so on.
+    """
     quantities = {
         "melanin": decomposition.melanin,
         "haemoglobin": decomposition.haemoglobin,
@@ -50,6 +54,12 @@ def planes(decomposition: Decomposition) -> dict[str, np.ndarray]:
         "melanosomes": decomposition.melanosomes(),
         "blood": decomposition.blood(),
     }
+    for name, values, letters in (
+        ("normals", decomposition.normals, ("x", "y", "z")),
+        ("parts", decomposition.parts, PART_NAMES),
+    ):
+        if values is not None:
+            quantities |= {f"{name}.{one}": values[:, [i]] for i, one in enumerate(letters)}
     return {
         name: np.ascontiguousarray(tensor[0, 0].detach().cpu().float().numpy())
         for name, tensor in quantities.items()

@@ -74,10 +74,11 @@ class ByNetwork:
         device = self.model.image_mean.device
         image = cut(photo, part.box, self.size).to(device)
         found = self.model.decompose(image.to(self.model.image_mean.dtype)).to(dtype=torch.float32)
-        longer = min(self.resolution or self.size, max(part.box.height, part.box.width))
+        whole = max(part.box.height, part.box.width)
+        longer = min(self.resolution or self.size, whole)
         if longer > self.size:
             large = cut(photo, part.box, longer).to(device)
-            found, image = enlarge(found, image, large), large
+            found, image = enlarge(found, image, large, shrunk=longer / whole), large
         mask = None
         if self.refine:
             where = region(photo, part, *image.shape[2:])
@@ -101,7 +102,7 @@ class ByFitting:
     """Longer side of what is fitted, 16 to 2048."""
     steps: int = 80
     """Of each size, from coarse to fine."""
-    skin: SkinName = "published"
+    skin: SkinName = "measured"
     """Which constants of the skin model to fit, ``published`` or ``measured``."""
     device: torch.device | str = "cpu"
     """Where to compute."""

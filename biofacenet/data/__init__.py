@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from ..system.lazy import lazy
 
 if TYPE_CHECKING:
+    from .geometry import Geometry as Geometry
     from .pair_files import find_pairs as find_pairs
     from .pairs import FaceBatch as FaceBatch
     from .pairs import FacePairs as FacePairs
@@ -20,6 +21,7 @@ __all__ = [
     "FaceBatch",
     "FacePairs",
     "Faces",
+    "Geometry",
     "Spectra",
     "decode",
     "find_pairs",
@@ -35,6 +37,7 @@ __getattr__ = lazy(
         "FaceBatch": "pairs",
         "FacePairs": "pairs",
         "Faces": "records",
+        "Geometry": "geometry",
         "Spectra": "spectra",
         "decode": "pairs",
         "find_pairs": "pair_files",

@@ -18,9 +18,15 @@ __all__ = [
     "DATASET",
     "IMAGE_CHANNELS",
     "IMAGE_NAME",
+    "LANDMARKS",
     "LAYOUT",
     "LIGHTING_SHAPE",
+    "NORMALS",
+    "OCCLUSION",
+    "PARTS",
     "SKIN",
+    "TRUTH_VERSION",
+    "VERSION",
     "NormalsEncoding",
 ]
 
@@ -32,6 +38,13 @@ LIGHTING_SHAPE = (3, 9)
 
 SKIN = "skin"
 """Attribute of truth files: which skin the maps are of; the published one where there is none."""
+
+VERSION, TRUTH_VERSION = "version", 2
+"""Attribute of truth files, and the newest value of it: 1, or none, holds maps, light and camera; 2 may
+also hold the geometry."""
+
+NORMALS, PARTS, OCCLUSION, LANDMARKS = "normals", "parts", "occlusion", "landmarks"
+"""Data sets of a truth file that hold the geometry, all or none of them."""
 
 IMAGE_NAME = re.compile(r"zx_7_d10_inmc_(?P<tag>.+)_(?P<number>\d+)\.hdf5")
 

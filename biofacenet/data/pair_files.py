@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import DataError
+from ..system.limits import TooLargeError, check_size
 from .layout import DATASET, IMAGE_CHANNELS, IMAGE_NAME, LAYOUT, LIGHTING_SHAPE
 from .rows import FULL, Rows
 
@@ -89,6 +91,10 @@ def _check_pair(number: str, images: Path) -> PairFile:
         raise DataError(
             f"{images}: {DATASET} has shape {shape}; expected (N, {IMAGE_CHANNELS}, H, W) with N > 0"
         )
+    try:
+        check_size(4 * math.prod(shape[1:]), f"a sample of {shape[3]} x {shape[2]} pixels")
+    except TooLargeError as error:
+        raise DataError(f"{images}: {error}") from error
     if not (stored.is_float or stored.kind in FULL):
         raise DataError(
             f"{images}: {DATASET} holds {stored.kind}; expected floating point, uint8 or uint16"

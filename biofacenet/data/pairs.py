@@ -21,6 +21,8 @@ from ..errors import DataError
 from ..physics.colour import srgb_to_linear
 from ..physics.lighting import sh_shading, unit
 from ..system.brief import Brief
+from .geometry import Geometry
+from .labels import read_labels
 from .layout import DATASET, IMAGE_CHANNELS, LAYOUT, LIGHTING_SHAPE, NormalsEncoding
 from .pair_files import PairFile
 from .rows import Rows
@@ -51,11 +53,14 @@ class RawBatch:
     """(B, 3, 9)"""
     truth: Decomposition | None = None
     """True maps, light and camera, where they are known and were asked for."""
+    geometry: Geometry | None = None
+    """Normals, parts, occlusion and landmarks, where they are known of some and were asked for."""
 
     def map(self, change: Callable[[Tensor], Tensor]) -> RawBatch:
         """A batch with a function applied to each of its tensors."""
         truth = None if self.truth is None else self.truth.map(change)
-        return RawBatch(change(self.channels), change(self.lighting), truth)
+        geometry = None if self.geometry is None else self.geometry.map(change)
+        return RawBatch(change(self.channels), change(self.lighting), truth, geometry)
 
     def pin_memory(self) -> RawBatch:
         """Page-locked copies, for fast transfer to a GPU."""
@@ -82,6 +87,8 @@ class FaceBatch(Brief):
     """(B, 3, 9)"""
     truth: Decomposition | None = None
     """True maps, light and camera, where they are known."""
+    geometry: Geometry | None = None
+    """Normals of the whole head, parts, occlusion and landmarks, where they are known of some."""
 
     def split(self, parts: int) -> list[FaceBatch]:
         """The batch in equal parts."""
@@ -97,6 +104,7 @@ class FaceBatch(Brief):
                 self.shading[place],
                 self.lighting[place],
                 self.truth and self.truth[place],
+                self.geometry and self.geometry[place],
             )
             for place in places
         ]
@@ -114,7 +122,8 @@ class FacePairs(Dataset[RawBatch]):
         start: first of the joined samples to use, as in slicing.
         stop: the one after the last.
         in_memory: read everything once and keep it.
-        truth: also read what is true of synthetic faces.
+        truth: also read the true maps, light and camera of synthetic faces.
+        geometry: also read normals, parts, occlusion and landmarks, from truth files that have them.
     """
 
     def __init__(
@@ -125,6 +134,7 @@ class FacePairs(Dataset[RawBatch]):
         stop: int | None = None,
         in_memory: bool = False,
         truth: bool = False,
+        geometry: bool = False,
     ) -> None:
         if not files:
             raise DataError(f"no files to read; expected {LAYOUT}")
@@ -136,7 +146,7 @@ class FacePairs(Dataset[RawBatch]):
                     f"of {first.height} x {first.width}; train on one size at a time (--files)"
                 )
         self.files = list(files)
-        self.truth = truth
+        self.truth, self.geometry = truth, geometry
         self.height, self.width = first.height, first.width
         self._ends = np.cumsum([file.count for file in files])
         self._range = range(int(self._ends[-1]))[start:stop]
@@ -182,18 +192,41 @@ class FacePairs(Dataset[RawBatch]):
         )
         lighting = torch.empty(len(wanted), *LIGHTING_SHAPE, dtype=torch.float32)
         file_of = np.searchsorted(self._ends, wanted, side="right")
-        truths, order = [], []
+        truths: list[Decomposition] = []
+        shapes: list[Geometry | None] = []
+        order = []
         for number in np.unique(file_of):
             places = np.flatnonzero(file_of == number)
             rows = wanted[places] - (self._ends[number] - self.files[number].count)
             self._read_file(int(number), rows, places, channels, lighting)
+            order.append(places)
             if self.truth:
                 truths.append(self._open_truth(int(number)).read(rows))
-                order.append(places)
-        if not truths:
-            return RawBatch(channels, lighting)
-        back = torch.from_numpy(np.argsort(np.concatenate(order)))
-        return RawBatch(channels, lighting, Decomposition.join(truths).map(lambda x: x[back]))
+            if self.geometry:
+                shapes.append(self._read_geometry(int(number), rows))
+        back = (
+            torch.from_numpy(np.argsort(np.concatenate(order))) if order else torch.empty(0).long()
+        )
+        maps = Decomposition.join(truths).map(lambda x: x[back]) if truths else None
+        return RawBatch(channels, lighting, maps, self._joined(shapes, order, back))
+
+    def _joined(
+        self, shapes: Sequence[Geometry | None], places: Sequence[np.ndarray], back: Tensor
+    ) -> Geometry | None:
+        """Geometry of the files of a batch, in the order of its samples; nothing where none has any."""
+        if all(shape is None for shape in shapes):
+            return None
+        whole = [
+            shape or Geometry.unknown(len(rows), self.height, self.width)
+            for shape, rows in zip(shapes, places, strict=True)
+        ]
+        return Geometry.join(whole).map(lambda x: x[back])
+
+    def _read_geometry(self, number: int, rows: np.ndarray) -> Geometry | None:
+        """Of rows of one file, where it is known: old ones have none, pairs of photos labels at most."""
+        if not self.files[number].truth.is_file():
+            return read_labels(self.files[number], rows)
+        return self._open_truth(number).read_geometry(rows)
 
     def _read_file(
         self,
@@ -296,4 +329,5 @@ def decode(raw: RawBatch, *, normals_encoding: NormalsEncoding = "offset") -> Fa
         shading=sh_shading(normals, raw.lighting) * mask,
         lighting=raw.lighting,
         truth=raw.truth,
+        geometry=raw.geometry,
     )

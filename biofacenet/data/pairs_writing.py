@@ -11,7 +11,8 @@ import numpy as np
 import torch
 
 from ..system.files import whole_file
-from .layout import DATASET, SKIN
+from .geometry import Geometry
+from .layout import DATASET, LANDMARKS, NORMALS, OCCLUSION, PARTS, SKIN, TRUTH_VERSION, VERSION
 from .records import Faces
 from .rows import FULL
 
@@ -33,7 +34,7 @@ class PairWriter:
 
         Raises:
             ValueError: true maps are to be written and not known, or are of another skin than those
-                written before.
+                written before; or geometry is known of these and not of those, or the other way.
         """
         channels = torch.cat(
             (faces.image, (faces.normals + 1.0) / 2.0, faces.mask, faces.coordinates), dim=1
@@ -46,13 +47,28 @@ class PairWriter:
                     "write a pair of files for each"
                 )
             self._truth.attrs[SKIN] = truth.skin
+            if self.count and (PARTS in self._truth) != (faces.geometry is not None):
+                raise ValueError(
+                    "faces whose geometry is known among others; write a pair of files for each"
+                )
+            self._truth.attrs[VERSION] = TRUTH_VERSION
             for name, values in truth.arrays().items():
                 _append(self._truth, name, values)
+            if faces.geometry is not None:
+                _append_geometry(self._truth, faces.geometry)
         # Integers of 16 bits hold images of 8 exactly, and are read several times as fast as packed ones.
         whole = (channels.clamp(0.0, 1.0) * FULL["uint16"]).round().numpy().astype(np.uint16)
         _append(self._images, DATASET, whole, packed=False)
         _append(self._lighting, DATASET, faces.lighting.numpy())
         self.count += len(faces)
+
+
+def _append_geometry(file: h5py.File, geometry: Geometry) -> None:
+    """Normals and occlusion in 16 bits: they are exact to a thousandth, and half as many bytes."""
+    _append(file, NORMALS, geometry.normals.numpy().astype(np.float16))
+    _append(file, PARTS, geometry.parts.numpy())
+    _append(file, OCCLUSION, geometry.occlusion.numpy().astype(np.float16))
+    _append(file, LANDMARKS, geometry.landmarks.numpy())
 
 
 def _append(file: h5py.File, name: str, values: np.ndarray, *, packed: bool = True) -> None:
@@ -84,7 +100,8 @@ def write_pairs(
         folder: made when missing.
         number: two digits, such as ``01``.
         tag: part of the file names; the published set has ``celebA``.
-        truth: also write ``zx_7_truth_<tag>_XX.hdf5`` with true maps, light and camera.
+        truth: also write ``zx_7_truth_<tag>_XX.hdf5`` with true maps, light and camera, and the
+            geometry where it is known.
     """
     folder = Path(folder)
     with ExitStack() as stack:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..decomposition import Decomposition
 from ..system.brief import Brief
+from .geometry import Geometry
 
 __all__ = ["Faces"]
 
@@ -30,6 +31,8 @@ class Faces(Brief):
     """(N, 3, 9), spherical harmonic lighting per colour channel."""
     truth: Decomposition | None = None
     """True maps (finite everywhere), light and camera."""
+    geometry: Geometry | None = None
+    """Normals of the whole head, parts, occlusion and landmarks."""
 
     def __len__(self) -> int:
         return len(self.image)
@@ -42,12 +45,14 @@ class Faces(Brief):
             self.coordinates[part],
             self.lighting[part],
             None if self.truth is None else self.truth[part],
+            None if self.geometry is None else self.geometry[part],
         )
 
     @classmethod
     def join(cls, parts: Sequence[Faces]) -> Faces:
-        """One batch of several; the truth is kept where all have it."""
+        """One batch of several; truth and geometry are kept where all have them."""
         truths = [part.truth for part in parts if part.truth is not None]
+        shapes = [part.geometry for part in parts if part.geometry is not None]
         return cls(
             image=torch.cat([part.image for part in parts]),
             normals=torch.cat([part.normals for part in parts]),
@@ -55,6 +60,7 @@ class Faces(Brief):
             coordinates=torch.cat([part.coordinates for part in parts]),
             lighting=torch.cat([part.lighting for part in parts]),
             truth=Decomposition.join(truths) if len(truths) == len(parts) else None,
+            geometry=Geometry.join(shapes) if len(shapes) == len(parts) else None,
         )
 
     def known(self) -> Decomposition:

@@ -7,13 +7,15 @@ from ..system.lazy import lazy
 if TYPE_CHECKING:
     from .edit import Edit as Edit
     from .maps import Decomposition as Decomposition
+    from .parts import PART_NAMES as PART_NAMES
 
-__all__ = ["Decomposition", "Edit"]
+__all__ = ["PART_NAMES", "Decomposition", "Edit"]
 
 __getattr__ = lazy(
     __name__,
     {
         "Decomposition": "maps",
         "Edit": "edit",
+        "PART_NAMES": "parts",
     },
 )

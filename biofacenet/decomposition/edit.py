@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from ..physics.names import CCT_RANGE, COORDINATE_RANGE, DAYLIGHTS, ILLUMINANT_NAMES
 from ..system.settings import option
 
-__all__ = ["Edit"]
+__all__ = ["DIRECTIONS", "Edit", "direction_of"]
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,12 @@ class Edit:
     """Another light: A, D, F1 .. F12, D50, D55, D65 or D75. White stays white: cameras see to that."""
     cct: float | None = option(None, shown="as it is", metavar="KELVIN")
     """Another temperature of daylight, 4000..25000 K."""
+    light_from: str | None = option(
+        None, shown="as it is", metavar="left|right|above|below|DEGREES"
+    )
+    """Where the light comes from, as the viewer sees it, in place of the light there is: a word, or degrees
+    to the right of the camera, and if you like above it, such as 40 or -40,30. Needs normals, which
+    networks tell."""
     camera: tuple[float, float] | None = option(None, shown="as it is", metavar="B1 B2")
     """Another camera, by its coordinates b1 b2 in -3..3."""
 
@@ -52,6 +58,8 @@ class Edit:
                 raise ValueError(f"only light D has a temperature, and {self.light!r} none")
             if not CCT_RANGE[0] <= self.cct <= CCT_RANGE[1]:
                 raise ValueError(f"cct must lie in 4000..25000 K, got {self.cct}")
+        if self.light_from is not None:
+            direction_of(self.light_from)
         low, high = COORDINATE_RANGE
         if self.camera is not None and not all(low <= value <= high for value in self.camera):
             raise ValueError(f"camera coordinates must lie in {low:g}..{high:g}, got {self.camera}")
@@ -64,6 +72,46 @@ class Edit:
             if getattr(self, field.name) != field.default
         ]
         return ", ".join(parts) or "nothing changed"
+
+
+DIRECTIONS = {
+    "left": (-65.0, 15.0),
+    "right": (65.0, 15.0),
+    "above": (0.0, 65.0),
+    "below": (0.0, -50.0),
+    "front": (0.0, 0.0),
+}
+"""Degrees to the right and above the camera that words stand for."""
+
+USUAL_HEIGHT = 15.0
+"""Degrees above the camera where none are given."""
+
+
+def direction_of(text: str) -> tuple[float, float, float]:
+    """Unit vector towards a lamp: x right, y up, z to the viewer.
+
+    Args:
+        text: a word of `DIRECTIONS`, or degrees to the right, -180..180, and if you like above, -90..90.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if text in DIRECTIONS:
+        across, up = DIRECTIONS[text]
+    else:
+        try:
+            numbers = [float(word) for word in text.split(",")]
+            across, up = numbers if len(numbers) > 1 else (numbers[0], USUAL_HEIGHT)
+            known = abs(across) <= 180.0 and abs(up) <= 90.0
+        except ValueError:
+            known = False
+        if not known:
+            raise ValueError(
+                f"light_from {text!r}: expected {', '.join(DIRECTIONS)}, or degrees such as 40 or -40,30 "
+                "(to the right within 180, above within 90)"
+            )
+    across, up = math.radians(across), math.radians(up)
+    return (math.sin(across) * math.cos(up), math.sin(up), math.cos(across) * math.cos(up))
 
 
 SCALES = ("melanin_scale", "haemoglobin_scale", "diffuse_scale", "specular_scale")

@@ -14,6 +14,7 @@ from torch import Tensor
 from ..errors import DataError
 from ..physics.camera import spectral_sensitivity
 from ..physics.illuminant import Illuminant, spectrum
+from ..physics.lighting import unit
 from ..physics.skin import (
     SKINS,
     SkinName,
@@ -29,9 +30,12 @@ from ..rendering.renderer import render
 from ..system.brief import Brief
 from ..system.device import plain_defaults
 from ..system.files import whole_file
-from .edit import Edit
+from ..system.limits import TooLargeError, check_zip
+from .edit import Edit, direction_of
+from .parts import PART_NAMES
+from .relighting import relit
 
-__all__ = ["FORMAT", "Decomposition"]
+__all__ = ["FORMAT", "NO_NORMALS", "Decomposition"]
 
 FORMAT = "biofacenet decomposition 2"
 
@@ -39,11 +43,41 @@ WITHOUT_SKIN = "biofacenet decomposition 1"
 """Of files that do not say which skin they belong to: the published one."""
 
 
+NO_NORMALS = (
+    "light_from needs normals, which these maps lack; decompose with a network that tells them, such as "
+    "small"
+)
+
+STORED_SLACK = 1e-2
+"""By how much lengths of stored normals and sums of stored shares may be off 1."""
+
+
 def changed_pigment(values: Tensor, added: float, factor: float) -> Tensor:
     """Values of a pigment's map with its fraction scaled, and then something added to the map."""
     # The fraction goes with the cube of u.
     scaled = from_axis(to_axis(values) * factor ** (1.0 / 3.0))
     return (scaled + added).clamp(-1.0, 1.0)
+
+
+def _checked_normals(values: Tensor | None) -> Tensor | None:
+    """Stored normals, of unit length or zero where there is no head, or ValueError."""
+    if values is not None:
+        values = values.float()
+        lengths = torch.linalg.vector_norm(values, dim=1)
+        known = ((lengths - 1.0).abs() < STORED_SLACK) | (lengths == 0.0)
+        if not bool(known.all()):
+            raise ValueError("normals whose length is not 1")
+    return values
+
+
+def _checked_parts(values: Tensor | None) -> Tensor | None:
+    """Stored shares of parts, or ValueError where they are none."""
+    if values is not None:
+        values = values.float()
+        sums = values.sum(dim=1)
+        if not bool((values >= 0.0).all() and ((sums - 1.0).abs() < STORED_SLACK).all()):
+            raise ValueError("parts that do not add up to 1")
+    return values
 
 
 @dataclass(repr=False)
@@ -67,10 +101,24 @@ class Decomposition(Brief):
     """(B, 2), coordinates b in [-3, 3]."""
     skin: SkinName = "published"
     """Which constants of the skin model the maps are of: ``published`` or ``measured``."""
+    normals: Tensor | None = None
+    """(B, 3, H, W), unit length; x right, y up, z to the viewer; they mean something on the head, and may
+    be zero elsewhere. None where nobody looked for them, as in fits and by networks without them."""
+    parts: Tensor | None = None
+    """(B, 9, H, W), probabilities of `biofacenet.decomposition.parts.PART_NAMES`, which add up to 1; None
+    likewise."""
 
     def __post_init__(self) -> None:
         reference.check_inputs(*self.arguments())
         skin_name(self.skin)
+        batch, _, height, width = self.melanin.shape
+        for name, values, depth in (
+            ("normals", self.normals, 3),
+            ("parts", self.parts, len(PART_NAMES)),
+        ):
+            expected = (batch, depth, height, width)
+            if values is not None and tuple(values.shape) != expected:
+                raise ValueError(f"{name} must have shape {expected}, got {tuple(values.shape)}")
 
     def __len__(self) -> int:
         return len(self.melanin)
@@ -84,11 +132,13 @@ class Decomposition(Brief):
 
     @classmethod
     def join(cls, parts: Sequence[Decomposition]) -> Decomposition:
-        """One batch of several, which must be of one skin."""
+        """One batch of several, which must be of one skin; normals and parts where all have them."""
         skins = {part.skin for part in parts}
         if len(skins) > 1:
             raise ValueError(f"decompositions of different skins, {', '.join(sorted(skins))}")
         lights = [part.illuminant for part in parts]
+        normals = [part.normals for part in parts if part.normals is not None]
+        shares = [part.parts for part in parts if part.parts is not None]
         return cls(
             melanin=torch.cat([part.melanin for part in parts]),
             haemoglobin=torch.cat([part.haemoglobin for part in parts]),
@@ -100,6 +150,8 @@ class Decomposition(Brief):
             ),
             camera=torch.cat([part.camera for part in parts]),
             skin=parts[0].skin,
+            normals=torch.cat(normals) if len(normals) == len(parts) else None,
+            parts=torch.cat(shares) if len(shares) == len(parts) else None,
         )
 
     def arguments(self) -> tuple[Tensor, Tensor, Tensor, Tensor, Illuminant, Tensor]:
@@ -123,7 +175,19 @@ class Decomposition(Brief):
             specular=change(self.specular),
             illuminant=Illuminant(change(self.illuminant.weights), change(self.illuminant.cct)),
             camera=change(self.camera),
+            normals=None if self.normals is None else change(self.normals),
+            parts=None if self.parts is None else change(self.parts),
         )
+
+    def renormalised(self) -> Decomposition:
+        """The same with normals of unit length and parts that add up to 1, which means over several pixels,
+        and values between them, have not.
+        """
+        normals = None if self.normals is None else unit(self.normals, dim=1)
+        parts = self.parts
+        if parts is not None:
+            parts = parts / parts.sum(dim=1, keepdim=True)
+        return replace(self, normals=normals, parts=parts)
 
     def check_same_skin(self, other: Decomposition) -> None:
         """Raise ValueError unless the maps of both stand for the same colours."""
@@ -186,7 +250,8 @@ class Decomposition(Brief):
             numbers: fields of `Edit`, instead of or on top of one.
 
         Raises:
-            ValueError: a number is out of range, or the light is unknown.
+            ValueError: a number is out of range, the light is unknown, or light is to come from another
+                direction and there are no normals.
             TypeError: there is no number of that name.
 
         Example:
@@ -201,17 +266,27 @@ class Decomposition(Brief):
         def pigment(values: Tensor, added: float, factor: float) -> Tensor:
             return changed(values, changed_pigment(values, added, factor))
 
+        diffuse, specular = self._shadings_of(edit)
         return replace(
             self,
             melanin=pigment(self.melanin, edit.melanin, edit.melanin_scale),
             haemoglobin=pigment(self.haemoglobin, edit.haemoglobin, edit.haemoglobin_scale),
-            diffuse=changed(self.diffuse, self.diffuse * edit.diffuse_scale),
-            specular=changed(self.specular, self.specular * edit.specular_scale),
+            diffuse=changed(self.diffuse, diffuse * edit.diffuse_scale),
+            specular=changed(self.specular, specular * edit.specular_scale),
             illuminant=self._light_of(edit),
             camera=self.camera
             if edit.camera is None
             else self.camera.new_tensor(edit.camera).expand(len(self), 2).contiguous(),
         )
+
+    def _shadings_of(self, edit: Edit) -> tuple[Tensor, Tensor]:
+        """Diffuse and specular under light from another direction, if an edit asks for it."""
+        if edit.light_from is None:
+            return self.diffuse, self.specular
+        if self.normals is None:
+            raise ValueError(NO_NORMALS)
+        direction = direction_of(edit.light_from)
+        return relit(self.diffuse, self.specular, self.normals, self.parts, direction)
 
     def _light_of(self, edit: Edit) -> Illuminant:
         """The light under an edit."""
@@ -224,7 +299,7 @@ class Decomposition(Brief):
         )
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """The tensors by name, as NumPy arrays."""
+        """The tensors by name, as NumPy arrays; normals and parts where there are some."""
         named = {
             "melanin": self.melanin,
             "haemoglobin": self.haemoglobin,
@@ -233,8 +308,14 @@ class Decomposition(Brief):
             "illuminant_weights": self.illuminant.weights,
             "cct": self.illuminant.cct,
             "camera": self.camera,
+            "normals": self.normals,
+            "parts": self.parts,
         }
-        return {name: tensor.detach().cpu().numpy() for name, tensor in named.items()}
+        return {
+            name: tensor.detach().cpu().numpy()
+            for name, tensor in named.items()
+            if tensor is not None
+        }
 
     def save(self, path: str | Path) -> None:
         """Write to one NPZ file, whole or not at all; `load` gives the same values back."""
@@ -252,12 +333,13 @@ class Decomposition(Brief):
         """Read what `save` wrote.
 
         Raises:
-            DataError: the file is missing, damaged or of another kind.
+            DataError: the file is missing, damaged, of another kind, too large, or holds NaN.
         """
         path = Path(path)
         if not path.is_file():
             raise DataError(f"{path}: no such file; expected an NPZ file that predict wrote")
         try:
+            check_zip(path)
             with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
                 found = str(file["format"])
                 if found not in (FORMAT, WITHOUT_SKIN):
@@ -268,6 +350,9 @@ class Decomposition(Brief):
                     for name in file.files
                     if name not in ("format", "skin")
                 }
+            for name, values in stored.items():
+                if not values.is_floating_point() or not bool(torch.isfinite(values).all()):
+                    raise ValueError(f"{name} holds NaN, infinite values or no floating point")
             return cls(
                 melanin=stored["melanin"],
                 haemoglobin=stored["haemoglobin"],
@@ -276,7 +361,11 @@ class Decomposition(Brief):
                 illuminant=Illuminant(stored["illuminant_weights"], stored["cct"]),
                 camera=stored["camera"],
                 skin=skin,
+                normals=_checked_normals(stored.get("normals")),
+                parts=_checked_parts(stored.get("parts")),
             )
+        except TooLargeError as error:
+            raise DataError(f"{path}: {error}") from error
         except KeyError as error:
             raise DataError(
                 f"{path}: holds no {error}; expected an NPZ file that predict wrote"

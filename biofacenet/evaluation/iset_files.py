@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import torch
-from scipy.io import loadmat
 from torch import Tensor
 
 from ..errors import DataError
 from ..physics.spectra import BANDS, WAVELENGTHS
+from ..system.limits import TooLargeError
+from ..system.matlab import read_matlab
 
 __all__ = [
     "Scene",
@@ -215,31 +215,11 @@ def _variables(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise DataError(f"{path}: no such file; expected {LAYOUT}")
     try:
-        if h5py.is_hdf5(path):
-            with h5py.File(path, "r") as file:
-                return {name: _from_hdf5(item) for name, item in file.items() if name[0] != "#"}
-        plain = loadmat(path, simplify_cells=True)
-        return {name: _plain(value) for name, value in plain.items() if not name.startswith("__")}
+        return read_matlab(path)
+    except TooLargeError as error:
+        raise DataError(f"{path}: {error}") from error
     except Exception as error:  # the readers raise many kinds on damaged bytes
         reason = " ".join(str(error).split()) or type(error).__name__
         raise DataError(
             f"{path}: cannot be read as a MATLAB file ({reason}); expected {LAYOUT}, copy it again"
         ) from error
-
-
-def _from_hdf5(item: h5py.Group | h5py.Dataset) -> Any:
-    """MATLAB 7.3 keeps structs as groups, and arrays in its own order: transposed."""
-    if isinstance(item, h5py.Group):
-        return {name: _from_hdf5(inner) for name, inner in item.items()}
-    if item.attrs.get("MATLAB_class", b"") == b"char":
-        codes = np.asarray(item[()]).T.ravel()
-        return "".join(map(chr, codes)) if codes.dtype.kind == "u" else ""
-    if item.attrs.get("MATLAB_empty", 0) or item.dtype.kind not in "fiub":
-        return None
-    return np.asarray(item[()]).T
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _plain(inner) for name, inner in value.items()}
-    return value if isinstance(value, str) else np.asarray(value)

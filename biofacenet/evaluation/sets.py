@@ -59,7 +59,7 @@ def generator_digest() -> str:
     """Of everything that decides what the faces of a seed look like: the modules and their figures."""
     package = Path(__file__).parents[1]
     sources = [
-        *(package / "data" / "synthetic").glob("*.py"),
+        *(package / "data" / "synthetic").rglob("*.py"),
         *(package / "physics").glob("*.py"),
         *(package / "physics" / "figures").glob("*.csv"),
     ]

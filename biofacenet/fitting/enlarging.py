@@ -10,6 +10,8 @@ from torch import Tensor
 
 from ..decomposition import Decomposition
 from ..system.device import plain_defaults
+from .colour_noise import BLOCK, FLOOR, brightness_and_colour, quiet_colour, smooth
+from .detail import share_out
 
 __all__ = [
     "Changes",
@@ -101,23 +103,57 @@ def _decomposition(values: Tensor, like: Decomposition) -> Decomposition:
     )
 
 
-@plain_defaults()
-def enlarge(maps: Decomposition, small: Tensor, image: Tensor) -> Decomposition:
-    """Maps of a small image at the resolution of a large one, edges where the large one has them.
+MISFIT = 0.3
+"""Of log colour: where a network is farther off, something else than skin is seen."""
 
-    Maps are interpolated, and then changed as little as explains what the large image shows beyond the
-    small one; what the maps do not explain of the small image they do not explain of the large one.
+MISFIT_SCALE = 1.0 / 8.0
+"""Standard deviation of the Gaussian that smooths what is left unexplained, in longer sides."""
+
+
+@plain_defaults()
+@torch.no_grad()
+def enlarge(
+    maps: Decomposition, small: Tensor, image: Tensor, *, shrunk: float = 1.0
+) -> Decomposition:
+    """Maps of a small image at the resolution of a large one, with all that the large one shows.
+
+    Maps are interpolated; then fine contrast of the large image is shared out: coloured contrast, of
+    spots, freckles, vessels and lips, to the pigments; uncoloured contrast to diffuse shading;
+    highlights stay smooth (`biofacenet.fitting.detail`). Noise and JPEG blocks of colour are left out
+    before. The level of pigments over the face stays that of the small image's maps: what they miss of
+    its colour as a whole is left unexplained.
 
     Args:
         maps: of the small image, with its light and camera.
         small: (B, 3, h, w), linear sRGB.
-        image: (B, 3, H, W), linear sRGB, of the same part of the photo.
+        image: (B, 3, H, W), linear sRGB, of the same part of the photo; may be the small one itself.
+        shrunk: pixels of the image for a pixel of the photo, at most 1: how large JPEG's blocks are.
     """
     size = image.shape[2:]
+    wide = maps.map(lambda tensor: _larger(tensor, size) if tensor.ndim == 4 else tensor)
+    wide = wide.renormalised()
+    left = _larger(_unexplained(maps, small), size)
+    quiet = quiet_colour(image, round(shrunk * BLOCK / 2))
+    target = (quiet.clamp(min=0.0) + FLOOR) * (-left).exp() - FLOOR
+    return share_out(wide, target.clamp(min=0.0))
 
-    def larger(plane: Tensor) -> Tensor:
-        return F.interpolate(plane, size=size, mode="bilinear", align_corners=False)
 
-    wide = maps.map(lambda tensor: larger(tensor) if tensor.ndim == 4 else tensor)
-    left = larger(small - maps.render())
-    return explain(wide, (image - left).clamp(min=0.0))
+def _larger(plane: Tensor, size: torch.Size) -> Tensor:
+    """Cubic interpolation, without new extremes."""
+    if plane.shape[2:] == size:
+        return plane
+    low, high = plane.amin((2, 3), keepdim=True), plane.amax((2, 3), keepdim=True)
+    larger = F.interpolate(plane, size=size, mode="bicubic", align_corners=False)
+    return torch.maximum(torch.minimum(larger, high), low)
+
+
+def _unexplained(maps: Decomposition, small: Tensor) -> Tensor:
+    """What maps miss of an image's colour, in logarithms, where it is the same over much of a face.
+
+    A mean over neighbours in which what is far off, such as hair and background, hardly counts.
+    """
+    seen, rendered = (x.clamp(min=0.0) + FLOOR for x in (small, maps.render()))
+    _, colour = brightness_and_colour((seen / rendered).log())
+    weight = 1.0 / (1.0 + (colour / MISFIT).square().sum(dim=1, keepdim=True)).square()
+    scale = MISFIT_SCALE * max(small.shape[2:])
+    return smooth(weight * colour, scale) / smooth(weight, scale).clamp(min=1e-3)

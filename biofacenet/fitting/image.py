@@ -192,7 +192,7 @@ def fit(
     starts: tuple[Start, ...] = STARTS,
     priors: Priors | None = None,
     steps: int = 80,
-    skin: SkinName = "published",
+    skin: SkinName = "measured",
     progress: Callable[[int, int], object] | None = None,
 ) -> Fit:
     """Maps, light and camera that render to images, without a network.

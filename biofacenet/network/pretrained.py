@@ -17,6 +17,7 @@ from ..errors import ModelError
 from ..physics.names import SkinName
 from ..physics.skin import SKINS
 from ..system.files import sha256
+from ..system.limits import read_json
 from .folders import CONFIG_FILE, EXPECTED, WEIGHTS_FILE
 
 __all__ = ["Stored", "check_weights", "read", "write"]
@@ -24,16 +25,34 @@ __all__ = ["Stored", "check_weights", "read", "write"]
 LFS_POINTER = b"version https://git-lfs"
 """How a file begins that `git clone` leaves where Git LFS is not installed."""
 
-FORMAT = "biofacenet network 3"
+FORMAT = "biofacenet network 4"
+
+WITHOUT_SHAPE = "biofacenet network 3"
+"""Of small networks that give no normals and parts."""
 
 EARLIER_FORMATS = ("biofacenet network 1", "biofacenet network 2")
 """Of small networks that were another function of their weights; paper networks are the same."""
 
 
 def write(
-    folder: Path, state: Mapping[str, Tensor], *, size: str, skin: SkinName, half: bool = False
+    folder: Path,
+    state: Mapping[str, Tensor],
+    *,
+    size: str,
+    skin: SkinName,
+    half: bool = False,
+    shaped: bool = True,
 ) -> None:
-    """Write a network's two files into an existing folder; of 16 bits if half."""
+    """Write a network's two files into an existing folder.
+
+    Args:
+        folder: to write into.
+        state: the weights.
+        size: of the network.
+        skin: that its maps are of.
+        half: store numbers of 16 bits.
+        shaped: it gives normals and parts, if networks of its size do.
+    """
     kind = torch.float16 if half else torch.float32
     weights = {
         name: tensor.to(kind if tensor.is_floating_point() else tensor.dtype).contiguous()
@@ -42,7 +61,12 @@ def write(
     # Its own writer of files would leave them to be read by their owner alone.
     (folder / WEIGHTS_FILE).write_bytes(save(weights, metadata={"format": "pt"}))
     digest = sha256(folder / WEIGHTS_FILE)
-    config = {"format": FORMAT, "size": size, "skin": skin, "sha256": digest}
+    config = {
+        "format": FORMAT if shaped else WITHOUT_SHAPE,
+        "size": size,
+        "skin": skin,
+        "sha256": digest,
+    }
     (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n", "utf-8")
 
 
@@ -57,6 +81,8 @@ class Stored:
     """Of the weights."""
     size: str
     skin: SkinName
+    shaped: bool
+    """It gives normals and parts, if networks of its size do."""
 
     def weights(self) -> dict[str, Tensor]:
         """Read the weights.
@@ -95,10 +121,13 @@ def read(folder: Path, *, sizes: Sequence[str]) -> Stored:
     """
     file = folder / CONFIG_FILE
     try:
-        config = json.loads(file.read_text("utf-8"))
-    except ValueError as error:
+        config = read_json(file)
+    except (OSError, ValueError) as error:
         raise ModelError(f"{file}: not JSON ({error}); {EXPECTED}") from error
-    if not isinstance(config, dict) or config.get("format") not in (FORMAT, *EARLIER_FORMATS):
+    if not isinstance(config, dict) or config.get("format") not in (
+        *(FORMAT, WITHOUT_SHAPE),
+        *EARLIER_FORMATS,
+    ):
         raise ModelError(f"{file}: not of the form {FORMAT!r}; {EXPECTED}")
     if config["format"] in EARLIER_FORMATS and config.get("size") == "small":
         released = config["format"] == EARLIER_FORMATS[0]
@@ -118,7 +147,8 @@ def read(folder: Path, *, sizes: Sequence[str]) -> Stored:
             f"{folder / WEIGHTS_FILE}: not the weights that {CONFIG_FILE} was written with, so one "
             "of them is damaged or of another network; copy both again"
         )
-    return Stored(folder / WEIGHTS_FILE, config["size"], skin)
+    shaped = config["format"] == FORMAT
+    return Stored(folder / WEIGHTS_FILE, config["size"], skin, shaped)
 
 
 def check_weights(

@@ -1,16 +1,17 @@
 """The network: one face image in, one `Decomposition` out.
 
 A U-Net: an encoder, then one decoder for each map, as published, or one for all four, and a fully
-connected branch for the light and the camera.
+connected branch for the light and the camera. One decoder for all gives normals and parts besides.
 
-Source: BioFaceNet, section 4 and figure 2; the shared decoder, padding and slope are ours.
+Source: BioFaceNet, section 4 and figure 2; the shared decoder, what it gives besides, padding and slope
+are ours.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from itertools import pairwise
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -19,15 +20,18 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..decomposition import Decomposition
+from ..decomposition.parts import PART_NAMES
 from ..physics.camera import COORDINATE_RANGE
 from ..physics.colour import check_linear
 from ..physics.illuminant import CCT_RANGE, ILLUMINANT_NAMES, Illuminant
+from ..physics.lighting import unit
 from ..physics.skin import SkinName, skin_name
 from ..system.files import whole_directory
 from . import folders, hub, pretrained
 from .inputs import check_image, exposure, whole
+from .layers import Decoder, Encoder
 from .links import DIFFUSE, LINKS, PIGMENT, SPECULAR
-from .sizes import MAP_NAMES, SIZES, NetworkSize
+from .sizes import MAP_NAMES, SIZES
 
 __all__ = ["PUBLISHED_IMAGE_MEAN", "BioFaceNet", "RawOutputs"]
 
@@ -43,6 +47,19 @@ DARKEST = 0.01
 BEGINNING = (0.0, 0.0, math.log(2.0), math.log(0.02))
 """Raw maps of the untrained network: medium skin, well exposed, matt."""
 
+USUAL_SHARES = {
+    "background": 0.37,
+    "skin": 0.37,
+    "lips": 0.007,
+    "brows": 0.005,
+    "eyes": 0.005,
+    "teeth": 0.002,
+    "hair": 0.165,
+    "glasses": 0.006,
+    "cloth": 0.07,
+}
+"""Of the pixels of a picture of a face, about: what a network says of parts before it learns."""
+
 RUN_AWAY = 2.0
 """How far beyond its range the mean of a raw map must lie for the map to begin again."""
 
@@ -57,100 +74,8 @@ class RawOutputs(NamedTuple):
     """(B, 4, H, W), in the order of `MAP_NAMES`."""
     vector: Tensor
     """(B, 17): logits of the illuminants, of the colour temperature and of the camera."""
-
-
-class Convolution(nn.Conv2d):
-    """A 3 x 3 convolution that leaves the size of what it sees.
-
-    Under autocast on a CPU, torch would repeat the edge in float32, and turn all to and fro for it.
-    """
-
-    def __init__(self, before: int, after: int, size: NetworkSize, *, bias: bool = True) -> None:
-        super().__init__(before, after, 3, padding=1, padding_mode=size.padding, bias=bias)
-
-    def forward(self, features: Tensor) -> Tensor:
-        kind = features.device.type
-        if self.padding_mode == "zeros" or not torch.is_autocast_enabled(kind):
-            return super().forward(features)
-        with torch.autocast(kind, enabled=False):
-            padded = F.pad(features, (1, 1, 1, 1), mode=self.padding_mode)
-        return F.conv2d(padded, self.weight, self.bias)
-
-
-def _convolutions(channels: Sequence[int], size: NetworkSize) -> nn.Sequential:
-    """3 x 3 convolutions with ReLU, and batch norm between, through a list of channel counts."""
-    layers: list[nn.Module] = []
-    for before, after in pairwise(channels):
-        convolution = Convolution(before, after, size, bias=not size.normalised)
-        nn.init.kaiming_normal_(convolution.weight, a=size.slope)
-        if convolution.bias is not None:
-            nn.init.zeros_(convolution.bias)
-        norm = [nn.BatchNorm2d(after)] if size.normalised else []
-        activation = nn.LeakyReLU(size.slope, inplace=True) if size.slope else nn.ReLU(inplace=True)
-        layers += [convolution, *norm, activation]
-    return nn.Sequential(*layers)
-
-
-def _bounded(features: Tensor) -> Tensor:
-    """Features (B, C, H, W) less their mean, over sqrt(1 + their variance), of every pixel's channels.
-
-    Small ones stay as they differ; of large ones the direction is left.
-    """
-    last = features.permute(0, 2, 3, 1)  # as channels-last tensors lie
-    return F.layer_norm(last, last.shape[-1:], eps=1.0).permute(0, 3, 1, 2)
-
-
-def _unchanged(features: Tensor) -> Tensor:
-    return features
-
-
-class Encoder(nn.Module):
-    """Image to features at five resolutions, the finest first."""
-
-    def __init__(self, size: NetworkSize) -> None:
-        super().__init__()
-        inputs = (6 if size.logarithms else 3, *size.widths[:-1])
-        self.levels = nn.ModuleList(
-            _convolutions([before] + [width] * size.encoder_convolutions, size)
-            for before, width in zip(inputs, size.widths, strict=True)
-        )
-        self.finish = _bounded if size.bounded else _unchanged
-
-    def forward(self, image: Tensor) -> list[Tensor]:
-        features = [self.finish(self.levels[0](image))]
-        for level in self.levels[1:]:
-            features.append(self.finish(level(F.max_pool2d(features[-1], 2))))
-        return features
-
-
-class Decoder(nn.Module):
-    """Features at five resolutions to those that its head makes raw maps (B, maps, H, W) of.
-
-    Mirrors the encoder: each level's last convolution steps down to the next finer width; its
-    output is upsampled and joined with the encoder's features of that resolution.
-    """
-
-    def __init__(self, size: NetworkSize, maps: int) -> None:
-        super().__init__()
-        levels = []
-        for depth in reversed(range(len(size.widths))):
-            width = size.widths[depth]
-            before = width if depth == len(size.widths) - 1 else 2 * width
-            after = size.widths[max(depth - 1, 0)]
-            channels = [before] + [width] * (size.decoder_convolutions - 1) + [after]
-            if depth == 0 and size.features is not None:
-                channels = [before, size.features]
-            levels.append(_convolutions(channels, size))
-        self.levels = nn.ModuleList(levels)
-        self.finish = _bounded if size.bounded else _unchanged
-        self.head = Convolution(channels[-1], maps, size)
-
-    def forward(self, features: list[Tensor]) -> Tensor:
-        x = self.finish(self.levels[0](features[-1]))
-        for level, skip in zip(self.levels[1:], reversed(features[:-1]), strict=True):
-            x = F.interpolate(x, size=skip.shape[-2:], mode="bilinear", align_corners=False)
-            x = self.finish(level(torch.cat((x, skip), dim=1)))
-        return x
+    parts: Tensor | None = None
+    """(B, 9, H, W), logits of `PART_NAMES`, of a network that tells parts."""
 
 
 class BioFaceNet(hub.Pushed, nn.Module):
@@ -160,6 +85,11 @@ class BioFaceNet(hub.Pushed, nn.Module):
         size: ``small`` (1.7 M parameters) or ``paper`` (47 M, as published).
         image_mean: mean linear R, G and B of the training images; stored with the weights.
         skin: which constants of the skin model its maps are of, ``published`` or ``measured``.
+        shaped: it also gives normals and parts; where its size allows that when not given.
+
+    Raises:
+        ValueError: there is no such size or skin, or the size has no one decoder to give normals and
+            parts.
 
     Example:
         >>> network = BioFaceNet("small").eval()
@@ -176,6 +106,7 @@ class BioFaceNet(hub.Pushed, nn.Module):
         *,
         image_mean: Sequence[float] = PUBLISHED_IMAGE_MEAN,
         skin: SkinName = "published",
+        shaped: bool | None = None,
     ) -> None:
         super().__init__()
         if size not in SIZES:
@@ -183,6 +114,8 @@ class BioFaceNet(hub.Pushed, nn.Module):
         self.size = size
         self.skin = skin_name(skin)
         shape = SIZES[size]
+        if shaped and not shape.shared:
+            raise ValueError(f"a {size!r} network gives no normals and parts")
         mean = torch.tensor(image_mean, dtype=torch.get_default_dtype())  # as the weights
         self.register_buffer("image_mean", mean.reshape(1, 3, 1, 1))
         self.encoder = Encoder(shape)
@@ -203,6 +136,20 @@ class BioFaceNet(hub.Pushed, nn.Module):
             nn.Linear(shape.hidden, VECTOR_LENGTH),
         )
         self._start_at_a_plausible_face()
+        self.shape: nn.Conv2d | None = None
+        if shape.shared and shaped is not False:
+            self.add_shape()
+
+    def add_shape(self) -> None:
+        """Give normals and parts too, of which this network has learned nothing yet."""
+        decoder = cast(Decoder, next(iter(self.decoders.values())))
+        before = decoder.head.weight
+        self.shape = nn.Conv2d(decoder.head.in_channels, 3 + len(PART_NAMES), 1).to(before)
+        assert self.shape.bias is not None
+        with torch.no_grad():
+            self.shape.weight.mul_(0.1)
+            shares = torch.tensor([USUAL_SHARES[name] for name in PART_NAMES])
+            self.shape.bias.copy_(F.pad(shares.log(), (3, 0)))
 
     def _start_at_a_plausible_face(self) -> None:
         """Outputs of the untrained network: medium skin, well exposed, matt, under daylight.
@@ -266,6 +213,7 @@ class BioFaceNet(hub.Pushed, nn.Module):
         features = self.encoder(seen.to(next(self.encoder.parameters()).dtype))
         decoders = [cast(Decoder, decoder) for decoder in self.decoders.values()]
         last = [(decoder.head, decoder(features)) for decoder in decoders]
+        normals, logits = self._shape_of(last[0][1])
         raw = alone = torch.cat([head(x) for head, x in last], dim=1).float()
         if self.training:
             alone = torch.cat([head(x.detach()) for head, x in last], dim=1).float()
@@ -290,10 +238,20 @@ class BioFaceNet(hub.Pushed, nn.Module):
             ),
             camera=COORDINATE_RANGE[1] * (2.0 * PIGMENT(camera) - 1.0),
             skin=self.skin,
+            normals=normals,
+            parts=None if logits is None else torch.softmax(logits, dim=1),
         )
         if self.training:
             vector = self.vector[-1](hidden.detach()).float()
-        return decomposition, RawOutputs(alone, vector)
+        return decomposition, RawOutputs(alone, vector, logits)
+
+    def _shape_of(self, features: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        """Normals (B, 3, H, W), none of which points away, and logits of parts (B, 9, H, W)."""
+        if self.shape is None:
+            return None, None
+        raw = self.shape(features).float()
+        across, toward, logits = raw.split((2, 1, len(PART_NAMES)), dim=1)
+        return unit(torch.cat((across, F.softplus(toward)), dim=1), dim=1), logits
 
     @torch.no_grad()
     def bring_back(self, means: Tensor) -> None:
@@ -343,7 +301,11 @@ class BioFaceNet(hub.Pushed, nn.Module):
             values = values[..., :height, :width]
             return (values[:count] + values[count:].flip(3)) / 2.0
 
-        return maps.map(average)
+        if maps.normals is not None:
+            side = maps.normals.new_tensor((-1.0, 1.0, 1.0)).view(3, 1, 1)
+            turned = torch.cat((maps.normals[:count], side * maps.normals[count:]))
+            maps = replace(maps, normals=turned)
+        return maps.map(average).renormalised()
 
     def save_pretrained(self, path: str | Path, *, half: bool = False) -> None:
         """Write ``config.json`` and ``model.safetensors`` to a folder, whole or not at all.
@@ -357,7 +319,10 @@ class BioFaceNet(hub.Pushed, nn.Module):
 
     def write(self, folder: Path, *, half: bool = False) -> None:
         """Write the two files of `save_pretrained` into an existing folder."""
-        pretrained.write(folder, self.state_dict(), size=self.size, skin=self.skin, half=half)
+        earlier = self.shape is None and SIZES[self.size].shared
+        pretrained.write(
+            folder, self.state_dict(), size=self.size, skin=self.skin, half=half, shaped=not earlier
+        )
 
     @classmethod
     def from_pretrained(
@@ -384,7 +349,8 @@ class BioFaceNet(hub.Pushed, nn.Module):
         """
         source = hub.Source(revision, cache_dir, token)
         stored = pretrained.read(folders.find(path, source), sizes=tuple(SIZES))
-        network = cls(stored.size, skin=stored.skin).float()
+        shaped = stored.shaped and SIZES[stored.size].shared
+        network = cls(stored.size, skin=stored.skin, shaped=shaped).float()
         network.load_weights(stored.weights(), where=str(stored.file))
         return network.eval() if device is None else network.eval().to(device)
 

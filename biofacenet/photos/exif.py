@@ -7,7 +7,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import ExifTags, Image
 
-__all__ = ["exif_block", "orientation_of", "upright"]
+__all__ = ["exif_block", "is_adobe_rgb", "orientation_of", "upright"]
 
 POINTERS = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo, ExifTags.IFD.Interop)
 
@@ -29,6 +29,21 @@ def orientation_of(image: Image.Image) -> int:
     except Exception:  # damaged EXIF spoils no photo
         return 1
     return orientation if orientation in range(1, 9) else 1
+
+
+def is_adobe_rgb(image: Image.Image) -> bool:
+    """Whether EXIF says Adobe RGB, as cameras do that write no profile.
+
+    By the colour space "uncalibrated" with the interoperability index R03 (DCF 2.0), or by 2, which
+    is in no standard but in files.
+    """
+    try:
+        exif = image.getexif()
+        space = exif.get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.ColorSpace)
+        index = exif.get_ifd(ExifTags.IFD.Interop).get(ExifTags.Interop.InteropIndex)
+    except Exception:  # damaged EXIF spoils no photo
+        return False
+    return space == 2 or (space == 0xFFFF and str(index).startswith("R03"))
 
 
 def exif_block(stream: BinaryIO, formats: tuple[str, ...]) -> bytes:
@@ -55,11 +70,8 @@ def exif_block(stream: BinaryIO, formats: tuple[str, ...]) -> bytes:
         return b""
 
 
-def upright(values: np.ndarray, orientation: int, notes: list[str]) -> np.ndarray:
+def upright(values: np.ndarray, orientation: int) -> np.ndarray:
     """Values (H, W, C) turned and mirrored as an EXIF orientation says."""
-    if orientation == 1:
-        return values
-    notes.append(f"turned upright (EXIF orientation {orientation})")
     if orientation >= 5:
         values = values.transpose(1, 0, 2)
     if orientation in (3, 4, 7, 8):

@@ -7,15 +7,20 @@ from importlib import import_module
 
 from PIL import Image
 
-__all__ = ["EXPECTED", "HEAD", "formats", "what_it_is"]
+__all__ = ["EXPECTED", "HEAD", "KindError", "formats", "what_it_is"]
 
 EXPECTED = "expected a photo as JPEG, PNG, WebP, TIFF, BMP, GIF, AVIF, HEIC or JPEG XL"
 
 # Named, so that no format that runs other programs (EPS) or accepts any bytes (TGA) is ever tried.
-FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF", "PPM")
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "AVIF", "PPM")
 
 HEAD = 512
 """Bytes that are looked at."""
+
+
+class KindError(ValueError):
+    """A whole picture of a kind that is not converted; says which, and what to do."""
+
 
 OF_PHONES = {"HEIC": "HEIF", "JPEG XL": "JXL"}
 """Kinds that need the extra `photos`, and what Pillow calls them."""
@@ -24,6 +29,8 @@ HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"}
 """Of ISO/IEC 23008-12; mif1 says that a picture is in it, but not how it is coded."""
 
 MAGIC = {
+    b"\xff\xd8\xff": "a damaged JPEG, or one of a rare kind (12 bits, lossless)",
+    b"\x89PNG\r\n\x1a\n": "a damaged PNG",
     b"\xff\x0a": "JPEG XL",
     b"\0\0\0\x0cJXL \r\n\x87\n": "JPEG XL",
     b"\0\0\0\x0cjP  \r\n\x87\n": "JPEG 2000",
@@ -36,6 +43,8 @@ MAGIC = {
 }
 
 REMEDIES = {
+    "a damaged JPEG, or one of a rare kind (12 bits, lossless)": "copy it again, or save it anew",
+    "a damaged PNG": "copy it again",
     "a ZIP archive": "unpack it first",
     "a video": "give it an ending such as .mp4",
     "a web page": "save the photo in it, not the page",

@@ -126,7 +126,7 @@ def eyes_and_teeth(image: Tensor, mask: Tensor) -> Tensor:
 
 @plain_defaults()
 def skin_mask(
-    image: Tensor, *, region: Tensor | None = None, skin: SkinName = "published"
+    image: Tensor, *, region: Tensor | None = None, skin: SkinName = "measured"
 ) -> Tensor:
     """Where the model can explain a pixel as skin.
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 __all__ = [
     "directional_light",
+    "fit_harmonics",
     "sh_quadratic_form",
     "sh_shading",
     "unit",
@@ -46,6 +47,51 @@ def sh_shading(
     homogeneous = torch.cat((normals, torch.ones_like(normals[:, :1])), dim=1)
     applied = torch.einsum("bij,bjhw->bihw", form, homogeneous)
     return (homogeneous * applied).sum(dim=1, keepdim=True).clamp(min=0.0)
+
+
+ROUNDS = 4
+"""Of reweighting a fit."""
+
+SMOOTH = (1e-6, *(1e-4,) * 3, *(3e-3,) * 5)
+"""Squared coefficients against the mean squared error of a shading of mean 1: half a sphere of normals
+hardly tells the second order from the first."""
+
+
+def fit_harmonics(
+    shading: Tensor,  # [B, 1, H, W], >= 0
+    normals: Tensor,  # [B, 3, H, W], unit length where the weight is not 0
+    weight: Tensor,  # [B, 1, H, W], >= 0
+) -> Tensor:
+    """The light that explains a shading: coefficients (B, 9), for all channels alike.
+
+    Least squares, in which pixels that are far off, as in hollows and cast shadows, have little say.
+    """
+    x, y, z = normals.double().unbind(dim=1)
+    one = torch.ones_like(x)
+    basis = torch.stack(
+        (
+            *(C4 * one, 2.0 * C2 * y, 2.0 * C2 * z, 2.0 * C2 * x),
+            *(2.0 * C1 * x * y, 2.0 * C1 * y * z, C3 * z * z - C5),
+            *(2.0 * C1 * x * z, C1 * (x * x - y * y)),
+        ),
+        dim=1,
+    ).flatten(2)  # [B, 9, N]
+    share = weight.double().flatten(1)
+    share = share / share.sum(dim=1, keepdim=True).clamp(min=1e-12)
+    values = shading.double().flatten(1)
+    mean = (share * values).sum(dim=1, keepdim=True).clamp(min=1e-9)
+    values = values / mean
+    smooth = torch.diag(basis.new_tensor(SMOOTH))
+    say, light = share, basis.new_zeros(len(basis), 9)
+    for _ in range(ROUNDS):
+        weighted = basis * say[:, None]
+        light = torch.linalg.solve(
+            weighted @ basis.mT + smooth, (weighted @ values[..., None]).squeeze(-1)
+        )
+        error = values - (light[:, None] @ basis).squeeze(1)
+        spread = (share * error.square()).sum(dim=1, keepdim=True).clamp(min=1e-6)
+        say = share / (1.0 + error.square() / spread)
+    return (light * mean).to(shading)
 
 
 def directional_light(direction: Tensor) -> Tensor:  # [..., 3], unit length

@@ -133,10 +133,10 @@ def read_camera_database(path: Path) -> Tensor:  # [cameras, 3, 33]
     if not path.is_file():
         raise DataError(f"{path}: no such file; expected camspec_database.txt or rgbCMF.mat")
     if path.suffix == ".mat":
-        from scipy.io import loadmat
+        from ..system.matlab import read_matlab
 
         try:
-            cells = [np.asarray(cell, float).T for cell in loadmat(path)["rgbCMF"].flat]
+            cells = [np.asarray(cell, float).T for cell in read_matlab(path)["rgbCMF"]]
             return measured(torch.from_numpy(np.stack(cells, axis=1)))
         except Exception as error:  # the reader raises many kinds on damaged bytes
             raise DataError(

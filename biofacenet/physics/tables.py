@@ -17,6 +17,7 @@ from torch import Tensor
 from ..errors import DataError
 from ..system.brief import Brief
 from ..system.lasting import kept
+from ..system.limits import TooLargeError
 from .camera import mean_and_components
 from .colour import raw_to_xyz_table
 from .illuminant import daylight_table, fixed_spectra
@@ -127,30 +128,24 @@ def _computed(parameters: SkinParameters) -> Tables:
 
 
 def read_mat(path: str | Path) -> dict[str, np.ndarray]:
-    """Numeric variables of a MATLAB file, version 5 to 7.3.
+    """Numeric variables of a MATLAB file, version 4 to 7.3.
 
     Raises:
         DataError: the file is missing or cannot be read as a MATLAB file.
     """
-    import h5py
-    from scipy.io import loadmat
+    from ..system.matlab import read_matlab
 
     path = Path(path)
     if not path.is_file():
         raise DataError(f"{path}: no such file; expected a MATLAB .mat file")
     try:
-        if h5py.is_hdf5(path):
-            with h5py.File(path) as file:  # version 7.3 stores arrays transposed
-                return {
-                    name: item[()].T
-                    for name, item in file.items()
-                    if isinstance(item, h5py.Dataset)
-                }
         return {
             name: value
-            for name, value in loadmat(path).items()
+            for name, value in read_matlab(path).items()
             if isinstance(value, np.ndarray) and value.dtype.kind in "fiub"
         }
+    except TooLargeError as error:
+        raise DataError(f"{path}: {error}") from error
     except Exception as error:  # the readers raise many kinds on damaged bytes
         raise DataError(
             f"{path}: cannot be read as a MATLAB file ({error}); copy it again"

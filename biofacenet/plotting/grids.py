@@ -16,6 +16,7 @@ from ..decomposition import Decomposition
 from .canvas import QUIET, Sheet
 from .encoding import display, eight_bit, write_image
 from .maps import MAP_NAMES, albedo_image, brightest, colour_scale, in_colours, map_image, plane_of
+from .shape import normals_image, parts_image
 
 __all__ = [
     "cases_sheet",
@@ -45,13 +46,15 @@ def training_grid(
 
     The predicted shading is scaled to the proxy shading (of rough normals under fitted lighting) by
     least squares within the mask, and both have one scale of grey; outside the mask the maps are blank.
+    Normals and parts, of networks that tell them, are not.
     """
     headings = ("input", "proxy shading", "mask", "face", "shading", "specular")
     rows = [
         _training_row(image[i], mask[i], proxy[i], decomposition[i], rendered[i])
         for i in range(len(image))
     ]
-    _rows_under_headings(rows, (*headings, "melanin", "haemoglobin"), path, title)
+    also = ("normals", "parts") if decomposition.normals is not None else ()
+    _rows_under_headings(rows, (*headings, "melanin", "haemoglobin", *also), path, title)
 
 
 def sample_sheet(
@@ -137,7 +140,10 @@ def _training_row(
         map_image(decomposition, "melanin"),
         map_image(decomposition, "haemoglobin"),
     )
-    return pictures + [np.where(inside[..., None], result, np.uint8(OUTSIDE)) for result in results]
+    pictures += [np.where(inside[..., None], result, np.uint8(OUTSIDE)) for result in results]
+    if decomposition.normals is not None:
+        pictures += [normals_image(decomposition), parts_image(decomposition)]
+    return pictures
 
 
 def cases_sheet(

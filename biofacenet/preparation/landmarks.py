@@ -23,7 +23,7 @@ from scipy.spatial import Delaunay
 from torch import Tensor
 
 from ..errors import BioFaceNetError
-from .mean_face import FaceShape
+from .face_shape import FaceShape
 
 __all__ = [
     "Landmarks",

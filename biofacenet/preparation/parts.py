@@ -41,7 +41,7 @@ PART_VERSION = 1
 """Changes whenever the same photo and settings would give another sample."""
 
 
-PART_FOLDER = re.compile(r"\d+-size-\d+-[a-z]+-from-\d+")
+PART_FOLDER = re.compile(r"\d+-size-\d+-[a-z0-9]+-from-\d+")
 """Names of the folders of parts, as `biofacenet.preparation.photos.plan_of` makes them of settings."""
 
 
@@ -54,6 +54,8 @@ class Plan:
     size: int
     method: Method
     smallest: int
+    model: str = "small"
+    """The network that normals come from, where they come from one."""
 
     def part(self, digest: str) -> Path:
         """Where the part of a photo with such content is."""
@@ -115,7 +117,12 @@ def look_at(photo: Path, plan: Plan) -> Outcome:
         for number, box in enumerate(boxes, start=1):
             try:
                 sample = make_sample(
-                    opened, box, size=plan.size, method=plan.method, smallest=plan.smallest
+                    opened,
+                    box,
+                    size=plan.size,
+                    method=plan.method,
+                    smallest=plan.smallest,
+                    model=plan.model,
                 )
             except UnfitError as problem:
                 rejected.append({"kind": problem.kind, "reason": str(problem)})

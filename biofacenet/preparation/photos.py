@@ -12,6 +12,7 @@ import io
 import sys
 import time
 from collections import Counter
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,18 +22,21 @@ import torch
 from ..data.pairs_writing import PairWriter, write_pairs
 from ..data.records import Faces
 from ..errors import BioFaceNetError
+from ..network.folders import WEIGHTS_FILE, find
 from ..photos.paths import expand
 from ..physics.colour import linear_to_srgb
 from ..physics.lighting import sh_shading
 from ..plotting.grids import contact_sheet
 from ..system.console import console, progress
 from ..system.device import usable_cpus
-from ..system.files import cell, remove_leftovers, whole_file, write_csv
+from ..system.files import cell, remove_leftovers, sha256, whole_file, write_csv
 from ..system.locks import folder_lock
 from ..system.names import shown
 from ..system.settings import save_settings
 from ..system.workers import in_processes, in_this_process
 from . import landmarks
+from .labels import Known, Tables, write_labels_of
+from .network_shape import network_with_shape
 from .parts import (
     PART_VERSION,
     Outcome,
@@ -76,16 +80,15 @@ def prepare(settings: PhotoSettings) -> None:
             files of this kind, or another process writes to it.
     """
     check(settings)
-    photos = photos_of(settings)
+    photos, plan = photos_of(settings), plan_of(settings)
     with folder_lock(settings.out, "prepares photos") as held:
         if held:
             remove_leftovers(settings.out)
             remove_leftovers(settings.out / "parts", below=True)
-        _make(settings, photos)
+        _make(settings, photos, plan)
 
 
-def _make(settings: PhotoSettings, photos: list[Path]) -> None:
-    plan = plan_of(settings)
+def _make(settings: PhotoSettings, photos: list[Path], plan: Plan) -> None:
     begin = time.perf_counter()
     outcomes = work(photos, plan, settings.workers)
     used, rejections = sort_out(outcomes, plan)
@@ -96,10 +99,12 @@ def _make(settings: PhotoSettings, photos: list[Path]) -> None:
             f"none of {len(photos)} photos could be used; {settings.out / 'rejected.csv'} says why"
         )
     pairs = divide(used, settings.holdout, settings.per_file)
-    index = index_of(pairs, plan)
+    tables = Tables()
+    known = {item.photo: tables.of(item.photo) for item in used}
+    index = index_of(pairs, plan, known)
     fresh = not is_written(settings.out, pairs, index)
     if fresh:
-        write(settings.out, pairs, index, plan)
+        write(settings.out, pairs, index, plan, known)
         save_settings(settings, settings.out / "settings.json")
     if not settings.keep_parts:
         remove_parts(settings.out / "parts")
@@ -108,7 +113,7 @@ def _make(settings: PhotoSettings, photos: list[Path]) -> None:
     console.print(
         f"{samples} faces of {len(used)} photos in {len(pairs)} file pairs, "
         f"{len(pairs.get(HOLDOUT_NUMBER, ()))} of them for validation; normals from "
-        f"{'landmarks' if plan.method == 'landmarks' else 'the mean face'}\n"
+        f"{'landmarks' if plan.method == 'landmarks' else 'the network'}\n"
         f"{made} of {len(photos)} photos looked at in this run, {time.perf_counter() - begin:.0f} s"
         f"{'' if fresh else '; the pairs were up to date'}\n"
         f"look at them: {settings.out / 'sheet.png'}\n"
@@ -146,13 +151,21 @@ def check(settings: PhotoSettings) -> None:
 
 def plan_of(settings: PhotoSettings) -> Plan:
     """What decides on samples; parts that were made otherwise are in another folder."""
-    if settings.normals == "auto":
-        method: Method = "landmarks" if landmarks.available() else "mean"
-    else:
-        method = settings.normals
+    method = method_of(settings)
     smallest = settings.size if settings.smallest is None else settings.smallest
-    name = f"{PART_VERSION}-size-{settings.size}-{method}-from-{smallest}"
-    return Plan(settings.out / "parts" / name, settings.size, method, smallest)
+    by: str = method
+    if method == "network":
+        network_with_shape(settings.model)
+        by += sha256(find(settings.model) / WEIGHTS_FILE)[:8]
+    name = f"{PART_VERSION}-size-{settings.size}-{by}-from-{smallest}"
+    return Plan(settings.out / "parts" / name, settings.size, method, smallest, settings.model)
+
+
+def method_of(settings: PhotoSettings) -> Method:
+    """Where normals come from."""
+    if settings.normals != "auto":
+        return settings.normals
+    return "landmarks" if landmarks.available() else "network"
 
 
 def photos_of(settings: PhotoSettings) -> list[Path]:
@@ -247,10 +260,13 @@ def divide(used: list[Used], holdout: float, per_file: int) -> dict[str, list[tu
 # Results -------------------------------------------------------------------------------------
 
 
-def index_of(pairs: dict[str, list[tuple[Used, int]]], plan: Plan) -> str:
+def index_of(
+    pairs: dict[str, list[tuple[Used, int]]], plan: Plan, known: Mapping[Path, Known]
+) -> str:
     """The text of index.csv."""
     boxes = {key: None for rows in pairs.values() for item, i in rows for key in item.faces[i]}
-    header = ["file", "row", "photo", "sha256", "size_of_sample", "normals", *boxes]
+    header = ["file", "row", "photo", "sha256", "size_of_sample", "normals"]
+    header += ["person", "landmarks", *boxes]
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
@@ -258,6 +274,8 @@ def index_of(pairs: dict[str, list[tuple[Used, int]]], plan: Plan) -> str:
         for row, (item, i) in enumerate(rows):
             facts = [item.faces[i].get(key, "") for key in boxes]
             photo = cell(item.photo)
+            said = known[item.photo]
+            facts = [cell(said.person), said.digest, *facts]
             writer.writerow([number, row, photo, item.digest, plan.size, plan.method, *facts])
     return text.getvalue()
 
@@ -277,7 +295,13 @@ def is_written(out: Path, pairs: dict[str, Any], index: str) -> bool:
     )
 
 
-def write(out: Path, pairs: dict[str, list[tuple[Used, int]]], index: str, plan: Plan) -> None:
+def write(
+    out: Path,
+    pairs: dict[str, list[tuple[Used, int]]],
+    index: str,
+    plan: Plan,
+    known: Mapping[Path, Known],
+) -> None:
     """Put pairs, sheet and index together from the parts."""
     (out / "index.csv").unlink(missing_ok=True)
     kept = {path for number in pairs for path in pair_paths(out, number)}
@@ -287,6 +311,9 @@ def write(out: Path, pairs: dict[str, list[tuple[Used, int]]], index: str, plan:
     for number, rows in pairs.items():
         with write_pairs(out, number, tag=TAG) as writer:
             _append(writer, rows, plan)
+    everybody = sorted({said.person for said in known.values() if said.person})
+    for number, rows in pairs.items():
+        write_labels_of(out / f"zx_7_labels_{TAG}_{number}.hdf5", rows, plan, known, everybody)
     everything = [row for rows in pairs.values() for row in rows]
     step = max(1, -(-len(everything) // SHEET))
     write_sheet(out / "sheet.png", everything[::step], plan)

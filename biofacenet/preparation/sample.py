@@ -17,8 +17,9 @@ from ..photos.boxes import Box, crop
 from ..photos.reading import Photo
 from ..photos.skin_pixels import face_region, skin_mask
 from ..physics.colour import luminance, srgb_to_linear
+from .face_shape import FaceShape
 from .landmarks import find_landmarks, shape_of_landmarks
-from .mean_face import FaceShape, find_pose, shape_of_mean_face
+from .network_shape import network_with_shape, shape_of_network
 
 __all__ = [
     "Method",
@@ -28,8 +29,8 @@ __all__ = [
     "shape_of",
 ]
 
-Method = Literal["mean", "landmarks"]
-"""Where normals come from: the mean face at the pose found, or a mesh of landmarks."""
+Method = Literal["network", "landmarks"]
+"""Where normals come from: a network, or a mesh of landmarks."""
 
 LOOKED_AT = 256
 """Side of the crop in which pose, landmarks and skin are sought; more where samples are larger."""
@@ -37,9 +38,9 @@ LOOKED_AT = 256
 LEAST_INSIDE = 0.7
 """Share of the crop that lies on the photo."""
 
-LEAST_CERTAIN: dict[Method, float] = {"mean": 0.35, "landmarks": 0.5}
+LEAST_CERTAIN: dict[Method, float] = {"network": 0.6, "landmarks": 0.5}
 
-MOST_TURNED: dict[Method, float] = {"mean": 45.0, "landmarks": 60.0}
+MOST_TURNED: dict[Method, float] = {"network": 45.0, "landmarks": 60.0}
 """Degrees between the face's forward direction and the viewer."""
 
 LEAST_SKIN = 0.4
@@ -85,21 +86,23 @@ class Sample:
     """0..1, how much the picture looks like a face."""
 
 
-def shape_of(image: Tensor, size: int, method: Method) -> FaceShape:
+def shape_of(image: Tensor, size: int, method: Method, model: str = "small") -> FaceShape:
     """The surface of the face in a square picture that `biofacenet.face.find_faces` framed.
 
     Args:
         image: (3, S, S), sRGB-encoded.
         size: side of the maps wanted.
         method: where they come from.
+        model: the network, where that is where they come from.
     """
     if method == "landmarks":
         return shape_of_landmarks(find_landmarks(image), size)
-    pose, likeness = find_pose(image)
-    return shape_of_mean_face(pose, size, certainty=likeness)
+    return shape_of_network(image, size, network_with_shape(model))
 
 
-def make_sample(photo: Photo, box: Box, *, size: int, method: Method, smallest: int) -> Sample:
+def make_sample(
+    photo: Photo, box: Box, *, size: int, method: Method, smallest: int, model: str = "small"
+) -> Sample:
     """The sample of one face.
 
     Args:
@@ -108,13 +111,14 @@ def make_sample(photo: Photo, box: Box, *, size: int, method: Method, smallest: 
         size: side of the sample in pixels.
         method: where normals come from.
         smallest: least side of the box in pixels of the photo.
+        model: the network, where normals come from one.
 
     Raises:
         UnfitError: the face is not fit to train on.
     """
     _check_box(photo, box, smallest)
     seen = crop(photo.pixels, box, max(LOOKED_AT, size))
-    shape = shape_of(seen, size, method)
+    shape = shape_of(seen, size, method, model)
     if shape.certainty < LEAST_CERTAIN[method]:
         raise UnfitError(
             "not a face",

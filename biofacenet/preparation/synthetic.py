@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import time
 
+import torch
+from torch import Tensor
+
 from ..data.pairs_writing import write_pairs
 from ..data.synthetic.batches import FaceBatches
-from ..data.synthetic.faces import generate
+from ..data.synthetic.heads.model import LICENCE
+from ..data.synthetic.heads.reading import read_heads
 from ..errors import BioFaceNetError
 from ..plotting.grids import contact_sheet
 from ..system.console import console, progress
@@ -28,10 +32,13 @@ def synthesize(settings: SyntheticSettings) -> None:
     """Write the files that the settings ask for.
 
     Raises:
-        BioFaceNetError: a setting is out of range, the folder holds other files of this kind, or
-            another process writes to it.
+        BioFaceNetError: a setting is out of range, the folder holds other files of this kind,
+            another process writes to it, or the head model cannot be read.
     """
     parts = parts_of(settings)
+    if settings.heads is not None:
+        model = read_heads(settings.heads)
+        console.print(f"heads of {model.path}: {LICENCE}", soft_wrap=True)
     with folder_lock(settings.out, "makes faces") as held:
         if held:
             remove_leftovers(settings.out)
@@ -41,18 +48,21 @@ def synthesize(settings: SyntheticSettings) -> None:
 def _make(settings: SyntheticSettings, parts: dict[str, range]) -> None:
     begin = time.perf_counter()
     total = sum(len(part) for part in parts.values())
+    shown: list[Tensor] = []
     with progress("faces made", total) as bar:
         for number, indices in parts.items():
-            batches = FaceBatches(indices, settings.seed, size=settings.size, skin=settings.skin)
+            batches = FaceBatches(
+                indices, settings.seed, size=settings.size, skin=settings.skin, heads=settings.heads
+            )
             with write_pairs(settings.out, number, truth=True) as writer:
                 for faces in batches.made_in_parallel(settings.workers):
                     writer.append(faces)
+                    if sum(map(len, shown)) < SHEET:
+                        shown.append(faces.image)
                     bar.advance(len(faces))
-    shown = generate(
-        range(min(SHEET, total)), settings.seed, size=settings.size, skin=settings.skin
-    )
-    contact_sheet(shown.image, settings.out / "sheet.png", columns=8)
-    save_settings(settings, settings.out / "settings.json")
+    contact_sheet(torch.cat(shown)[:SHEET], settings.out / "sheet.png", columns=8)
+    notes = {} if settings.heads is None else {"heads": LICENCE}
+    save_settings(settings, settings.out / "settings.json", notes)
     seconds = time.perf_counter() - begin
     console.print(
         f"{total} faces in {len(parts)} file pairs, {seconds:.0f} s: {settings.out}\n"

@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json
 import typing
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 from ..errors import BioFaceNetError
 from .files import whole_file
+from .limits import read_json
 
 __all__ = [
     "Settings",
@@ -41,18 +43,27 @@ def option(
     return found
 
 
-def save_settings(settings: Any, path: str | Path) -> None:
-    """Write a settings dataclass as JSON that ``--settings`` reads back."""
+NOTES = "notes"
+"""Key of what a settings file says beside settings."""
+
+
+def save_settings(settings: Any, path: str | Path, notes: Mapping[str, str] | None = None) -> None:
+    """Write a settings dataclass as JSON that ``--settings`` reads back.
+
+    Args:
+        settings: the dataclass.
+        path: of the file.
+        notes: what else it should say to people, by a name each, such as whose licence applies.
+    """
+    values = dataclasses.asdict(settings) | ({NOTES: dict(notes)} if notes else {})
     with whole_file(path) as temporary:
-        temporary.write_text(
-            json.dumps(dataclasses.asdict(settings), indent=2, default=str) + "\n", "utf-8"
-        )
+        temporary.write_text(json.dumps(values, indent=2, default=str) + "\n", "utf-8")
 
 
 def load_settings(settings: type[Settings], path: Path) -> Settings:
     """Settings from a JSON file, each value checked against the type of its field."""
     try:
-        values = json.loads(path.read_text("utf-8"))
+        values = read_json(path)
     except OSError as error:
         raise BioFaceNetError(
             f"{path}: {error.strerror}; name the settings.json of an earlier run"
@@ -65,6 +76,7 @@ def load_settings(settings: type[Settings], path: Path) -> Settings:
         raise BioFaceNetError(
             f"{path}: expected a JSON object of settings, found {type(values).__name__}"
         )
+    values.pop(NOTES, None)
     try:
         return _object(values, settings)
     except (TypeError, ValueError) as error:

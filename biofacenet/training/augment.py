@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..data.geometry import Geometry
 from ..data.pairs import FaceBatch
 from ..physics.lighting import unit
 
@@ -94,7 +95,20 @@ def apply(batch: FaceBatch, changes: Changes) -> FaceBatch:
         shading=pick(batch.shading, mirrored.shading),
         lighting=pick(batch.lighting, mirrored.lighting),
         truth=truth,
+        geometry=_picked(batch.geometry, mirrored.geometry, chosen),
     )
+
+
+def _picked(one: Geometry | None, other: Geometry | None, chosen: Tensor) -> Geometry | None:
+    """Each face's geometry from one batch or the other."""
+    if one is None or other is None:
+        return None
+
+    def pick(name: str) -> Tensor:
+        ours, theirs = getattr(one, name), getattr(other, name)
+        return torch.where(chosen.view(-1, *[1] * (ours.ndim - 1)), theirs, ours)
+
+    return Geometry(pick("normals"), pick("parts"), pick("occlusion"), pick("landmarks"))
 
 
 def mirror(batch: FaceBatch) -> FaceBatch:
@@ -109,6 +123,7 @@ def mirror(batch: FaceBatch) -> FaceBatch:
         shading=batch.shading.flip(3),
         lighting=lighting,
         truth=batch.truth and batch.truth.map(lambda x: x.flip(3) if x.ndim == 4 else x),
+        geometry=batch.geometry and batch.geometry.mirrored(),
     )
 
 
@@ -131,4 +146,5 @@ def resize(batch: FaceBatch, side: int) -> FaceBatch:
         shading=shrunk(batch.shading) * mask,
         lighting=batch.lighting,
         truth=batch.truth and batch.truth.map(shrunk),
+        geometry=batch.geometry and batch.geometry.resized(side),
     )

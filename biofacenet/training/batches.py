@@ -16,6 +16,8 @@ from .run import Run
 __all__ = [
     "batches",
     "faces_of_epoch",
+    "generator",
+    "side_of_step",
 ]
 
 
@@ -74,7 +76,15 @@ def faces_of_epoch(run: Run) -> Iterator[FaceBatch]:
                 generator=generator(run, 1, step),
             )
             batch = augment.apply(batch, changes.part(mine).to(run.team.device))
-        if run.plan.sides:
-            chosen = torch.randint(len(run.plan.sides), (), generator=generator(run, 2, step))
-            batch = augment.resize(batch, run.plan.sides[int(chosen)])
+        side = side_of_step(run, step)
+        if side is not None:
+            batch = augment.resize(batch, side)
         yield batch
+
+
+def side_of_step(run: Run, step: int) -> int | None:
+    """The side that the pictures of a step are resized to, in pixels; None for as they are."""
+    if not run.plan.sides:
+        return None
+    chosen = torch.randint(len(run.plan.sides), (), generator=generator(run, 2, step))
+    return run.plan.sides[int(chosen)]

@@ -1,10 +1,11 @@
-"""The training objective: four terms that need images alone, one for where the truth is known, and one
+"""The training objective: four terms that need images alone, three for where the truth is known, and one
 that keeps every map in a range from which it can move.
 
 All pixel terms are sums over the pixels of the mask divided by the number of those pixels, in
 linear colour space.
 
-Source: BioFaceNet, section 4.1; the terms of the truth and of the bounds are ours.
+Source: BioFaceNet, section 4.1; the terms of the truth and of the bounds are ours. Those of normals and
+parts are in `biofacenet.training.shape_losses`.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from ..data.geometry import Geometry
 from ..decomposition import Decomposition
 from ..network.links import LINKS, PIGMENT
 from ..network.unet import RawOutputs
 from ..physics.colour import WHITE_ROW_SUMS, luminance
 from .settings import LossWeights
+from .shape_losses import Known, shape_losses
 
 __all__ = [
     "FACE_TERMS",
@@ -34,10 +37,16 @@ __all__ = [
     "truth_loss",
 ]
 
-FACE_TERMS = ("total", "appearance", "camera", "specular", "shading", "bounds", "truth")
+FACE_TERMS = (
+    *("total", "appearance", "camera", "specular", "shading", "bounds", "truth"),
+    *("normals", "parts"),
+)
 """Names of what `Losses` holds."""
 
-PHOTO_TERMS = ("photo_appearance", "photo_pigments", "photo_diffuse", "photo_specular")
+PHOTO_TERMS = (
+    *("photo_appearance", "photo_pigments", "photo_diffuse", "photo_specular"),
+    *("photo_parts", "photo_person"),
+)
 """Of photographs without truth: see `biofacenet.training.photographs`."""
 
 TERMS = FACE_TERMS + PHOTO_TERMS
@@ -49,7 +58,7 @@ COLOUR_SCALE = 255.0
 
 @dataclass
 class Losses:
-    """The six terms before weighting, and their weighted sum; each a scalar tensor."""
+    """The eight terms before weighting, and their weighted sum; each a scalar tensor."""
 
     total: Tensor
     appearance: Tensor
@@ -59,6 +68,10 @@ class Losses:
     bounds: Tensor
     truth: Tensor
     """0 where no truth was given."""
+    normals: Tensor
+    """0 where no geometry was given, or the network tells no normals."""
+    parts: Tensor
+    """0 likewise."""
 
     def values(self) -> dict[str, float]:
         """The terms as plain numbers, by name."""
@@ -177,8 +190,10 @@ def objective(
     *,
     raw: RawOutputs | None = None,
     truth: Decomposition | None = None,
+    geometry: Geometry | None = None,
     pixels: Tensor | None = None,
     images: int | None = None,
+    known: Known | None = None,
 ) -> Losses:
     """All terms and their weighted sum.
 
@@ -191,9 +206,11 @@ def objective(
         weights: of the terms; the published ones when not given.
         raw: what the decomposition was made of, to be kept in its ranges.
         truth: what is true of the faces, where it is known.
+        geometry: their normals and parts, likewise.
         pixels: scalar, masked pixels of the batch that these faces are a part of; their own when not
             given. The losses of all parts then add up to that of the batch.
         images: faces of that batch.
+        known: how much is known of the normals and parts of that batch.
     """
     weights = weights or LossWeights()
     appearance = appearance_loss(rendered, image, mask, pixels)
@@ -204,6 +221,9 @@ def objective(
     true = torch.zeros_like(camera)
     if truth is not None:
         true = truth_loss(decomposition, truth, mask, pixels, images)
+    normals = parts = torch.zeros_like(camera)
+    if raw is not None:
+        normals, parts = shape_losses(decomposition, raw, geometry, known)
     total = (
         weights.appearance * appearance
         + weights.camera * camera
@@ -211,5 +231,7 @@ def objective(
         + weights.shading * shading
         + weights.bounds * bounds
         + weights.truth * true
+        + weights.normals * normals
+        + weights.parts * parts
     )
-    return Losses(total, appearance, camera, specular, shading, bounds, true)
+    return Losses(total, appearance, camera, specular, shading, bounds, true, normals, parts)

@@ -43,6 +43,15 @@ TERM_MEANINGS = {
         "maps and their true ones: pigments from -1 to 1, shadings relative to the face's mean; with a "
         "twentieth of those of light and camera",
     ),
+    "normals": (
+        "1 - cosine",
+        "of the angle between normals and the true ones, mean over the pixels of the head",
+    ),
+    "parts": (
+        "nats",
+        "cross entropy of the parts, mean over the labelled pixels, of which those of rare parts weigh "
+        "more",
+    ),
     "photo_appearance": (
         "squared levels of 255",
         "of photographs and other views of them, as appearance is of faces",
@@ -61,6 +70,12 @@ TERM_MEANINGS = {
         "squared shares of the light",
         "what highlights add to two views, less what was added, relative to the face's mean luminance: "
         "squared difference, mean over the pixels of the mask",
+    ),
+    "photo_parts": ("nats", "of photographs with landmarks, as parts is of faces"),
+    "photo_person": (
+        "squared, no unit",
+        "mean melanin and haemoglobin, from -1 to 1, of two photographs of a person: squared differences, "
+        "mean over the pairs",
     ),
 }
 """Unit and meaning of each term of the losses."""

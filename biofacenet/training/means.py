@@ -15,6 +15,12 @@ from .run import Run
 
 __all__ = ["Means", "how_to_go_on"]
 
+EARLIER_TERMS = (
+    *("total", "appearance", "camera", "specular", "shading", "bounds", "truth"),
+    *("photo_appearance", "photo_pigments", "photo_diffuse", "photo_specular"),
+)
+"""Of checkpoints that do not name them."""
+
 
 class Means:
     """Means of the losses over steps; sums stay on the device until they are asked for."""
@@ -50,11 +56,16 @@ class Means:
         """For the checkpoint: everybody's sums, a row each."""
         rows = self.sums.new_zeros(self.run.team.size, len(TERMS))
         rows[self.run.team.rank] = self.sums
-        return {"sums": self.run.team.sum(rows).cpu(), "count": self.count}
+        return {"sums": self.run.team.sum(rows).cpu(), "count": self.count, "terms": [*TERMS]}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Everybody's own sums; those of another number of processes are the leader's."""
-        rows, team = state["sums"].reshape(-1, len(TERMS)), self.run.team
+        names, team = list(state.get("terms", EARLIER_TERMS)), self.run.team
+        before = state["sums"].reshape(-1, len(names))
+        rows = before.new_zeros(len(before), len(TERMS))
+        for place, name in enumerate(TERMS):
+            if name in names:
+                rows[:, place] = before[:, names.index(name)]
         if len(rows) != team.size:
             rows = nn.functional.pad(rows.sum(0, keepdim=True), (0, 0, 0, team.size - 1))
         self.sums.copy_(rows[team.rank])

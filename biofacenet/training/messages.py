@@ -68,13 +68,19 @@ def describe(run: Run) -> None:
     console.print(
         f"faces    {len(run.training)} of {run.training.height} x {run.training.width} pixels{held}\n"
         f"{photos}"
-        f"network  {run.plan.network}, {parameters:.1f} M parameters, on {run.team.device}{team}\n"
+        f"network  {run.plan.network}, {parameters:.1f} M parameters{outputs_of(run)}, on "
+        f"{run.team.device}{team}\n"
         f"plan     epochs {run.epoch + 1}{begun}..{run.plan.epochs}, batches of {run.batch}, "
         f"{run.plan.optimiser} at {run.plan.learning_rate:g} per step\n"
         f"losses   {units}\n"
         f"results  {run.folder}\n",
         markup=False,
     )
+
+
+def outputs_of(run: Run) -> str:
+    """What its network gives beside maps, light and camera."""
+    return "" if run.network.shape is None else ", with normals and parts"
 
 
 def facts(run: Run) -> dict[str, str]:
@@ -92,7 +98,7 @@ def facts(run: Run) -> dict[str, str]:
     return {
         "faces": f"{len(run.training)} of {run.training.height} x {run.training.width} pixels, "
         f"{held} held out",
-        "network": f"{run.plan.network}, {parameters:.1f} M parameters",
+        "network": f"{run.plan.network}, {parameters:.1f} M parameters{outputs_of(run)}",
         "precision": f"{str(half or torch.float32).removeprefix('torch.')}"
         + (", compiled" if run.settings.compile else ""),
         "time": f"{timedelta(seconds=round(seconds))} h:min:s{validated}, "
@@ -114,7 +120,16 @@ def shown_settings(run: Run) -> dict[str, str]:
     weights = asdict(run.plan.weights)
     values["loss_weights"] = ", ".join(f"{name} {value:g}" for name, value in weights.items())
     shown = {field.name: field.metadata.get("shown", "") for field in fields(run.settings)}
-    hidden = {"weights", "truth_weight", "faces", "resume", "show", "dry_run", "profile"}
+    hidden = {
+        "weights",
+        "truth_weight",
+        "shape_weights",
+        "faces",
+        "resume",
+        "show",
+        "dry_run",
+        "profile",
+    }
     return {
         name.replace("_", " "): _told(name, value, shown.get(name, ""))
         for name, value in values.items()
@@ -130,7 +145,7 @@ def _told(name: str, value: Any, default: str) -> str:
 
 
 def short(values: dict[str, float]) -> str:
-    """The terms on one line; those of truth, bounds and photographs only where they are not 0."""
+    """The terms on one line; those of truth, shape, bounds and photographs only where they are not 0."""
     always = ("appearance", "camera", "specular", "shading")
     names = [name for name in TERMS[1:] if name in always or values[name]]
     return "  ".join(f"{name} {values[name]:.4g}" for name in names)

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
 from ..data.pairs import decode
-from .batches import generator
+from .augment import resize
+from .batches import generator, side_of_step
 from .losses import appearance_loss, bounds_loss
 from .precision import autocast
 from .run import Run, layout
-from .symmetry import PIGMENTS_COUNT, Views, disagreements, draw_change, views
+from .shape_losses import labelled, parts_loss
+from .symmetry import (
+    PIGMENTS_COUNT,
+    Views,
+    disagreements,
+    draw_change,
+    pairs_of_people,
+    person_loss,
+    views,
+)
 
 __all__ = ["Photographs", "photographs_of_step"]
 
@@ -30,8 +42,14 @@ class Photographs:
         self.run = run
         self.parts = seen.split(run.settings.accumulate)
         # All parts are divided by the same numbers, so that their losses add up.
-        counts = torch.stack((seen.mask.sum() + seen.other_mask.sum(), seen.other_mask.sum()))
-        self.in_both, self.in_other = run.team.sum(counts)
+        pairs = torch.stack([pairs_of_people(part).sum() for part in self.parts]).sum()
+        counts = (seen.mask.sum() + seen.other_mask.sum(), seen.other_mask.sum(), pairs)
+        known = [seen.mask.new_zeros(())]
+        if seen.labels is not None:
+            known = [labelled(seen.labels, seen.mask)]
+        self.in_both, self.in_other, self.pairs, self.labelled = run.team.sum(
+            torch.stack((*counts, *known))
+        )
         self.images = 2 * len(seen.image) * run.team.size
 
     def losses(self, model: nn.Module, seen: Views) -> tuple[Tensor, Tensor]:
@@ -45,12 +63,23 @@ class Photographs:
         pigments, diffuse, specular = disagreements(
             found[:count], found[count:], seen, self.in_other
         )
+        parts = person = torch.zeros_like(appearance)
+        if raw.parts is not None and found.normals is not None:
+            # Of the graph all the same: several processes wait for the gradient of every weight.
+            parts = 0.0 * (raw.parts.sum() + found.normals.sum())
+            if seen.labels is not None:
+                parts = parts + parts_loss(raw.parts[:count], seen.labels, self.labelled)
+        if seen.persons is not None:
+            person = person_loss(found[:count], seen, self.pairs)
         total = (
             weights.appearance * appearance
             + weights.photos * (PIGMENTS_COUNT * pigments + diffuse + specular)
             + weights.bounds * bounds_loss(raw, mask, self.in_both, self.images)
+            + weights.parts * parts
+            + weights.person * person
         )
-        return total, torch.stack((appearance, pigments, diffuse, specular)).detach()
+        terms = (appearance, pigments, diffuse, specular, parts, person)
+        return total, torch.stack(terms).detach()
 
 
 def photographs_of_step(run: Run) -> Photographs | None:
@@ -62,9 +91,43 @@ def photographs_of_step(run: Run) -> Photographs | None:
     count = share * run.team.size
     numbers = generator(run, CHANCE, run.step)
     chosen = torch.randint(len(run.photos), (count,), generator=numbers).tolist()
-    change = draw_change(count, run.photos.height, run.photos.width, numbers)
+    persons = None
+    if run.persons is not None:
+        together(chosen, share // run.settings.accumulate, run.persons, numbers)
+        persons = torch.tensor([run.persons[place] for place in chosen])
     mine = slice(run.team.rank * share, (run.team.rank + 1) * share)
     batch = decode(
         run.photos.read(chosen[mine]).to(run.team.device), normals_encoding=run.settings.normals
     )
-    return Photographs(run, views(batch, change.part(mine).to(run.team.device)))
+    side = side_of_step(run, run.step)
+    if side is not None:
+        batch = resize(batch, side)
+    height, width = batch.image.shape[2:]
+    change = draw_change(count, height, width, numbers)
+    if persons is not None:
+        persons = persons[mine].to(run.team.device)
+    return Photographs(run, views(batch, change.part(mine).to(run.team.device), persons))
+
+
+def together(
+    chosen: list[int], part: int, persons: Sequence[int], numbers: torch.Generator
+) -> None:
+    """Put another photo of the same person, where there is one, in every second place, by chance.
+
+    Args:
+        chosen: photos of a step; changed.
+        part: how many are computed at a time, among which each needs its partner.
+        persons: who is on each photo of the set; -1 where nobody knows.
+        numbers: what chance is drawn from.
+    """
+    photos_of: dict[int, list[int]] = {}
+    for photo, person in enumerate(persons):
+        if person >= 0:
+            photos_of.setdefault(person, []).append(photo)
+    for begin in range(0, len(chosen), part):
+        for first in range(begin, begin + part - 1, 2):
+            same = photos_of.get(persons[chosen[first]], [])
+            others = [photo for photo in same if photo != chosen[first]]
+            if others:
+                number = int(torch.randint(len(others), (), generator=numbers))
+                chosen[first + 1] = others[number]

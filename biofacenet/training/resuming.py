@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from ..data.hdf5_opening import damage_told, dataset_of, open_file
+from ..data.labels import read_persons
 from ..data.pairs import FacePairs
 from ..errors import BioFaceNetError, ModelError
 from ..system.console import console
@@ -235,7 +236,7 @@ def _begin_anew(folder: Path) -> None:
 FIXED: dict[str, Callable[[Settings, Preset], Any]] = {
     # Weights and moments have other shapes, or mean something else.
     "network": lambda settings, plan: plan.network,
-    "skin": lambda settings, plan: settings.skin,
+    "skin": lambda settings, plan: plan.skin,
     "optimiser": lambda settings, plan: plan.optimiser,
     "average": lambda settings, plan: plan.average,
     # Order and number of steps are those of an epoch that has begun.
@@ -244,6 +245,7 @@ FIXED: dict[str, Callable[[Settings, Preset], Any]] = {
     # Losses of other weights or other normals do not tell which epoch is the best.
     "loss_weights": lambda settings, plan: _four(plan),
     "truth_weight": lambda settings, plan: plan.weights.truth,
+    "shape_weights": lambda settings, plan: [plan.weights.normals, plan.weights.parts],
     "normals": lambda settings, plan: settings.normals,
 }
 """Settings that a run is begun and ended with, by the option that names them. The data are another
@@ -315,9 +317,9 @@ def data_facts(
     """What a checkpoint keeps of the data: a digest, and words for a message.
 
     The digest is of names and sizes of files, of which faces are for training and which for
-    validation, of the lighting of every face, and of the images, normals and masks (and true maps,
-    where they are read) of some. It does not depend on where the files lie and how they are read, and
-    does not notice if a few images change and their lighting does not.
+    validation, of the lighting of every face, of who is on photographs, and of the images, normals and
+    masks (and true maps and parts, where they are read) of some. It does not depend on where the files
+    lie and how they are read, and does not notice if a few images change and their lighting does not.
     """
     digest = hashlib.sha256()
     parts = [part for part in (training, validation, photos) if part is not None]
@@ -325,12 +327,16 @@ def data_facts(
         digest.update(f"{file.images.name} {file.count} {file.height} {file.width}\n".encode())
         with damage_told(file.lighting), open_file(file.lighting) as opened:
             digest.update(dataset_of(opened, file.lighting)[()].astype("float32").tobytes())
+    if photos is not None and (persons := read_persons(photos.files)).max() >= 0:
+        digest.update(persons.tobytes())
     for part in parts:
         digest.update(f"{len(part)} faces\n".encode())
         raw = part.read(range(0, len(part), max(1, len(part) // SAMPLED)))
         tensors = [raw.channels, raw.lighting]
         if raw.truth is not None:
             tensors += [raw.truth.melanin, raw.truth.haemoglobin]
+        if raw.geometry is not None:
+            tensors += [raw.geometry.normals, raw.geometry.parts]
         for tensor in tensors:
             digest.update(tensor.numpy().tobytes())
     faces = " + ".join(str(len(part)) for part in parts if part is not photos)

@@ -16,10 +16,11 @@ from torch.nn.parallel import DistributedDataParallel
 from ..data.pairs import FacePairs
 from ..decomposition import Decomposition
 from ..errors import BioFaceNetError, ModelError
+from ..network.sizes import SIZES
 from ..network.unet import BioFaceNet, RawOutputs
 from . import checkpoints
 from .checkpoints import Checkpoint
-from .data import image_mean, load_data, load_photos
+from .data import image_mean, load_data, load_photos, persons_of, tells_shape
 from .distributed import Team
 from .journal import Journal
 from .resuming import (
@@ -73,6 +74,8 @@ class Run:
     validation: FacePairs | None
     photos: FacePairs | None = None
     """Photographs, whose maps nobody knows."""
+    persons: list[int] | None = None
+    """Who is on each of them, -1 where nobody knows; None where that is so of all."""
     epoch: int = 0
     """Epochs that are complete."""
     step: int = 0
@@ -142,9 +145,7 @@ def set_up(settings: Settings, team: Team) -> Run:
     facts = by_leader(
         team, lambda: check_data(folder, start, settings, training, validation, photos)
     )
-    network = origin
-    if network is None:
-        network = BioFaceNet(plan.network, image_mean=image_mean(training), skin=settings.skin)
+    network = make_network(plan, origin, training, photos)
     network.to(team.device, memory_format=layout(plan, team.device))  # type: ignore[call-overload]
     if team.size > 1 and team.device.type == "cuda":
         network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
@@ -162,6 +163,7 @@ def set_up(settings: Settings, team: Team) -> Run:
         training=training,
         validation=validation,
         photos=photos,
+        persons=persons_of(photos),
         fixed=fixed_settings(settings, plan) | facts,
         damaged=set(start.damaged),
     )
@@ -186,6 +188,21 @@ def set_up(settings: Settings, team: Team) -> Run:
     return run
 
 
+def make_network(
+    plan: Preset, origin: BioFaceNet | None, training: FacePairs, photos: FacePairs | None
+) -> BioFaceNet:
+    """The network to train, which tells normals and parts where there is something to learn them from."""
+    shaped = tells_shape(training, photos) and SIZES[plan.network].shared
+    if origin is None:
+        mean = image_mean(training)
+        return BioFaceNet(plan.network, image_mean=mean, skin=plan.skin, shaped=shaped)
+    if shaped and origin.shape is None:
+        origin.add_shape()
+    elif not shaped:
+        origin.shape = None  # what it knows of them would be lost as the other outputs learn
+    return origin
+
+
 def together(model: nn.Module) -> nn.Module:
     """The model with the gradients of all processes, which begin with the same seed or checkpoint."""
     known = inspect.signature(DistributedDataParallel.__init__).parameters
@@ -196,7 +213,7 @@ def together(model: nn.Module) -> nn.Module:
 
 
 def begin_with(settings: Settings, team: Team) -> tuple[Settings, BioFaceNet]:
-    """The network of --from, and settings that name its size.
+    """The network of --from, and settings that name its size and skin.
 
     Raises:
         ModelError: it cannot be had, or its size or skin is not what the settings ask for.
@@ -210,15 +227,17 @@ def begin_with(settings: Settings, team: Team) -> tuple[Settings, BioFaceNet]:
                 f"--from {settings.from_}: a {network.size!r} network; leave out --network "
                 f"{settings.network}"
             )
-        if network.skin != settings.skin:
+        if settings.skin not in (None, network.skin):
             raise ModelError(
-                f"--from {settings.from_}: a network of {network.skin} skin; give --skin {network.skin}"
+                f"--from {settings.from_}: a network of {network.skin} skin; leave out --skin {settings.skin}"
             )
         return network
 
     # The leader first: it says alone what is wrong, and fetches what is on a hub.
-    size = by_leader(team, lambda: load().size)
-    return replace(settings, network=cast("Literal['small', 'paper']", size)), load()
+    by_leader(team, lambda: load().size)
+    network = load()
+    size = cast("Literal['small', 'paper']", network.size)
+    return replace(settings, network=size, skin=network.skin), network
 
 
 def layout(plan: Preset, device: torch.device) -> torch.memory_format:

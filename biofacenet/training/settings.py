@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import math
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -39,8 +39,14 @@ class LossWeights:
     """Of raw outputs that leave the range of their map; 0 for all others."""
     truth: float = 0.0
     """Of the true maps, which only synthetic faces have."""
+    normals: float = 0.0
+    """Of the true normals of the head, likewise."""
+    parts: float = 0.0
+    """Of what each pixel shows, likewise; of photographs too, where landmarks tell it."""
     photos: float = 1.0
     """Of what maps of photographs owe to those of other views of them; where there are photographs."""
+    person: float = 4.0
+    """Of the mean pigments that two photographs of a person share; where there are such."""
 
 
 GRID_ROWS = 8
@@ -53,6 +59,7 @@ FINE_TUNING = 0.1
 class Preset:
     """Settings that belong together."""
 
+    skin: SkinName
     network: Literal["small", "paper"]
     epochs: int
     batch_size: int
@@ -82,6 +89,7 @@ class Preset:
 # term, and shading leaks into melanin; the default gives each term a say.
 PRESETS = {
     "default": Preset(
+        skin="measured",
         network="small",
         epochs=9,
         batch_size=8,
@@ -93,11 +101,20 @@ PRESETS = {
         average=0.99,
         flip=True,
         exposure=0.1,
-        weights=LossWeights(appearance=3e-3, camera=1e-3, specular=0.1, shading=1.0),
+        weights=LossWeights(
+            appearance=3e-3,
+            camera=1e-3,
+            specular=0.1,
+            shading=1.0,
+            truth=1.0,
+            normals=1.0,
+            parts=0.1,
+        ),
         sides=(),
         faces=SyntheticSettings(),
     ),
     "paper": Preset(
+        skin="published",
         network="paper",
         epochs=200,
         batch_size=64,
@@ -111,10 +128,11 @@ PRESETS = {
         exposure=0.0,
         weights=LossWeights(),
         sides=(),
-        faces=SyntheticSettings(),
+        faces=SyntheticSettings(out=Path("data/synthetic-published"), skin="published"),
     ),
     # Where the truth is known, it replaces the priors that stand in for it.
     "shipped": Preset(
+        skin="measured",
         network="small",
         epochs=7,
         batch_size=16,
@@ -126,7 +144,15 @@ PRESETS = {
         average=0.998,
         flip=True,
         exposure=0.3,
-        weights=LossWeights(appearance=1e-3, camera=0.0, specular=0.0, shading=0.0, truth=1.0),
+        weights=LossWeights(
+            appearance=1e-3,
+            camera=0.0,
+            specular=0.0,
+            shading=0.0,
+            truth=1.0,
+            normals=0.5,
+            parts=0.1,
+        ),
         sides=(64, 64, 64, 96),
         faces=SyntheticSettings(out=Path("data/synthetic-96"), count=6000, size=96, seed=1),
     ),
@@ -148,6 +174,11 @@ def loss_words(weights: LossWeights) -> str:
     return " ".join(f"{weight:g}" for weight in four)
 
 
+def shape_words(weights: LossWeights) -> str:
+    """Weights of normals and parts, for people."""
+    return f"{weights.normals:g} {weights.parts:g}"
+
+
 def by_preset(name: str, *, told: Callable[[Any], str] = words, metavar: str = "") -> Any:
     """A setting that is the preset's when not given; help shows that of each preset that differs.
 
@@ -164,7 +195,7 @@ def by_preset(name: str, *, told: Callable[[Any], str] = words, metavar: str = "
 
 @dataclass
 class Settings:
-    """Train BioFaceNet on face images; no maps are needed as truth.
+    """Train BioFaceNet on face images. No maps are needed as truth; where they are known, they help.
 
     Reads numbered HDF5 pairs of the Neural Face Editing layout. Without --data it makes synthetic
     faces once, in data/synthetic, and trains on those. Each epoch leaves a checkpoint, a line in
@@ -197,7 +228,7 @@ class Settings:
     """default: converges quickly. paper: the published setting, faces as they are. shipped: the recipe of
     the weights that come with the package, which also learns from the true maps of synthetic faces, at
     several sizes."""
-    skin: SkinName = "published"
+    skin: SkinName | None = by_preset("skin")
     """Constants of the skin model: published, those of the paper's authors, or measured, tuned on
     measured spectra."""
     network: Literal["small", "paper"] | None = by_preset("network")
@@ -244,7 +275,11 @@ class Settings:
     loss_weights: tuple[float, float, float, float] | None = by_preset("weights", told=loss_words)
     """Weights of appearance, camera, specular and shading."""
     truth_weight: float | None = by_preset("weights", told=lambda weights: f"{weights.truth:g}")
-    """Weight of the true maps, which synthetic pairs have beside them."""
+    """Weight of the true maps, which synthetic pairs have beside them; without effect where they have not,
+    unless it is given."""
+    shape_weights: tuple[float, float] | None = by_preset("weights", told=shape_words)
+    """Weights of normals and of parts, which synthetic pairs have beside them too. Where both are 0, or
+    no file has them, the network does not tell them."""
     sides: tuple[int, ...] | None = by_preset("sides", metavar="SIDE")
     """Sides that batches are resized to, in pixels, one of them by chance."""
     tensorboard: bool = False
@@ -266,6 +301,9 @@ def check(settings: Settings) -> None:
         raise DataError(f"{settings.photos}: no such folder; expected one with {LAYOUT}")
     if settings.truth_weight is not None and not 0 <= settings.truth_weight < math.inf:
         raise BioFaceNetError(f"--truth-weight must be at least 0, got {settings.truth_weight}")
+    for weight in settings.shape_weights or ():
+        if not 0 <= weight < math.inf:
+            raise BioFaceNetError(f"--shape-weights must be at least 0, got {weight}")
     for side in settings.sides or ():
         if side < 16 or side % 16:
             raise BioFaceNetError(f"--sides must be multiples of 16, got {side}")
@@ -287,9 +325,8 @@ def check(settings: Settings) -> None:
 
 def resolve(settings: Settings) -> Preset:
     """The preset with what the settings change in it."""
-    names = ("network", "epochs", "batch_size", "optimiser", "learning_rate", "average", "flip")
-    changes: dict[str, Any] = {name: getattr(settings, name) for name in (*names, "exposure")}
-    changes["sides"] = settings.sides
+    names = {field.name for field in fields(Preset)} & {field.name for field in fields(Settings)}
+    changes: dict[str, Any] = {name: getattr(settings, name) for name in names}
     given = {name: value for name, value in changes.items() if value is not None}
     plan = replace(PRESETS[settings.preset], **given)
     if settings.from_ is not None and settings.learning_rate is None:
@@ -300,6 +337,9 @@ def resolve(settings: Settings) -> Preset:
         plan = replace(plan, weights=replace(plan.weights, **four))
     if settings.truth_weight is not None:
         plan = replace(plan, weights=replace(plan.weights, truth=settings.truth_weight))
+    if settings.shape_weights is not None:
+        normals, parts = settings.shape_weights
+        plan = replace(plan, weights=replace(plan.weights, normals=normals, parts=parts))
     return plan
 
 

@@ -21,6 +21,7 @@ from .means import how_to_go_on
 from .photographs import photographs_of_step
 from .precision import autocast
 from .run import Run, layout
+from .shape_losses import Known
 from .symmetry import Views
 
 __all__ = [
@@ -48,7 +49,11 @@ class Outcome(NamedTuple):
 
 
 def step_losses(
-    run: Run, model: nn.Module, batch: FaceBatch, pixels: Tensor | None = None
+    run: Run,
+    model: nn.Module,
+    batch: FaceBatch,
+    pixels: Tensor | None = None,
+    known: Known | None = None,
 ) -> Outcome:
     """Decompose, render and compare faces, all of a batch or, with its mask's pixels, a part of it.
 
@@ -57,6 +62,7 @@ def step_losses(
         model: a `Trainee`, in one process or several.
         batch: the faces.
         pixels: of the whole batch's mask.
+        known: how much is known of the whole batch's normals and parts.
     """
     image = batch.image.contiguous(memory_format=layout(run.plan, run.team.device))
     with autocast(run):
@@ -71,8 +77,10 @@ def step_losses(
         run.plan.weights,
         raw=raw,
         truth=batch.truth,
+        geometry=batch.geometry,
         pixels=pixels,
         images=None if pixels is None else run.batch,
+        known=known,
     )
     return Outcome(terms, decomposition, rendered, raw)
 
@@ -88,7 +96,9 @@ def take_step(run: Run, batch: FaceBatch) -> Tensor:
     run.network.train()
     run.optimiser.zero_grad(set_to_none=True)
     # All parts of a batch are divided by the same number, so that their losses add up.
-    pixels = run.team.sum(batch.mask.sum())
+    pixels, *counts = run.team.sum(
+        torch.stack((batch.mask.sum(), *Known.of(batch.geometry, batch.mask)))
+    )
     photos = photographs_of_step(run)
     parts: list[FaceBatch | Views] = [*batch.split(run.settings.accumulate)]
     parts += photos.parts if photos is not None else []
@@ -103,7 +113,7 @@ def take_step(run: Run, batch: FaceBatch) -> Tensor:
                 shares[0] += total.detach()
                 shares[len(FACE_TERMS) :] += terms
             else:
-                found = step_losses(run, run.model, part, pixels)
+                found = step_losses(run, run.model, part, pixels, Known(*counts))
                 run.watch.see(found.decomposition, part.mask)
                 raw_sums += (found.raw.maps.detach() * part.mask).sum(dim=(0, 2, 3))
                 total = found.losses.total

@@ -23,7 +23,15 @@ from ..data.pairs import FaceBatch
 from ..decomposition import Decomposition
 from ..physics.colour import WHITE_ROW_SUMS, XYZ_TO_SRGB, luminance
 
-__all__ = ["Change", "Views", "disagreements", "draw_change", "views"]
+__all__ = [
+    "Change",
+    "Views",
+    "disagreements",
+    "draw_change",
+    "pairs_of_people",
+    "person_loss",
+    "views",
+]
 
 DIMMEST = (0.25, 0.85)
 """Range of the least light in a photo, of that where it is most."""
@@ -124,6 +132,10 @@ class Views:
     other_mask: Tensor
     """(B, 1, H, W), where both views show the face and none of them is clipped."""
     change: Change
+    labels: Tensor | None = None
+    """(B, 1, H, W), uint8, parts of the photos, where landmarks tell some."""
+    persons: Tensor | None = None
+    """(B,), equal for photos of one person, -1 where nobody knows."""
 
     def split(self, parts: int) -> list[Views]:
         """In equal parts."""
@@ -136,13 +148,21 @@ class Views:
                 self.other[place],
                 self.other_mask[place],
                 self.change.part(place),
+                None if self.labels is None else self.labels[place],
+                None if self.persons is None else self.persons[place],
             )
             for place in places
         ]
 
 
-def views(photos: FaceBatch, change: Change) -> Views:
-    """Photos, and what they look like after a change."""
+def views(photos: FaceBatch, change: Change, persons: Tensor | None = None) -> Views:
+    """Photos, and what they look like after a change.
+
+    Args:
+        photos: as they are.
+        change: of each.
+        persons: (B,), who is on them.
+    """
     white = neutral().to(photos.image).view(3, 1, 1)
     lit = change.light * photos.image + white * change.highlight
     whole = (lit.amax(dim=1, keepdim=True) < CLIPPED) & (
@@ -155,6 +175,8 @@ def views(photos: FaceBatch, change: Change) -> Views:
         other=change.moved(lit).clamp(0.0, 1.0),
         other_mask=(seen > 1.0 - 1e-4).to(photos.mask.dtype),
         change=change,
+        labels=None if photos.geometry is None else photos.geometry.parts,
+        persons=persons,
     )
 
 
@@ -192,3 +214,33 @@ def disagreements(
     shine = change.moved(change.light * first.specular + change.highlight)
     specular = (float(WHITE_ROW_SUMS[1]) * (second.specular - shine) / bright).square()
     return mean(pigments), mean(diffuse), mean(specular)
+
+
+def pairs_of_people(seen: Views) -> Tensor:
+    """(B // 2,), 1 where two photos, one after the other, are of the same person and both show skin."""
+    count = len(seen.image) // 2 * 2
+    if seen.persons is None:
+        return seen.mask.new_zeros(count // 2)
+    first, second = seen.persons[:count:2], seen.persons[1:count:2]
+    skin = seen.mask.amax(dim=(1, 2, 3))
+    same = (first == second) & (first >= 0)
+    return same.to(skin) * skin[:count:2] * skin[1:count:2]
+
+
+def person_loss(maps: Decomposition, seen: Views, pairs: Tensor) -> Tensor:
+    """Mean pigments of two photos of a person, with whatever expression: squared differences.
+
+    Args:
+        maps: of the photos.
+        seen: the photos.
+        pairs: scalar, pairs of the whole batch, by which the sum is divided.
+    """
+    same = pairs_of_people(seen)
+    count = 2 * len(same)
+
+    def apart(values: Tensor) -> Tensor:
+        inside = seen.mask.sum(dim=(1, 2, 3)).clamp(min=1.0)
+        means = (values * seen.mask).sum(dim=(1, 2, 3)) / inside
+        return (means[:count:2] - means[1:count:2]).square()
+
+    return (same * (apart(maps.melanin) + apart(maps.haemoglobin))).sum() / pairs.clamp(min=1.0)

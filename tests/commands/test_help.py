@@ -106,7 +106,7 @@ def test_defaults_that_a_preset_decides_are_those_of_the_preset() -> None:
     assert f"paper: {plan.learning_rate:g}" in shown["learning_rate"]
     assert f"shipped: {PRESETS['shipped'].average:g}" in shown["average"]
     assert shown["flip"] == "yes; paper: no"
-    assert shown["truth_weight"] == "0; shipped: 1"
+    assert shown["truth_weight"] == "1; paper: 0"
 
 
 def test_help_shows_what_a_settings_file_holds(

@@ -124,6 +124,11 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "whole numbers": lambda path: rewrite(path, melanin=np.zeros((2, 1, 4, 5), int)),
     "text values": lambda path: rewrite(path, melanin=np.array(["a"])),
     "pickled code": with_pickle,
+    "other normals": lambda path: rewrite(path, normals=np.ones((2, 3, 4, 5), np.float32)),
+    "normals elsewhere": lambda path: rewrite(path, normals=np.zeros((2, 3, 2, 2), np.float32)),
+    "endless normals": lambda path: rewrite(path, normals=np.full((2, 3, 4, 5), np.nan)),
+    "parts above 1": lambda path: rewrite(path, parts=np.ones((2, 9, 4, 5), np.float32)),
+    "other parts": lambda path: rewrite(path, parts=np.full((2, 4, 4, 5), 0.25, np.float32)),
     "no skin": lambda path: rewrite(path, skin=None),
     "unknown skin": lambda path: rewrite(path, skin=np.array("other")),
 }

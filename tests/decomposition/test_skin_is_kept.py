@@ -28,6 +28,7 @@ from biofacenet.evaluation.run import by_fit, by_network
 from biofacenet.evaluation.sets import KnownFaces, fixed_faces
 from biofacenet.evaluation.summary import collect
 from biofacenet.fitting import enlarge, estimate, explain, fit
+from biofacenet.fitting.detail import share_out
 from biofacenet.fitting.objective import Priors, Unknowns, objective_of
 from biofacenet.fitting.uncertainty import slopes
 from biofacenet.network import Deployed
@@ -128,6 +129,7 @@ GIVES: dict[str, Callable[[Given], Decomposition]] = {
     "decomposition/maps.py:join": lambda g: Decomposition.join([g[0], g[0]]),
     "decomposition/maps.py:map": lambda g: g[0].map(torch.clone),
     "decomposition/maps.py:to": lambda g: g[0].to("cpu", torch.float64),
+    "decomposition/maps.py:renormalised": lambda g: g[0].renormalised(),
     "decomposition/maps.py:detach": lambda g: g[0].detach(),
     "decomposition/maps.py:edit": lambda g: g[0].edit(melanin=0.1),
     "decomposition/maps.py:load": stored,
@@ -149,6 +151,7 @@ GIVES: dict[str, Callable[[Given], Decomposition]] = {
     "fitting/image.py:refined": lambda g: fit(image_of(g), start=g[0], steps=1).decomposition,
     "fitting/enlarging.py:explain": lambda g: explain(g[0], 0.9 * image_of(g), rounds=1),
     "fitting/enlarging.py:enlarge": lambda g: enlarge(g[0], image_of(g), torch.rand(2, 3, 48, 48)),
+    "fitting/detail.py:share_out": lambda g: share_out(g[0], 0.9 * image_of(g)),
     "analysis/methods.py:ByNetwork": lambda g: found_by(ByNetwork(g[2], 16, resolution=24), g),
     "analysis/methods.py:refined": lambda g: found_by(ByNetwork(g[2], 16, refine=1), g),
     "analysis/methods.py:ByFitting": lambda g: found_by(ByFitting(16, 1, OTHER), g),
@@ -299,9 +302,13 @@ TAKES = {
         "web/session.py:_trust",
         "fitting/enlarging.py:_values",
         "fitting/enlarging.py:_decomposition",
+        "fitting/enlarging.py:_unexplained",
     ),
+    # Parts of share_out.
+    *(f"fitting/detail.py:{name}" for name in ("_strips", "_values", "_maps", "_slopes", "_solve")),
     # Pictures, tables and means of maps, light and camera as they are.
     *("training/watch.py:see", "training/watch.py:liveliness"),
+    *("training/symmetry.py:person_loss", "training/shape_losses.py:shape_losses"),
     *("plotting/figures.py:decomposition_figure", "plotting/figures.py:map_figure"),
     "plotting/figures.py:_panels",
     *("plotting/grids.py:training_grid", "plotting/grids.py:_training_row"),

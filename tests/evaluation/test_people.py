@@ -20,14 +20,15 @@ from biofacenet.errors import DataError
 from biofacenet.evaluation.baselines import pigment_directions
 from biofacenet.evaluation.metrics import WHITE, albedo, rank_correlation
 from biofacenet.evaluation.people.changes import implanted, side_light, usual_skin
-from biofacenet.evaluation.people.figures import figures_of, spreads
-from biofacenet.evaluation.people.folder import Person, read_folder
+from biofacenet.evaluation.people.figures import MEASUREMENTS, figures_of, spreads
 from biofacenet.evaluation.people.methods import Found, components, indices
 from biofacenet.evaluation.people.numbers import Numbers, numbers_of
 from biofacenet.evaluation.people.regions import Regions
 from biofacenet.evaluation.people.run import ranking
 from biofacenet.evaluation.people.statistics import area_under_curve, icc_1, icc_3_1
+from biofacenet.evaluation.people.targets import TARGETS
 from biofacenet.evaluation.people.views import PersonViews, PlainView, Polarised, views_of
+from biofacenet.preparation.people import Person, read_folder
 
 SIZE = 48
 
@@ -293,6 +294,25 @@ def test_figures_are_in_spreads_and_by_group() -> None:
     assert "rmse" not in figures
 
 
+def test_targets_say_who_misses_them() -> None:
+    light = [person(i, "white", 0.1 * i, lips=1.0, melanosomes=2.0, rmse=0.01) for i in range(4)]
+    dark = [person(9 + i, "black", 1, lips=i - 0.5, melanosomes=8.0, rmse=0.02) for i in range(3)]
+    alone = [person(20, "west_asian", -5.0, lips=-1.0, melanosomes=8.0, rmse=0.01)]
+    figures = figures_of([*light, *dark, *alone], decomposes=True)
+    assert figures["lips"]["missed"] == ["all", "black"]  # one person is no group
+    assert figures["lips"]["target"] == "≥ 0.99; black ≥ 0.97"
+    assert figures["melanosomes"]["missed"] == ["black"]
+    assert figures["melanosomes"]["target"] == "white 1 to 4; black 10 to 30"
+    assert figures["auc"]["missed"] == []
+    assert figures["rmse"]["missed"] == ["all", "black"]
+    # Each belongs to a row of the table.
+    assert set(TARGETS) <= {one.key for one in MEASUREMENTS}
+    assert TARGETS["slope_melanin"].told() == "±0.05"
+    assert TARGETS["slope_melanin"].met(-0.06) is False
+    assert TARGETS["slope_melanin"].met(0.05) is True
+    assert TARGETS["auc"].met(0.1) is None
+
+
 def test_photos_that_nothing_tells_apart_are_repeats() -> None:
     values = [[0.1, 0.2], [0.5, 0.4, 0.45], [0.9, 1.0]]
     people = [
@@ -465,7 +485,9 @@ def test_the_command_writes_tables_and_sheets(
     squares = [float(row["rmse"]) ** 2 for row in each]
     assert np.sqrt(np.mean(squares)) == pytest.approx(figures["rmse"]["all"])
     text = (out / "people.md").read_text("utf-8")
-    assert f"| RMSE in the mask, linear | 0 | {figures['rmse']['all']:.3f} |" in text
+    assert f"| RMSE in the mask, linear | 0 | ≤ 0.012 | {figures['rmse']['all']:.3f} |" in text
+    assert (rmse["target_least"], rmse["target_most"], rmse["met"]) == ("", "0.012", "no")
+    assert "all" in figures["rmse"]["missed"]
     assert "never called the worst: black" in text
     assert "worst group" in done.stdout
     for kind in ("best", "median", "worst"):

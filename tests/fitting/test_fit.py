@@ -35,7 +35,7 @@ def faces() -> Faces:
 
 @pytest.fixture(scope="module")
 def found(faces: Faces) -> Fit:
-    return fit(srgb_to_linear(faces.image), faces.mask)
+    return fit(srgb_to_linear(faces.image), faces.mask, skin="published")
 
 
 def rank_correlation(one: torch.Tensor, other: torch.Tensor) -> float:
@@ -98,7 +98,7 @@ def test_fit_of_measured_skin() -> None:
 
 
 def test_images_of_a_batch_do_not_know_of_each_other(faces: Faces, found: Fit) -> None:
-    alone = fit(srgb_to_linear(faces.image[3:4]), faces.mask[3:4])
+    alone = fit(srgb_to_linear(faces.image[3:4]), faces.mask[3:4], skin="published")
     for name in ("melanin", "diffuse"):
         theirs = getattr(found.decomposition, name)[3:4]
         torch.testing.assert_close(getattr(alone.decomposition, name), theirs, atol=2e-2, rtol=2e-2)
@@ -223,14 +223,14 @@ def test_every_skin_is_skin_and_other_colours_are_not() -> None:
         )
         # One brightness each, so that only the colour decides.
         skin = 0.4 * skin / skin.amax(dim=1, keepdim=True)
-        assert skin_mask(skin).mean() > 0.98
+        assert skin_mask(skin, skin="published").mean() > 0.98
     for colour in ((0.1, 0.5, 0.1), (0.1, 0.2, 0.7), (0.5, 0.1, 0.5), (0.3, 0.6, 0.6)):
         image = torch.tensor(colour).reshape(1, 3, 1, 1).expand(1, 3, 64, 64)
         assert skin_mask(image).sum() == 0
 
 
 def test_mask_of_synthetic_faces(faces: Faces) -> None:
-    found = skin_mask(srgb_to_linear(faces.image), region=faces.mask)
+    found = skin_mask(srgb_to_linear(faces.image), region=faces.mask, skin="published")
     both = (found * faces.mask).sum()
     assert both / faces.mask.sum() > 0.75
     assert both / found.sum() > 0.6  # necks and ears are skin too

@@ -114,7 +114,7 @@ def faces() -> Faces:
 
 @pytest.fixture(scope="module")
 def fitted(faces: Faces) -> Fit:
-    return fit(srgb_to_linear(faces.image), faces.mask)
+    return fit(srgb_to_linear(faces.image), faces.mask, skin="published")
 
 
 @pytest.mark.slow

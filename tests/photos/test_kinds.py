@@ -1,17 +1,16 @@
 """Formats of phones, files that are something else than their names say, and what is passed over."""
 
-import io
 from pathlib import Path
 from typing import Any
 
+import imagecodecs
 import numpy as np
 import pytest
-from PIL import Image, ImageCms
+from PIL import Image
 
 from biofacenet.errors import BioFaceNetError, PhotoError
 from biofacenet.photos import kinds
 from biofacenet.photos.kinds import what_it_is
-from biofacenet.photos.numbered_colour import profile_of
 from biofacenet.photos.paths import expand
 from biofacenet.photos.reading import read_photo
 
@@ -63,79 +62,6 @@ def test_photos_of_phones_that_are_cut_short(tmp_path: Path, kind: str, part: fl
     assert "\n" not in str(error.value)
 
 
-# Colour by number ----------------------------------------------------------------------------
-
-
-def by_hand(levels: np.ndarray, columns: list[list[float]]) -> np.ndarray:
-    """Levels of sRGB from those of other primaries: linear light, a matrix, and back."""
-    srgb = np.array([[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.072175]])
-    srgb = np.vstack((srgb, [0.0193339, 0.119192, 0.9503041]))
-    encoded = levels / 255.0
-    linear = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
-    linear = np.linalg.inv(srgb) @ np.array(columns) @ linear
-    linear = linear.clip(0.0, 1.0)
-    return np.asarray(
-        255.0 * np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-    )
-
-
-# To XYZ under D65 (SMPTE EG 432-1 and ITU-R BT.2020).
-P3 = [
-    [0.4865709, 0.2656677, 0.1982173],
-    [0.2289746, 0.6917385, 0.0792869],
-    [0, 0.0451134, 1.0439444],
-]
-BT_2020 = [
-    [0.6369580, 0.1446169, 0.1688810],
-    [0.2627002, 0.6779981, 0.0593017],
-    [0, 0.0280727, 1.0609851],
-]
-
-
-@pytest.mark.parametrize(("primaries", "matrix"), [(12, P3), (9, BT_2020)])
-@pytest.mark.parametrize("level", [(200, 120, 90), (128, 128, 128), (90, 60, 50)])
-def test_wide_colour_becomes_srgb(
-    primaries: int, matrix: list[list[float]], level: tuple[int, int, int]
-) -> None:
-    profile = profile_of({"color_primaries": primaries, "transfer_characteristics": 13})
-    image = Image.fromarray(np.full((4, 4, 3), level, np.uint8))
-    converted = ImageCms.profileToProfile(
-        image, io.BytesIO(profile), ImageCms.createProfile("sRGB"), renderingIntent=1
-    )
-    assert converted is not None
-    expected = by_hand(np.array(level, float), matrix)
-    assert np.abs(np.asarray(converted)[0, 0] - expected).max() <= 2.0
-
-
-@pytest.mark.parametrize("numbers", [None, {}, {"color_primaries": 1}, {"color_primaries": 2}])
-def test_what_is_srgb_or_says_nothing_stays(numbers: dict[str, Any] | None) -> None:
-    assert profile_of(numbers) == b""
-
-
-@pytest.mark.parametrize(
-    ("numbers", "said"),
-    [
-        ({"color_primaries": 9, "transfer_characteristics": 16}, "PQ"),
-        ({"color_primaries": 9, "transfer_characteristics": 18}, "HLG"),
-        ({"color_primaries": 1, "transfer_characteristics": 8}, "linear"),
-        ({"color_primaries": 11, "transfer_characteristics": 13}, "primaries 11"),
-    ],
-)
-def test_colour_that_is_not_converted_is_refused(numbers: dict[str, Any], said: str) -> None:
-    with pytest.raises(ValueError, match=said):
-        profile_of(numbers)
-
-
-def test_colour_by_number_in_a_file(tmp_path: Path) -> None:
-    wide = {"color_primaries": 12, "transfer_characteristics": 13, "matrix_coefficients": 6}
-    path = written("HEIF", tmp_path / "a.heic", full_range_flag=1, **wide)
-    expected = by_hand(np.array([200.0, 120.0, 90.0]), P3)
-    assert np.abs(found(path)[40, 40] - expected).max() < 5.0
-    hdr = wide | {"color_primaries": 9, "transfer_characteristics": 16}
-    with pytest.raises(PhotoError, match="PQ"):
-        read_photo(written("HEIF", tmp_path / "b.heic", full_range_flag=1, **hdr))
-
-
 # Kinds ---------------------------------------------------------------------------------------
 
 HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(99)
@@ -171,6 +97,16 @@ def test_what_a_file_is_whatever_it_is_called(
         read_photo(path)
     assert f"IMG_2.jpg: {what_it_is(head)[0]}; expected a photo as JPEG" in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_jpeg_of_12_bits(tmp_path: Path) -> None:
+    """Whole, but of a kind that nothing here reads: not called damaged for sure."""
+    path = tmp_path / "a.jpg"
+    deep = np.full((32, 32), 2000, np.uint16)
+    path.write_bytes(imagecodecs.jpeg_encode(deep, bitspersample=12))
+    with pytest.raises(PhotoError, match="rare kind") as error:
+        read_photo(path)
+    assert "save it anew" in str(error.value)
 
 
 # What is passed over -------------------------------------------------------------------------

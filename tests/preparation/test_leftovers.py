@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from flat_network import save_flat_network
 
 from biofacenet.errors import BioFaceNetError
 from biofacenet.preparation import photos
@@ -48,7 +49,8 @@ def test_a_killed_prepare_leaves_nothing_in_the_end(
     """Also among the parts of other settings."""
     out = tmp_path / "set"
     (tmp_path / "a.jpg").write_text("no photo")
-    settings = PhotoSettings((tmp_path / "a.jpg",), out=out, size=32, normals="mean", workers=0)
+    model = save_flat_network(tmp_path / "model")
+    settings = PhotoSettings((tmp_path / "a.jpg",), out=out, size=32, model=model, workers=0)
     left = [
         out / ".partial-01234567.hdf5",
         out / "parts" / "1-size-96-mean-from-96" / "0a" / ".partial-01234567.npz",

@@ -9,8 +9,9 @@ import torch
 
 from biofacenet.data import FaceBatch
 from biofacenet.decomposition import Decomposition
+from biofacenet.network.layers import Decoder
 from biofacenet.network.sizes import MAP_NAMES
-from biofacenet.network.unet import Decoder, RawOutputs
+from biofacenet.network.unet import RawOutputs
 from biofacenet.preparation.settings import SyntheticSettings
 from biofacenet.preparation.synthetic import synthesize
 from biofacenet.training.batches import faces_of_epoch

@@ -76,7 +76,7 @@ def test_learning_rate_is_a_tenth_unless_it_is_given(
     ("changes", "message"),
     [
         ({"network": "paper"}, r"a 'small' network; leave out --network paper"),
-        ({"skin": "published"}, r"a network of measured skin; give --skin measured"),
+        ({"skin": "published"}, r"a network of measured skin; leave out --skin published"),
         ({"from_": "nowhere"}, r"nowhere: no such folder"),
     ],
 )

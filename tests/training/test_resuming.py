@@ -448,7 +448,7 @@ def test_a_run_that_has_lost_its_checkpoints_is_not_begun_anew(
 
 REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "network": ({"network": "paper"}, "small", "paper"),
-    "skin": ({"skin": "measured"}, "published", "measured"),
+    "skin": ({"skin": "published"}, "measured", "published"),
     "optimiser": ({"optimiser": "sgd"}, "adamw", "sgd"),
     "average": ({"average": 0.0}, "0.99", "0"),
     "seed": ({"seed": 4}, "3", "4"),
@@ -458,7 +458,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
         "0.003 0.001 0.1 1",
         "1 0.5 0.25 2",
     ),
-    "truth_weight": ({"truth_weight": 0.5}, "0", "0.5"),
+    "truth_weight": ({"truth_weight": 0.5}, "1", "0.5"),
     "normals": ({"normals": "stored"}, "offset", "stored"),
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from torch.utils.data import DataLoader, Dataset
 
@@ -26,15 +27,17 @@ class FaceBatches(Dataset[Faces]):
         *,
         size: int = 64,
         skin: SkinName = "published",
+        heads: str | Path | None = None,
     ) -> None:
         self.indices, self.seed, self.size, self.skin = indices, seed, size, skin
+        self.heads = heads
 
     def __len__(self) -> int:
         return -(-len(self.indices) // BATCH)
 
     def __getitem__(self, batch: int) -> Faces:
         chosen = self.indices[batch * BATCH : (batch + 1) * BATCH]
-        return generate(chosen, self.seed, size=self.size, skin=self.skin)
+        return generate(chosen, self.seed, size=self.size, skin=self.skin, heads=self.heads)
 
     def made_in_parallel(self, workers: int | None = None) -> DataLoader[Faces]:
         """All batches in order, made by several processes, one for each core when not given."""

@@ -1,10 +1,9 @@
-"""The camera of a picture, the kind of light that it is balanced for, its exposure and its sensor."""
+"""The camera of a picture, the kind of light that it is balanced for, and its exposure."""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from ...physics.colour import luminance
@@ -12,7 +11,7 @@ from ...physics.illuminant import ILLUMINANT_NAMES, Illuminant
 from ...physics.skin import melanosome_fraction
 from .draws import Draws
 
-__all__ = ["draw_exposure", "draw_light_and_camera", "sense"]
+__all__ = ["draw_exposure", "draw_light_and_camera"]
 
 
 def draw_light_and_camera(draws: Draws) -> tuple[Illuminant, Tensor]:
@@ -31,15 +30,25 @@ def draw_light_and_camera(draws: Draws) -> tuple[Illuminant, Tensor]:
 def draw_exposure(draws: Draws, melanin: float, rendered: Tensor, skin: Tensor) -> float:
     """Factor that brings the bright skin of (1, 3, S, S) to a brightness that is drawn.
 
-    Less where a channel would leave the range on more than a few pixels: the red of orange skin
-    saturates long before its luminance does.
+    Less where a channel would leave the range on more than a few pixels, unless the picture is meant
+    to be overexposed: the red of orange skin saturates long before its luminance does.
     """
-    reached = _brightness(draws, melanin)
+    stops = _stops(draws)
+    reached = _brightness(draws, melanin) * 2.0**stops
     if not skin.any():
         return reached
     bright = float(torch.quantile(luminance(rendered)[0][skin], 0.95))
-    strongest = float(torch.quantile(rendered.amax(dim=1, keepdim=True)[0][skin], 0.98))
+    spared = 0.98 if stops <= 0.0 else 0.98 - 0.09 * stops
+    strongest = float(torch.quantile(rendered.amax(dim=1, keepdim=True)[0][skin], spared))
     return min(reached / max(bright, 1e-4), 1.0 / max(strongest, 1e-4))
+
+
+def _stops(draws: Draws) -> float:
+    """How far the exposure is off: mostly little, at times two stops under or one over."""
+    kind = draws.uniform(0.0, 1.0)
+    if kind < 0.72:
+        return draws.uniform(-0.5, 0.25)
+    return draws.uniform(-2.0, -0.5) if kind < 0.9 else draws.uniform(0.25, 1.0)
 
 
 def _brightness(draws: Draws, melanin: float) -> float:
@@ -48,18 +57,3 @@ def _brightness(draws: Draws, melanin: float) -> float:
     """
     fraction = float(melanosome_fraction(torch.tensor(melanin)))
     return draws.uniform(0.4, 0.8) * float(np.exp(-6.0 * fraction))
-
-
-def sense(draws: Draws, image: Tensor) -> Tensor:
-    """Blur of some lenses, shot and read noise of a random sensor, on (3, S, S)."""
-    if draws.chance(0.3):
-        spread = draws.uniform(0.05, 0.2)
-        kernel = torch.tensor([spread, 1.0 - 2.0 * spread, spread])
-        kernel = (kernel[:, None] * kernel[None, :]).expand(3, 1, 3, 3)
-        padded = F.pad(image[None], (1, 1, 1, 1), mode="replicate")
-        image = F.conv2d(padded, kernel, groups=3)[0]
-    level = 0.0
-    if not draws.chance(0.2):
-        level = float(np.exp(draws.uniform(np.log(0.001), np.log(0.02))))
-    grain = torch.from_numpy(draws.rng.normal(size=(2, *image.shape)).astype(np.float32))
-    return image + level * (image.clamp(min=0.0).sqrt() * grain[0] + 0.15 * grain[1])

@@ -8,25 +8,34 @@ result passes through sensor noise and 8-bit coding. Each face depends on its se
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from ...decomposition import Decomposition
-from ...physics.colour import WHITE_ROW_SUMS, linear_to_srgb
+from ...physics.colour import WHITE_ROW_SUMS
 from ...physics.lighting import unit
 from ...physics.names import SkinName
 from ...system.device import plain_defaults
 from ...system.workers import one_thread
+from ..geometry import Geometry
 from ..records import Faces
-from .camera import draw_exposure, draw_light_and_camera, sense
+from .camera import draw_exposure, draw_light_and_camera
+from .covers import draw_covers
 from .draws import Draws
+from .hair import draw_hair
+from .heads.reading import read_heads
 from .identity import Identity, draw_identity
-from .light import LEAST_SPECULAR, draw_lights, draw_shading
-from .paint import paint_background, paint_person
-from .parts import divide_into_parts
+from .light import draw_lights
+from .paint import label_person, paint_person
+from .parts import commonest, divide_into_parts
+from .photograph import eight_bits, photograph, second_colour
 from .pigments import draw_pigments
-from .shape import Head, make_relief
-from .view import average_over, place_head, shrink
+from .shading import LEAST_SPECULAR, draw_shading
+from .shape import Head
+from .view import View, average_over, place_head, shrink
+from .walls import paint_background
 
 __all__ = ["draw_heads", "generate"]
 
@@ -44,6 +53,7 @@ def generate(
     skin: SkinName = "published",
     melanin: float | None = None,
     yaw: float | None = None,
+    heads: str | Path | None = None,
 ) -> Faces:
     """Make the faces of some indices.
 
@@ -57,62 +67,72 @@ def generate(
         melanin: map value in [-1, 1] of the skin of all faces, instead of a drawn one; shape, light and
             camera are the same for any.
         yaw: turn of all heads to the side, in degrees, instead of a drawn one.
+        heads: a statistical head model to take heads from, instead of parametric ones: the folder
+            FaceXModel of ICT-FaceKit, or an NPZ file of it.
 
     Returns:
         The faces, in the order of ``indices``; the same numbers whatever else is in the batch.
 
     Raises:
         ValueError: melanin is out of range.
+        DataError: the head model is missing, damaged or of another kind.
     """
     if melanin is not None and not -1.0 <= melanin <= 1.0:
         raise ValueError(f"melanin must lie in [-1, 1], got {melanin}")
+    model = None if heads is None else read_heads(heads)
     faces = []
     with one_thread():
         for index in indices:
             draws = Draws(seed, index)
-            who = draw_identity(draws, skin, melanin)
+            who = draw_identity(draws, skin, melanin, model)
             faces.append(_picture(draws, who, size, noise, yaw))
     return Faces.join(faces)
 
 
 def draw_heads(count: int, seed: int = 0) -> list[Head]:
     """The shapes of the first faces of a seed, without their pictures."""
-    return [draw_identity(Draws(seed, index), "published").head for index in range(count)]
+    drawn = [draw_identity(Draws(seed, index), "published").head for index in range(count)]
+    return [head for head in drawn if isinstance(head, Head)]
 
 
 def _picture(draws: Draws, who: Identity, size: int, noise: bool, yaw: float | None) -> Faces:
     """One face, as a batch of one. The order of draws is that of a seed's faces since the first."""
-    relief = make_relief(who.head)
-    view = place_head(draws, who, relief, size, yaw)
-    parts = divide_into_parts(draws, who, view)
-    melanin, haemoglobin = draw_pigments(draws, who, view, parts)
+    view = place_head(draws, who, size, yaw)
+    hair, covers = draw_hair(draws, who), draw_covers(draws, who, view)
+    fine = draws.grain(view.x)
+    whole = divide_into_parts(view, hair.on_head(view, fine))
+    behind = hair.behind(view, fine)
+    pigments = draw_pigments(draws, who, view, whole)
+    parts = covers.over(whole)
     lights = draw_lights(draws)
-    shading = draw_shading(draws, view, parts.neck, relief, lights)
+    shading = draw_shading(draws, view, lights, pigments, who.age)
     illuminant, camera = draw_light_and_camera(draws)
 
     skin = parts.skin.float().unsqueeze(0)
     covered = shrink(skin)
     truth = Decomposition(
-        melanin=average_over(skin, melanin).unsqueeze(0),
-        haemoglobin=average_over(skin, haemoglobin).unsqueeze(0),
+        melanin=average_over(skin, pigments.melanin).unsqueeze(0),
+        haemoglobin=average_over(skin, pigments.haemoglobin).unsqueeze(0),
         diffuse=average_over(skin, shading.diffuse).unsqueeze(0),
         specular=average_over(skin, shading.specular).unsqueeze(0),
         illuminant=illuminant,
         camera=camera,
         skin=who.skin,
     )
-    person, painted = paint_person(draws, who, view, parts, shading)
-    other = shrink(person * (1.0 - skin))
-    behind = shrink(paint_background(draws, view) * (1.0 - skin) * ~painted)
+    labels = label_person(parts, pigments, covers, behind)
+    other = paint_person(draws, who, view, parts, shading, (hair, covers, behind))
+    other = torch.where(labels == 0, paint_background(draws, view, lights), other)
+    other = shrink(other * (1.0 - skin))
 
     # One exposure for shading, maps and lighting alike.
     exposure = draw_exposure(draws, who.melanin, truth.render(), covered > 0.5)
     truth.diffuse.mul_(exposure)
     truth.specular.mul_(exposure).clamp_(min=LEAST_SPECULAR)
-    image = truth.render()[0] * covered + exposure * WHITE * other + behind
+    image = truth.render()[0] * covered + exposure * WHITE * other
 
-    image = sense(draws, image) if noise else image
-    coded = torch.round(255.0 * linear_to_srgb(image)) / 255.0
+    if noise:
+        image = second_colour(image, shrink(shading.normal), lights)
+    coded = photograph(draws, image) if noise else eight_bits(image)
     mask = (shrink(parts.face_skin.float().unsqueeze(0)) > 0.999).float()
     normals = unit(average_over(skin, view.surface.normal)) * mask
     place = ((average_over(skin, view.surface.point) + 1.3) / 2.6).clamp(0.0, 1.0)
@@ -125,4 +145,19 @@ def _picture(draws: Draws, who: Identity, size: int, noise: bool, yaw: float | N
         coordinates=(place * mask).unsqueeze(0),
         lighting=tinted.unsqueeze(0),
         truth=truth,
+        geometry=_geometry(view, labels, size),
+    )
+
+
+def _geometry(view: View, labels: Tensor, size: int) -> Geometry:
+    """What the pixels show of the head, as a batch of one."""
+    hit = view.surface.hit.float().unsqueeze(0)
+    covered = shrink(hit)
+    normals = unit(average_over(hit, view.surface.normal)) * (covered > 0.5)
+    occlusion = average_over(hit, view.surface.occlusion).masked_fill(covered <= 0.5, 1.0)
+    return Geometry(
+        normals=normals.unsqueeze(0),
+        parts=commonest(labels).unsqueeze(0),
+        occlusion=occlusion.unsqueeze(0),
+        landmarks=view.frame.pixels(view.landmarks, size).unsqueeze(0),
     )

@@ -11,8 +11,19 @@ import torch
 from torch import Tensor
 
 from .draws import Draws
+from .surface import Features, Surface
 
-__all__ = ["EYE_X", "EYE_Y", "MOUTH_Y", "Brows", "Eyes", "Mouth", "beard", "smoothstep"]
+__all__ = [
+    "EYE_X",
+    "EYE_Y",
+    "MOUTH_Y",
+    "Brows",
+    "Eyes",
+    "Mouth",
+    "beard",
+    "see_features",
+    "smoothstep",
+]
 
 MOUTH_Y, EYE_X, EYE_Y = -0.56, 0.28, 0.1
 
@@ -54,24 +65,30 @@ class Mouth:
         """Height of the closed mouth: the corners rise with a smile."""
         return MOUTH_Y + (0.25 + 1.0 * self.smile) * x.square() - 0.02 * self.smile
 
+    def gap(self, x: Tensor) -> Tensor:
+        """Half the height of an open mouth."""
+        return self.opening * (1.0 - (x / (0.85 * self.width)).square()).clamp(min=0.0)
+
+    def edges(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Height of the upper lip's and depth of the lower lip's outline, from the line."""
+        arch = (1.0 - (x / self.width).square()).clamp(min=0.0)
+        bow = 1.0 - 0.3 * torch.exp(-((x / 0.035) ** 2))
+        upper = (self.opening + self.upper * bow) * arch**0.75
+        return upper, (self.opening + self.lower) * arch**0.6
+
     def inside(self, x: Tensor, y: Tensor) -> Tensor:
         """Where an open mouth shows teeth or dark: bool."""
-        arch = (1.0 - (x / (0.85 * self.width)).square()).clamp(min=0.0)
-        return (y - self.line(x)).abs() < self.opening * arch
+        return (y - self.line(x)).abs() < self.gap(x)
 
     def lips(self, x: Tensor, y: Tensor) -> Tensor:
         """Softly bounded lips, 0..1."""
-        across = x / self.width
-        arch = (1.0 - across.square()).clamp(min=0.0)
-        bow = 1.0 - 0.3 * torch.exp(-((x / 0.035) ** 2))
         dy = y - self.line(x)
-        upper = (self.opening + self.upper * bow) * arch**0.75
-        lower = (self.opening + self.lower) * arch**0.6
+        upper, lower = self.edges(x)
         softness = 0.012
         return (
             torch.sigmoid((upper - dy) / softness)
             * torch.sigmoid((dy + lower) / softness)
-            * (arch > 0.0)
+            * (x.abs() < self.width)
         )
 
 
@@ -94,13 +111,17 @@ class Eyes:
             tilt=draws.gaussian(0.06),
         )
 
+    def edges(self, dx: Tensor) -> tuple[Tensor, Tensor]:
+        """Height of the upper and the lower lid over the eye's axis, at -1 (inner corner) to 1."""
+        arch = (1.0 - dx.square()).clamp(min=0.0)
+        return self.opening * arch**0.8, -0.8 * self.opening * arch
+
     def places(self, x: Tensor, y: Tensor, gaze: float) -> tuple[Tensor, Tensor, Tensor]:
         """Almond openings, distance from the iris's middle in its radius, nearness of the lid."""
         side = torch.where(x < 0.0, -1.0, 1.0)
         dx = (x.abs() - EYE_X) / self.width
         dy = y - EYE_Y - self.tilt * dx * self.width
-        arch = (1.0 - dx.square()).clamp(min=0.0)
-        upper, lower = self.opening * arch**0.8, -0.8 * self.opening * arch
+        upper, lower = self.edges(dx)
         inside = (dy < upper) & (dy > lower) & (dx.abs() < 1.0)
         middle = x.abs() - EYE_X - gaze * side
         iris = (middle.square() + (dy - 0.004).square()).sqrt() / IRIS_RADIUS
@@ -122,10 +143,14 @@ class Brows:
             thickness=draws.uniform(0.014, 0.034) + 0.012 * masculine,
         )
 
+    def arch(self, ax: Tensor) -> Tensor:
+        """Height of their middle at |x|."""
+        return self.height + 0.035 - 1.1 * (ax - 0.31).square()
+
     def places(self, x: Tensor, y: Tensor) -> Tensor:
         """Softly bounded eyebrows, 0..1."""
         ax = x.abs()
-        arch = self.height + 0.035 - 1.1 * (ax - 0.31).square()
+        arch = self.arch(ax)
         thickness = self.thickness * (1.15 - 0.9 * ((ax - 0.12) / 0.4).clamp(0.0, 1.0))
         inside = torch.sigmoid((thickness - (y - arch).abs()) / 0.008)
         return inside * smoothstep(0.07, 0.12, ax) * (1.0 - smoothstep(0.44, 0.5, ax))
@@ -146,3 +171,32 @@ def beard(point: Tensor) -> Tensor:
         1.0 - smoothstep(0.2, 0.27, ax)
     )
     return torch.maximum(jaw, moustache)
+
+
+def see_features(mouth: Mouth, eyes: Eyes, brows: Brows, surface: Surface, gaze: float) -> Features:
+    """The features painted on a parametric head, as the samples of a picture show them.
+
+    Args:
+        mouth: and
+        eyes: and
+        brows: of the face.
+        surface: what the samples see.
+        gaze: how far the eyes look to the right, in canonical units.
+    """
+    x, y, z = surface.point
+    face = surface.hit & ~surface.neck
+    front = face & (z > 0.0)
+    eye, iris, lid = eyes.places(x, y, gaze)
+    inside = mouth.inside(x, y) & front
+    teeth = y > mouth.line(x) - 0.3 * mouth.opening
+    nostril = torch.exp(-((x.abs() - 0.06) / 0.028).square() - ((y + 0.372) / 0.018).square())
+    return Features(
+        eye=eye & front,
+        mouth=inside,
+        teeth=inside & teeth,
+        lips=mouth.lips(x, y) * front,
+        brows=brows.places(x, y) * front,
+        iris=iris,
+        lid=lid * front,
+        nostril=nostril * front,
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,12 +10,12 @@ import numpy as np
 from ...physics.names import SkinName
 from .draws import Draws
 from .features import EYE_X, EYE_Y, MOUTH_Y, Brows, Eyes, Mouth
+from .heads.faces import ModelledHead, draw_modelled_head
+from .heads.prepared import PreparedModel
 from .shape import Bump, Head
+from .tones import LIGHTNESS, draw_tone
 
 __all__ = ["Identity", "draw_identity"]
-
-MELANIN_RANGES = {"published": (-0.85, 0.85), "measured": (-0.35, 0.6)}
-"""Melanin of faces from very light to dark, by skin; measured faces lie within the second."""
 
 HAIR_COLOURS = np.array(
     [
@@ -38,43 +39,69 @@ class Identity:
     """Constants of the skin model that its maps are of."""
     melanin: float
     """Map value of most of its skin."""
-    drawn_melanin: float
-    """What the seed gave; decides on further draws, so that these are the same for any melanin."""
+    haemoglobin: float
+    """Map value of most of its skin."""
+    light: float
+    """0 to 1, from dark to light skin, as the seed gave it: what depends on ancestry goes by it."""
     masculine: float
     """0 to 1."""
     child: bool
+    age: float
+    """0 for the young to 1 for the old."""
     mouth: Mouth
     eyes: Eyes
     brows: Brows
     hair_colour: np.ndarray
     """(3,), linear RGB."""
-    head: Head
+    head: Head | ModelledHead
 
 
-def draw_identity(draws: Draws, skin: SkinName, melanin: float | None = None) -> Identity:
-    """Draw a face, with the melanin given instead of the drawn one where there is one."""
-    drawn_melanin = draws.uniform(*MELANIN_RANGES[skin])
+def draw_identity(
+    draws: Draws,
+    skin: SkinName,
+    melanin: float | None = None,
+    heads: PreparedModel | None = None,
+) -> Identity:
+    """Draw a face, with the melanin given instead of the drawn one where there is one.
+
+    Its head is parametric, or one of a head model.
+    """
+    tone = draw_tone(draws, skin)
+    middle, width = LIGHTNESS[skin]
+    light = 1.0 / (1.0 + math.exp(4.0 * (tone.melanin - middle) / width))
     masculine = draws.uniform(0.0, 1.0)
-    child = draws.chance(0.08)
+    child = draws.chance(0.08) and heads is None  # a model of grown-up heads
+    age = 0.0 if child else draws.uniform(0.0, 1.0) ** 1.5
     mouth = Mouth.draw(draws)
     return Identity(
         skin=skin,
-        melanin=drawn_melanin if melanin is None else melanin,
-        drawn_melanin=drawn_melanin,
+        melanin=tone.melanin if melanin is None else melanin,
+        haemoglobin=tone.haemoglobin,
+        light=light,
         masculine=masculine,
         child=child,
+        age=age,
         mouth=mouth,
         eyes=Eyes.draw(draws),
         brows=Brows.draw(draws, masculine),
-        hair_colour=_draw_hair_colour(draws, dark=drawn_melanin > 0.1, child=child),
-        head=_draw_head(draws, masculine, child, mouth),
+        hair_colour=_draw_hair_colour(draws, light, age),
+        head=_draw_head(draws, masculine, child, mouth)
+        if heads is None
+        else draw_modelled_head(draws, heads),
     )
 
 
-def _draw_hair_colour(draws: Draws, *, dark: bool, child: bool) -> np.ndarray:
-    grey = draws.chance(0.1) and not child
-    choice = int(draws.rng.integers(0, 3 if dark else 6))
-    return HAIR_COLOURS[6 if grey else choice] * draws.uniform(0.7, 1.3)
+def _draw_hair_colour(draws: Draws, light: float, age: float) -> np.ndarray:
+    """Mostly black with dark skin; grey with age; now and then dyed."""
+    turned_grey = draws.chance(0.85 * age**2)
+    choice = int(draws.rng.integers(1, 6)) if draws.chance(light) else int(draws.rng.integers(0, 2))
+    colour = HAIR_COLOURS[choice]
+    if turned_grey:
+        colour = colour + draws.uniform(0.4, 1.0) * (HAIR_COLOURS[6] - colour)
+    dyed = draws.rng.uniform(0.01, 0.3, 3)
+    if draws.chance(0.04):
+        colour = 0.3 * colour + 0.7 * dyed
+    return np.asarray(colour * draws.uniform(0.6, 1.3))
 
 
 def _draw_head(draws: Draws, masculine: float, child: bool, mouth: Mouth) -> Head:

@@ -1,109 +1,75 @@
-"""Everything in a picture that is not skin: hair, eyes, mouth, clothes and background, as plain colours."""
+"""Everything in a picture that is not skin, in layers: clothes, hair, eyes, mouth, hats, glasses."""
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from ...decomposition.parts import part_index
+from .covers import Covers, cloth_of
 from .draws import Draws
-from .features import EYE_X, EYE_Y
+from .eyes import eye_colour, mouth_colour
+from .hair import Hair, hair_colour
 from .identity import Identity
-from .light import Shading
 from .parts import Parts
-from .shape import read_texture
+from .pigments import Pigments
+from .shading import Shading
 from .view import View
 
-__all__ = ["paint_background", "paint_person"]
+__all__ = ["label_person", "paint_person"]
 
-EYE_COLOURS = np.array(
-    [
-        [0.03, 0.014, 0.007],
-        [0.09, 0.045, 0.02],
-        [0.1, 0.11, 0.05],
-        [0.1, 0.16, 0.25],
-        [0.15, 0.17, 0.18],
-    ]
-)
-"""Linear RGB of the iris: dark brown, brown, green, blue, grey."""
+HIDING = 0.6
+"""How much of the skin a beard hides where it counts as hair."""
+
+
+def label_person(parts: Parts, pigments: Pigments, covers: Covers, behind: Tensor) -> Tensor:
+    """The part that each sample shows, 0 where only the background: (S, S), uint8.
+
+    Args:
+        parts: of the head, below its covers.
+        pigments: of the skin, with its beard.
+        covers: glasses, hat or scarf.
+        behind: hair beside and behind the head.
+    """
+    labels = parts.labels()
+    brows = parts.brows > 0.5
+    labels.masked_fill_(parts.skin & (pigments.hairy > HIDING) & ~brows, part_index("hair"))
+    labels.masked_fill_(behind & ~parts.cloth, part_index("hair"))
+    labels.masked_fill_(covers.cloth, part_index("cloth"))
+    labels.masked_fill_(covers.glasses, part_index("glasses"))
+    return labels
 
 
 def paint_person(
-    draws: Draws, who: Identity, view: View, parts: Parts, shading: Shading
-) -> tuple[Tensor, Tensor]:
-    """Linear RGB of clothes, hair, eyes and mouth (3, S, S), and where head or these are (S, S)."""
-    x, y, shade = view.x, view.y, shading.unoccluded
-    picture = torch.zeros(3, *x.shape)
-    shoulders = (y < parts.neck.collar) & (y < -0.98 - 0.35 * (x / 1.1).abs() ** 3)
-    cloth = torch.from_numpy(draws.rng.uniform(0.01, 0.5, 3).astype(np.float32))
-    cloth = cloth * (0.4 + 0.6 * draws.uniform(0.0, 1.0))
-    picture = torch.where(shoulders, cloth[:, None, None] * shade, picture)
-    covered = shoulders | view.surface.hit
+    draws: Draws,
+    who: Identity,
+    view: View,
+    parts: Parts,
+    shading: Shading,
+    style: tuple[Hair, Covers, Tensor],
+) -> Tensor:
+    """Linear RGB of all of a person but skin, in the scale of the shading: (3, S, S).
 
-    colour = torch.from_numpy(who.hair_colour.astype(np.float32))[:, None, None]
-    strands = 1.0 + 0.35 * read_texture(draws.field(40), x * 0.8, 0.25 * y)[0]
-    gloss = torch.einsum("c,chw->hw", torch.tensor([0.0, 0.55, 0.83]), shading.normal)
-    gloss = 0.04 * gloss.clamp(min=0.0) ** 12
-    strand_colour = (colour * strands.clamp(0.3, 2.0) + gloss) * (0.3 + 0.7 * shade)
-    if not parts.bald:
-        behind = _hair_behind(draws, who, view, parts)
-        picture = torch.where(behind, 0.75 * strand_colour, picture)
-        covered = covered | behind
-    picture = torch.where(parts.hair, strand_colour, picture)
-    picture = torch.where(parts.eye, _eye_colour(draws, who, view, parts, shade), picture)
-    return torch.where(parts.mouth, _mouth_colour(draws, who, view, shade), picture), covered
-
-
-def _hair_behind(draws: Draws, who: Identity, view: View, parts: Parts) -> Tensor:
-    """Samples of hair beside and behind the head, in the picture."""
-    volume = draws.uniform(0.02, 0.16)
-    wide, tall = who.head.half_width + volume, 1.12 + volume
-    shift = float(view.pose[0, 2]) * -0.25
-    x, y = view.x - shift, view.y - 0.1
-    wave = 0.03 * read_texture(draws.field(12), view.x * 0.7, view.y * 0.7)[0]
-    crown = (x / wide).square() + (y / tall).square() < 1.0 + 2.0 * wave
-    crown = crown & (y > draws.uniform(-0.2, 0.1))
-    if who.masculine < 0.55 and draws.chance(0.75):  # long, down the sides
-        length = draws.uniform(-1.3, -0.3)
-        flare = wide + 0.12 * (0.1 - y).clamp(0.0, 1.0) + wave
-        crown = crown | ((x.abs() < flare) & (y < 0.1) & (view.y > length + 0.1 * wave))
-    neck = parts.neck
-    return crown & ~view.surface.hit & ~(neck.shown & (view.x - neck.middle).abs().lt(0.3))
-
-
-def _eye_colour(draws: Draws, who: Identity, view: View, parts: Parts, shade: Tensor) -> Tensor:
-    """Sclera, iris, pupil and catch light: (3, S, S)."""
-    x, y, _ = view.surface.point
-    iris = torch.from_numpy(EYE_COLOURS[draws.rng.integers(len(EYE_COLOURS))]).float()
-    if who.melanin > 0.0:
-        iris = torch.from_numpy(EYE_COLOURS[0]).float()
-    white = torch.tensor([0.62, 0.56, 0.53])[:, None, None] * (0.35 + 0.4 * shade)
-    distance = parts.iris_distance
-    eye = torch.where(distance < 1.0, iris[:, None, None] * (0.4 + 0.6 * shade), white)
-    eye = torch.where(distance < 0.42, torch.full_like(eye, 0.004), eye)
-    glint = ((x.abs() - EYE_X - 0.016).square() + (y - EYE_Y - 0.02).square()).sqrt() < 0.013
-    return torch.where(glint, torch.full_like(eye, 0.8), eye)
-
-
-def _mouth_colour(draws: Draws, who: Identity, view: View, shade: Tensor) -> Tensor:
-    """Teeth, in most open mouths, and the dark behind them: (3, S, S)."""
-    x, y, _ = view.surface.point
-    teeth = draws.chance(0.7)
-    low = y < who.mouth.line(x) - (0.3 * who.mouth.opening if teeth else -1.0)
-    enamel = torch.tensor([0.4, 0.37, 0.32])[:, None, None] * (0.3 + 0.5 * shade)
-    dark = torch.tensor([0.025, 0.006, 0.006])[:, None, None].expand_as(enamel)
-    return torch.where(low, dark, enamel)
-
-
-def paint_background(draws: Draws, view: View) -> Tensor:
-    """Two colours blended along a gradient with soft blobs: (3, S, S)."""
-    ends = torch.from_numpy(draws.rng.uniform(0.0, 1.0, (2, 3)) ** 2).float()
-    ends = ends * draws.uniform(0.05, 0.9)
-    if draws.chance(0.8):  # greyish
-        ends = 0.3 * ends + 0.7 * ends.mean(dim=1, keepdim=True)
-    angle = draws.uniform(0.0, 6.28)
-    ramp = 0.5 + 0.4 * (np.cos(angle) * view.x + np.sin(angle) * view.y)
-    cells = int(draws.rng.integers(3, 14))
-    blobs = read_texture(draws.field(cells), 0.8 * view.x, 0.8 * view.y)[0]
-    blend = (ramp + draws.uniform(0.0, 0.35) * blobs).clamp(0.0, 1.0)
-    return ends[0][:, None, None] * blend + ends[1][:, None, None] * (1.0 - blend)
+    Args:
+        draws: of this face.
+        who: whose face.
+        view: what the samples see.
+        parts: of the head.
+        shading: of the samples.
+        style: hair, covers, and where hair is seen beside and behind the head.
+    """
+    hair, covers, behind = style
+    fine = draws.grain(view.x)
+    folds = (1.0 + 0.1 * fine) * shading.open
+    picture = torch.where(parts.cloth, cloth_of(draws, view) * folds, 0.0)
+    strands = hair_colour(draws, who, hair, view, shading, fine)
+    # Behind the head it is dark, most of all beside the neck.
+    depth = (0.75 + 0.35 * view.y).clamp(0.25, 0.8)
+    picture = torch.where(behind & ~parts.cloth, depth * strands, picture)
+    picture = torch.where(parts.hair, strands, picture)
+    eyes = eye_colour(draws, who, view, parts, shading, fine)
+    picture = torch.where(parts.eye, eyes, picture)
+    picture = torch.where(parts.mouth, mouth_colour(draws, view, parts, shading), picture)
+    other = cloth_of(draws, view)
+    picture = torch.where(covers.cloth, other * folds, picture)
+    return torch.where(covers.glasses, covers.glasses_colour * shading.unoccluded, picture)

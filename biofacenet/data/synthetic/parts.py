@@ -1,4 +1,4 @@
-"""What each sample of a picture shows: hair, eye, mouth, skin of the face, neck."""
+"""What each sample of a picture shows: hair, eye, mouth, skin of the face, neck, clothes."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .draws import Draws
-from .identity import Identity
-from .shape import read_texture
-from .view import View
+from ...decomposition.parts import PART_NAMES, part_index
+from .view import SUPERSAMPLING, View
 
-__all__ = ["Neck", "Parts", "divide_into_parts"]
+__all__ = ["Neck", "Parts", "commonest", "divide_into_parts"]
 
 
 @dataclass(frozen=True)
@@ -20,7 +18,7 @@ class Neck:
     """The neck below the head, in the picture."""
 
     shown: Tensor
-    """(S, S), bool."""
+    """(S, S), bool, also where clothes cover it."""
     middle: float
     width: float
     """Half of it."""
@@ -30,14 +28,19 @@ class Neck:
 
 @dataclass(frozen=True)
 class Parts:
-    """Labels of the samples, each (S, S) and, unless said, bool; on the head but for the neck."""
+    """Labels of the samples, each (S, S) and, unless said, bool; on the head but for neck and cloth."""
 
-    bald: bool
-    """Whether hair grows on the sides of the head alone."""
     hair: Tensor
+    """Covering the head itself; hair beside and behind it is painted."""
     eye: Tensor
     mouth: Tensor
     """Where an open mouth shows teeth or dark."""
+    teeth: Tensor
+    """Those of the mouth that are teeth."""
+    lips: Tensor
+    """0..1"""
+    brows: Tensor
+    """0..1"""
     iris_distance: Tensor
     """From the iris's middle, in its radius."""
     lid: Tensor
@@ -45,62 +48,66 @@ class Parts:
     nostril: Tensor
     """Nearness of a nostril, 0..1."""
     neck: Neck
+    cloth: Tensor
+    """Shoulders and what covers the neck."""
     face_skin: Tensor
     """Without the throat."""
     skin: Tensor
     """Of face, throat and neck."""
 
+    def labels(self) -> Tensor:
+        """The part that each sample shows, before anything is painted over it: (S, S), uint8."""
+        found = torch.zeros(self.skin.shape, dtype=torch.uint8)
+        for name, where in (
+            ("cloth", self.cloth),
+            ("skin", self.skin),
+            ("lips", self.skin & (self.lips > 0.5)),
+            ("brows", self.skin & (self.brows > 0.5)),
+            ("eyes", self.eye),
+            ("teeth", self.mouth),
+            ("hair", self.hair),
+        ):
+            found.masked_fill_(where, part_index(name))
+        return found
 
-def divide_into_parts(draws: Draws, who: Identity, view: View) -> Parts:
-    """Label every sample."""
-    x, y, z = view.surface.point
-    hit = view.surface.hit
-    bald = who.masculine > 0.6 and draws.chance(0.15)
-    hair = hit & _hair(draws, view, bald)
-    eye, iris_distance, lid = who.eyes.places(x, y, draws.gaussian(0.015))
-    mouth = who.mouth.inside(x, y)
-    opening = hit & (z > 0.0) & (eye | mouth) & ~hair
-    eye, mouth = opening & eye, opening & mouth
-    nostril = torch.exp(-((x.abs() - 0.06) / 0.028).square() - ((y + 0.372) / 0.018).square())
-    neck = _neck(draws, who, view)
-    face_skin = hit & ~hair & ~eye & ~mouth & (y > -1.05)
-    throat = hit & ~hair & (y <= -1.05)
+
+def divide_into_parts(view: View, hair: Tensor) -> Parts:
+    """Label every sample, of which some on the head are covered by hair, (S, S)."""
+    surface, features = view.surface, view.features
+    head = surface.hit & ~surface.neck
+    hair = head & hair & ~features.mouth
+    eye, mouth = features.eye & ~hair, features.mouth
+    face_skin = head & ~hair & ~eye & ~mouth
+    collar = -1.12 - 0.22 * (1.0 - ((view.x - view.neck.middle) / 0.5).square()).clamp(0.0)
+    cloth = _cloth(view, collar)
     return Parts(
-        bald=bald,
         hair=hair,
         eye=eye,
         mouth=mouth,
-        iris_distance=iris_distance,
-        lid=lid,
-        nostril=nostril,
-        neck=neck,
+        teeth=features.teeth & mouth,
+        lips=features.lips,
+        brows=features.brows,
+        iris_distance=features.iris,
+        lid=features.lid,
+        nostril=features.nostril,
+        neck=Neck(surface.neck, view.neck.middle, view.neck.width, collar),
+        cloth=cloth,
         face_skin=face_skin,
-        skin=face_skin | neck.shown | throat,
+        skin=face_skin | (surface.neck & ~cloth),
     )
 
 
-def _hair(draws: Draws, view: View, bald: bool) -> Tensor:
-    """Above a hairline that falls toward the temples, and all behind the ears."""
-    x, y, z = view.surface.point
-    ax, ear = x.abs(), view.surface.ear
-    strands = read_texture(draws.field(24), x, y)[0]
-    crest = draws.uniform(0.6, 0.78)
-    line = crest - (ax / 0.72) ** 3 * draws.uniform(0.25, 0.5) + 0.03 * strands
-    if not bald and draws.chance(0.25):  # a fringe
-        line = line - draws.uniform(0.1, 0.32) * (1.0 - 0.5 * (ax / 0.7) ** 2)
-    # The front edge draws back behind the ear toward its lower end: a sideburn has a tip.
-    tip = ((draws.uniform(-0.35, 0.1) + 0.2 - y) / 0.2).clamp(min=0.0)
-    if bald:
-        return (z < -0.05) & (y > -0.2) & (y < 0.55) & ~ear
-    sides = (z < 0.08 + 0.04 * strands - 0.22 * tip) & (y > -0.7) & ~ear
-    return (y > line) | sides
+def _cloth(view: View, collar: Tensor) -> Tensor:
+    """Shoulders beside the neck, and all of the neck below the collar."""
+    x, y = view.x, view.y
+    shoulders = (y < -0.98 - 0.35 * (x / 1.1).abs() ** 3) & ~view.surface.hit
+    return (y < collar) & (shoulders | view.surface.neck)
 
 
-def _neck(draws: Draws, who: Identity, view: View) -> Neck:
-    middle = float(view.pose[0, 1]) * -0.9
-    width = draws.uniform(0.36, 0.42) + 0.08 * who.masculine
-    flare = 0.12 * ((-1.0 - view.y) / 0.3).clamp(min=0.0).square()
-    inside = (view.x - middle).abs() < width + flare
-    collar = -1.12 - 0.22 * (1.0 - ((view.x - middle) / 0.5).square()).clamp(0.0)
-    below = inside & (view.y < -0.4) & (view.y > collar)
-    return Neck(~view.surface.hit & below, middle, width, collar)
+def commonest(labels: Tensor) -> Tensor:
+    """The part that most samples of each pixel show, the earlier of two: (S, S) to (1, size, size)."""
+    size = labels.shape[0] // SUPERSAMPLING
+    blocks = labels.reshape(size, SUPERSAMPLING, size, SUPERSAMPLING)
+    blocks = blocks.permute(0, 2, 1, 3).reshape(size, size, -1)
+    counts = torch.stack([(blocks == label).sum(dim=2) for label in range(len(PART_NAMES))])
+    return counts.argmax(dim=0, keepdim=True).to(torch.uint8)

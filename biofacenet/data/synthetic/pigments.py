@@ -1,4 +1,4 @@
-"""Melanin and haemoglobin of a face: its skin's, and what lips, brows, beard and lashes add."""
+"""Melanin and haemoglobin of a face: its skin's, and what lips, brows, beard, make-up and lashes add."""
 
 from __future__ import annotations
 
@@ -8,109 +8,160 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .canvas import spot, texture_places
+from .detail import draw_detail
 from .draws import Draws
-from .features import EYE_X, EYE_Y, beard
+from .features import EYE_X, EYE_Y, MOUTH_Y, beard
 from .identity import Identity
 from .parts import Parts
 from .shape import read_texture
 from .view import View
 
-__all__ = ["draw_pigments"]
-
-USUAL_BLOOD = {"published": -0.16, "measured": 0.4}
-"""Middle of the haemoglobin of faces; the measured faces' median is 0.32, of more dark skins."""
+__all__ = ["Pigments", "draw_pigments"]
 
 
 @dataclass(frozen=True)
-class _Places:
-    """Where pigments are painted, each (S, S)."""
+class Pigments:
+    """What the skin of all samples is like, each (S, S)."""
 
-    x: Tensor
-    y: Tensor
-    """Canonical places; on the neck, those of the picture below the chin."""
-    ax: Tensor
-    """|x|"""
-    front: Tensor
-    """1 on the head, 0 on the neck."""
+    melanin: Tensor
+    haemoglobin: Tensor
+    """Map values."""
+    relief: Tensor
+    """Height of pores and lines."""
+    oily: Tensor
+    """0..1, how much a place shines in those whose skin is oily."""
+    hairy: Tensor
+    """0..1, how much of it is hair: brows and beard."""
+    lips: Tensor
+    """0..1"""
 
-    def read(self, texture: Tensor) -> Tensor:
-        return read_texture(texture, self.x, self.y)
 
-
-def draw_pigments(draws: Draws, who: Identity, view: View, parts: Parts) -> tuple[Tensor, Tensor]:
-    """Melanin and haemoglobin map values on all samples: two (S, S)."""
+def draw_pigments(draws: Draws, who: Identity, view: View, parts: Parts) -> Pigments:
+    """Draw the skin of a face."""
     x, y, _ = view.surface.point
-    behind = parts.neck.shown
-    x = torch.where(behind, view.x - parts.neck.middle, x)
-    y = torch.where(behind, view.y, y)
-    at = _Places(x, y, x.abs(), (~behind).float())
-    fields = torch.cat((draws.field(5), draws.field(9), draws.field(5), draws.field(10)), dim=1)
-    low_m, high_m, low_h, high_h = at.read(fields)
-    lips, brows = who.mouth.lips(x, y) * at.front, who.brows.places(x, y) * at.front
+    front = (~view.surface.neck).float()
+    lips, brows = parts.lips, parts.brows
+    made_up = who.masculine < 0.5 and not who.child and draws.chance(0.55)
+    even = draws.uniform(0.25, 0.8) if made_up else 1.0  # foundation hides what is uneven
+    detail = draw_detail(draws, light=who.light, age=who.age)
+    painted = torch.stack(
+        (
+            even * (detail.melanin + _darker_places(draws, who)) + _shadow(draws, made_up=made_up),
+            even * (detail.haemoglobin + _redder_places(draws)) + _blush(draws, made_up=made_up),
+            detail.relief,
+            _oily_places(),
+            *draws.field(40, 2)[0],
+        )
+    )
+    of_melanin, of_blood, relief, oily, folds, thick = read_texture(painted[None], x, y)
+    marks = even * read_texture(detail.marks, x, y) * front
+    fine = draws.grain(x)
 
-    melanin = _skin_melanin(draws, who, at, 0.05 * low_m, 0.025 * high_m)
-    haemoglobin = _skin_haemoglobin(draws, who, at, 0.05 * low_h, 0.03 * high_h)
-    haemoglobin = haemoglobin + 0.12 * view.surface.ear
-    redness = draws.uniform(0.32, 0.7)
-    haemoglobin = haemoglobin + redness * lips
-    melanin = melanin + lips * draws.uniform(-0.05, 0.12)
+    # On the neck and the throat only what is even, and patches.
+    melanin = who.melanin + of_melanin * (0.3 + 0.7 * front) + marks[0] + detail.grain[0] * fine
+    haemoglobin = who.haemoglobin + of_blood * (0.3 + 0.7 * front) + marks[1]
+    haemoglobin = haemoglobin + detail.grain[1] * fine.flip(0)
+    haemoglobin = haemoglobin + draws.uniform(0.05, 0.3) * view.surface.ear
+    lip_melanin, lip_blood = _lips(draws, who.light, made_up=made_up)
+    melanin = melanin + lips * lip_melanin
+    haemoglobin = haemoglobin + lips * (1.0 + 0.12 * folds) * lip_blood
 
-    hairs = float(np.clip(0.75 - 1.6 * who.hair_colour.mean(), 0.15, 0.8))
-    hairs = max(hairs, who.melanin + 0.08)
-    melanin = melanin + brows * draws.uniform(0.55, 0.95) * (hairs - melanin)
-    if who.masculine > 0.55 and not who.child and draws.chance(0.5):
-        thickness = (0.85 + 0.2 * at.read(draws.field(60))[0]).clamp(0.2, 1.0)
-        grown = beard(view.surface.point) * ~view.surface.ear
-        density = draws.uniform(0.1, 0.95) * thickness * grown
-        density = density * (1.0 - lips) * at.front
-        melanin = melanin + density * (hairs - melanin)
-        haemoglobin = haemoglobin - 0.2 * density
+    hairs = float(np.clip(0.75 - 1.6 * who.hair_colour.mean(), 0.15, 0.85))
+    hairs = max(hairs, who.melanin + 0.1)
+    strokes = (1.0 + 0.35 * fine.flip(1)).clamp(0.2, 1.6)
+    hairy = (brows * draws.uniform(0.45, 0.95) * strokes).clamp(0.0, 1.0)
+    grown = _beard(draws, who, view, thick, fine.flip(1))
+    if grown is not None:
+        hairy = torch.maximum(hairy, grown * front * (1.0 - lips))
+    melanin = melanin + hairy * (hairs - melanin)
+    haemoglobin = haemoglobin - 0.25 * hairy
     # Lashes and the shadow of the lid's edge.
-    melanin = melanin + 0.7 * parts.lid * at.front * (0.85 - melanin)
-    melanin = melanin + 0.75 * parts.nostril * at.front * (0.9 - melanin)
-    return melanin.clamp(-0.98, 0.98), haemoglobin.clamp(-0.98, 0.98)
-
-
-def _skin_melanin(draws: Draws, who: Identity, at: _Places, low: Tensor, high: Tensor) -> Tensor:
-    """Of skin: lighter cheeks, darker lids, freckles and moles; ``low`` and ``high`` vary it."""
-    ax, y = at.ax, at.y
-    melanin = who.melanin + low + high
-    melanin = melanin - 0.05 * torch.exp(-(((ax - 0.4) / 0.2) ** 2) - ((y + 0.12) / 0.2) ** 2)
-    melanin = melanin + draws.uniform(0.0, 0.1) * torch.exp(
-        -(((ax - EYE_X) / 0.14) ** 2) - ((y - EYE_Y + 0.02) / 0.09) ** 2
+    liner = draws.uniform(0.8, 1.3) if made_up else draws.uniform(0.5, 0.8)
+    melanin = melanin + (liner * parts.lid).clamp(max=1.0) * (0.88 - melanin)
+    melanin = melanin + 0.75 * parts.nostril * (0.9 - melanin)
+    return Pigments(
+        melanin.clamp(-0.98, 0.98),
+        haemoglobin.clamp(-0.98, 0.98),
+        (relief + 0.55 * fine.flip((0, 1))) * front * (1.0 - 0.7 * hairy),
+        oily.clamp(max=1.0) * front,
+        hairy,
+        lips,
     )
-    if who.drawn_melanin < 0.0 and draws.chance(0.25):
-        freckles = at.read(draws.spots(0.03))[0]
-        if who.melanin < 0.0:  # most on nose and cheeks
-            where = torch.exp(-(((y + 0.08) / 0.25) ** 2)) * at.front
-            melanin = melanin + 0.4 * freckles * where
-    if draws.chance(0.3):  # moles
-        melanin = melanin + 0.7 * at.read(draws.spots(0.0006))[0] * at.front
-    return melanin
 
 
-def _skin_haemoglobin(
-    draws: Draws, who: Identity, at: _Places, low: Tensor, high: Tensor
-) -> Tensor:
-    """Of skin: flushed places, blemishes and rings under the eyes; ``low`` and ``high`` vary it."""
-    ax, y = at.ax, at.y
-    haemoglobin = (
-        USUAL_BLOOD[who.skin]
-        + draws.uniform(-0.18, 0.18)
-        - 0.1 * max(who.melanin, 0.0)
-        + low
-        + high
-        + draws.uniform(0.02, 0.2) * _flush(ax, y) * at.front
+def _darker_places(draws: Draws, who: Identity) -> Tensor:
+    """Melanin of lids, rings under the eyes, forehead, mouth's surroundings, and lines that the sun left."""
+    rings = draws.uniform(0.0, 0.16) * spot(EYE_X, EYE_Y - 0.02, 0.15, 0.1)
+    forehead = draws.gaussian(0.04) * spot(0.0, 0.55, 0.5, 0.2)
+    cheeks = draws.uniform(0.0, 0.06) * spot(0.4, -0.12, 0.2, 0.2)
+    mouth = draws.uniform(0.0, 0.1) * (1.0 - 0.7 * who.light) * spot(0.0, MOUTH_Y, 0.3, 0.13)
+    darker = rings + forehead - cheeks + mouth
+    if draws.chance(0.06):  # of a hat
+        x, y = texture_places()
+        edge = draws.uniform(0.38, 0.62) + 0.03 * x
+        darker = darker - draws.uniform(0.04, 0.12) * torch.sigmoid((y[:, None] - edge) / 0.02)
+    if draws.chance(0.05):  # of glasses
+        darker = darker - draws.uniform(0.03, 0.1) * spot(EYE_X, EYE_Y, 0.2, 0.13)
+    return darker
+
+
+def _redder_places(draws: Draws) -> Tensor:
+    """Haemoglobin of cheeks, nose, chin and lids, and the pallor of some foreheads."""
+    flushed = draws.uniform(0.0, 0.3)
+    cheeks = draws.uniform(0.4, 1.2) * spot(0.4, -0.2, 0.18, 0.17)
+    nose = draws.uniform(0.4, 1.4) * spot(0.0, -0.27, 0.13, 0.11)
+    chin = draws.uniform(0.0, 1.0) * spot(0.0, -0.85, 0.16, 0.1)
+    lids = draws.uniform(0.0, 0.14) * spot(EYE_X, EYE_Y - 0.08, 0.13, 0.06)
+    wings = draws.uniform(0.0, 0.2) * spot(0.12, -0.33, 0.05, 0.06)
+    pale = draws.uniform(-0.05, 0.12) * spot(0.0, 0.5, 0.5, 0.2)
+    return flushed * (cheeks + nose + chin) + lids + wings - pale
+
+
+def _lips(draws: Draws, light: float, *, made_up: bool) -> tuple[float, float]:
+    """What lips, bare or painted, add to melanin and haemoglobin: those of light skin hold less melanin."""
+    melanin = draws.uniform(-0.22, -0.03) * light + draws.uniform(-0.06, 0.12) * (1.0 - light)
+    blood = draws.uniform(0.35, 0.95)
+    if made_up and draws.chance(0.6):
+        melanin, blood = melanin + draws.uniform(-0.1, 0.25), draws.uniform(0.6, 1.3)
+    return melanin, blood
+
+
+def _shadow(draws: Draws, *, made_up: bool) -> Tensor:
+    """Melanin of what is painted on the lids."""
+    return made_up * draws.uniform(0.0, 0.25) * spot(EYE_X, EYE_Y + 0.07, 0.15, 0.06)
+
+
+def _blush(draws: Draws, *, made_up: bool) -> Tensor:
+    """Haemoglobin of what is painted on the cheeks."""
+    return made_up * draws.uniform(0.0, 0.3) * spot(0.42, -0.12, 0.16, 0.13)
+
+
+def _oily_places() -> Tensor:
+    """Forehead, bridge and tip of the nose, cheek bones, chin and lower lip."""
+    return (
+        spot(0.0, 0.5, 0.32, 0.18)
+        + spot(0.0, -0.12, 0.09, 0.24)
+        + 0.6 * spot(0.4, -0.02, 0.16, 0.12)
+        + 0.5 * spot(0.0, -0.85, 0.12, 0.09)
+        + 0.6 * spot(0.0, MOUTH_Y - 0.05, 0.14, 0.03)
     )
-    if draws.chance(0.25):  # blemishes
-        haemoglobin = haemoglobin + 0.3 * at.read(draws.spots(0.004))[0] * at.front
-    under_eyes = torch.exp(-(((ax - EYE_X) / 0.11) ** 2) - ((y - EYE_Y + 0.11) / 0.04) ** 2)
-    return haemoglobin + draws.uniform(0.0, 0.12) * under_eyes * at.front
 
 
-def _flush(ax: Tensor, y: Tensor) -> Tensor:
-    """Places that blush: cheeks, tip of the nose, chin."""
-    cheeks = torch.exp(-(((ax - 0.4) / 0.17) ** 2) - ((y + 0.2) / 0.16) ** 2)
-    nose = torch.exp(-((ax / 0.12) ** 2) - ((y + 0.27) / 0.11) ** 2)
-    chin = 0.5 * torch.exp(-((ax / 0.15) ** 2) - ((y + 0.85) / 0.1) ** 2)
-    return cheeks + nose + chin
+def _beard(draws: Draws, who: Identity, view: View, thick: Tensor, fine: Tensor) -> Tensor | None:
+    """Where beard hides the skin, 0..1: a shadow, stubble or grown; whole or of mouth and chin alone."""
+    if who.masculine < 0.55 or who.child or draws.chance(0.25):
+        return None
+    grown = beard(view.surface.point) * ~view.surface.ear
+    if draws.chance(0.3):  # moustache and chin
+        edge = draws.uniform(0.16, 0.3)
+        grown = grown * torch.sigmoid((edge - view.surface.point[0].abs()) / 0.03)
+    kind = draws.uniform(0.0, 1.0)
+    if kind < 0.5:  # shaved: hairs below the surface
+        density, rough = draws.uniform(0.05, 0.3), 0.3
+    elif kind < 0.8:
+        density, rough = draws.uniform(0.25, 0.6), 0.6
+    else:
+        density, rough = draws.uniform(0.65, 1.0), 0.3
+    thickness = (0.8 + 0.25 * thick).clamp(0.1, 1.2)
+    return (density * thickness * grown * (1.0 + rough * fine)).clamp(0.0, 1.0)

@@ -10,13 +10,20 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .draws import Draws
+from .features import see_features
+from .heads.faces import ModelledHead
+from .heads.seen import see_modelled_head
 from .identity import Identity
-from .shape import Relief, Surface, find_surface, rotation
+from .landmarks import parametric_landmarks
+from .parametric import Cylinder, see_head
+from .shape import make_relief
+from .surface import Features, Pose, Surface
 
 __all__ = [
     "FRAME_CENTRE_Y",
     "HALF_FRAME",
     "SUPERSAMPLING",
+    "Frame",
     "View",
     "average_over",
     "place_head",
@@ -32,41 +39,79 @@ FRAME_CENTRE_Y = -0.13
 
 
 @dataclass(frozen=True)
+class Frame:
+    """Which square of the camera's plane a picture shows, in canonical units."""
+
+    half: float
+    """Half of its side."""
+    across: float
+    down: float
+    """Its middle."""
+
+    def samples(self, count: int) -> tuple[Tensor, Tensor]:
+        """Camera places x and y of count x count samples, from the upper left: each (S, S)."""
+        steps = (torch.arange(count) + 0.5) / count * 2.0 - 1.0
+        x = (self.half * steps[None, :] + self.across).expand(count, count)
+        return x, (self.down - self.half * steps[:, None]).expand(count, count)
+
+    def pixels(self, places: Tensor, size: int) -> Tensor:
+        """Places (N, 2 or more) in camera coordinates as pixels of a picture of a size: (N, 2).
+
+        x to the right and y down from the upper left corner; the middle of the first pixel is at 0.5.
+        """
+        x = (places[:, 0] - self.across) / self.half
+        y = (self.down - places[:, 1]) / self.half
+        return 0.5 * size * (torch.stack((x, y), dim=1) + 1.0)
+
+
+@dataclass(frozen=True)
 class View:
     """A head before the camera; S samples are `SUPERSAMPLING` times the pixels."""
 
     pose: Tensor
     """(3, 3), rotation."""
+    frame: Frame
     x: Tensor
     y: Tensor
     """(S, S), places in the picture, in canonical units."""
     surface: Surface
     """What the samples see of the head."""
+    features: Features
+    """And of its eyes, mouth and brows."""
+    neck: Cylinder
+    """Where the neck stands in the picture."""
+    landmarks: Tensor
+    """(68, 3), in camera coordinates and canonical units; NaN where not known."""
 
 
-def place_head(
-    draws: Draws, who: Identity, relief: Relief, size: int, yaw: float | None = None
-) -> View:
+def place_head(draws: Draws, who: Identity, size: int, yaw: float | None = None) -> View:
     """Pose a head before the camera and find what each sample of the picture sees.
 
     Args:
         draws: of this face.
         who: whose head.
-        relief: of the head.
         size: side of the picture in pixels.
         yaw: turn to the side, in degrees, instead of the drawn one.
     """
     drawn_yaw, drawn_pitch = draws.gaussian(16.0), draws.gaussian(7.0)
-    turn, pitch = np.radians([drawn_yaw if yaw is None else yaw, drawn_pitch])
-    roll = np.radians(draws.gaussian(4.0))
-    pose = rotation(float(turn), float(pitch), float(roll))
+    angles = (drawn_yaw if yaw is None else yaw, drawn_pitch, draws.gaussian(4.0))
+    pose = Pose(*np.radians(angles).tolist())
     half = HALF_FRAME * draws.uniform(0.93, 1.08) * (1.04 if who.child else 1.0)
-    across, down = draws.gaussian(0.04), FRAME_CENTRE_Y + draws.gaussian(0.035)
-    samples = size * SUPERSAMPLING
-    steps = (torch.arange(samples) + 0.5) / samples * 2.0 - 1.0
-    x = (half * steps[None, :] + across).expand(samples, samples)
-    y = (down - half * steps[:, None]).expand(samples, samples)
-    return View(pose, x, y, find_surface(relief, pose, x, y))
+    frame = Frame(half, draws.gaussian(0.04), FRAME_CENTRE_Y + draws.gaussian(0.035))
+    gaze = draws.gaussian(0.015)
+    width = draws.uniform(0.36, 0.42) + 0.08 * who.masculine
+    turn = pose.rotation()
+    x, y = frame.samples(size * SUPERSAMPLING)
+    if isinstance(who.head, ModelledHead):
+        seen = see_modelled_head(who.head, pose, who.brows, x, y)
+        neck = Cylinder(seen.neck, width)
+        return View(turn, frame, x, y, seen.surface, seen.features, neck, seen.landmarks)
+    neck = Cylinder(float(turn[0, 1]) * -0.9, width)
+    relief = make_relief(who.head)
+    surface = see_head(relief, turn, x, y, neck)
+    features = see_features(who.mouth, who.eyes, who.brows, surface, gaze)
+    places = parametric_landmarks(who.head, relief, who.mouth, who.eyes, who.brows)
+    return View(turn, frame, x, y, surface, features, neck, places @ turn.T)
 
 
 def shrink(value: Tensor) -> Tensor:

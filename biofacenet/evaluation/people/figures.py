@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -16,6 +16,7 @@ import numpy as np
 
 from .numbers import Numbers
 from .statistics import area_under_curve, icc_1, icc_3_1
+from .targets import asked
 
 __all__ = [
     "LEAST_PEOPLE",
@@ -233,8 +234,9 @@ def figures_of(people: People, *, decomposes: bool) -> dict[str, Any]:
         decomposes: whether the maps have the unit of the skin model.
 
     Returns:
-        By measurement that there is something for: ``all``, ``groups`` (by name), and ``worst``, the
-        name of the group that is farthest from the right answer.
+        By measurement that there is something for: ``all``, ``groups`` (by name), ``worst``, the
+        name of the group that is farthest from the right answer, ``target``, what is asked in words,
+        and ``missed``, of whom it is asked in vain: ``all``, or names of groups.
     """
     found: dict[str, Any] = {}
     groups = groups_of(people)
@@ -251,8 +253,17 @@ def figures_of(people: People, *, decomposes: bool) -> dict[str, Any]:
             "all": everyone,
             "groups": values,
             "worst": max(bad, key=bad.__getitem__) if bad else None,
+            "target": asked(one.key).told(),
+            "missed": _missed(one.key, everyone, {name: values[name] for name in large}),
         }
     return found
+
+
+def _missed(key: str, everyone: float | None, values: Mapping[str, float | None]) -> list[str]:
+    """Who does not have what is asked: all of them together, or groups."""
+    target = asked(key)
+    groups = [name for name, value in values.items() if target.of(name).met(value) is False]
+    return ["all", *groups] if target.met(everyone) is False else groups
 
 
 def worse(measurement: Measurement, value: float | None) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from ..tables import Table, as_markdown, figure, show_tables
 from .figures import LEAST_PEOPLE, MEASUREMENTS, Measurement, group_order, worse
 from .methods import INDICES
 from .numbers import Numbers
+from .targets import Target, asked
 
 __all__ = ["show", "tables", "write"]
 
@@ -48,6 +50,10 @@ def _right(one: Measurement) -> str:
     return "–" if one.right is None else f"{one.right:g}"
 
 
+def _asked(one: Measurement) -> str:
+    return asked(one.key).told() or "–"
+
+
 def _all(method: Mapping[str, Any], key: str) -> float | None:
     value: float | None = method["figures"].get(key, {}).get("all")
     return value
@@ -59,9 +65,10 @@ def _beside(methods: Mapping[str, Any], title: str = "") -> Table:
     best = not title and len(names) < len(methods)
     rows = []
     for one in _rows(methods):
-        row = [_title(one), _right(one), *(figure(_all(methods[name], one.key)) for name in names)]
+        row = [_title(one), _right(one), _asked(one)]
+        row += [*(figure(_all(methods[name], one.key)) for name in names)]
         rows.append([*row, _best(one, methods)] if best else row)
-    headings = ["", "right", *(INDICES.get(name, name) for name in names)]
+    headings = ["", "right", "asked", *(INDICES.get(name, name) for name in names)]
     return Table(title or "All people", [*headings, "best index"] if best else headings, rows)
 
 
@@ -84,8 +91,8 @@ def _by_group(name: str, figures: Mapping[str, Any], groups: Mapping[str, int]) 
         worst = row["worst"]
         shown = "–" if worst is None else f"{figure(row['groups'][worst])} ({worst})"
         values = [figure(row["groups"].get(group)) for group in order]
-        rows.append([_title(one), _right(one), shown, figure(row["all"]), *values])
-    headings = ["", "right", "worst group", "all", *(f"{g} ({groups[g]})" for g in order)]
+        rows.append([_title(one), _right(one), _asked(one), shown, figure(row["all"]), *values])
+    headings = ["", "right", "asked", "worst group", "all", *(f"{g} ({groups[g]})" for g in order)]
     return Table(f"By group (people): {name}" if order else name, headings, rows)
 
 
@@ -97,6 +104,13 @@ def _head(results: Mapping[str, Any]) -> str:
             f"Fewer than {LEAST_PEOPLE} people, never called the worst: {', '.join(small)}."
         )
     return " ".join([*remarks, *results["remarks"]])
+
+
+def _ends(target: Target, value: float | None) -> list[Any]:
+    """What is asked of a figure, from and to, and whether it has it; empty where nothing is."""
+    ends = ["" if math.isinf(end) else end for end in (target.least, target.most)]
+    met = target.met(value)
+    return [*ends, "" if met is None else "yes" if met else "no"]
 
 
 def markdown(results: Mapping[str, Any]) -> str:
@@ -117,16 +131,23 @@ def write(
     with whole_file(folder / "people.md") as temporary:
         temporary.write_text(markdown(results), "utf-8")
     rows: list[list[Any]] = [
-        ["method", "measurement", "unit", "right", "group", "people", "value", "worst"]
+        [
+            *("method", "measurement", "unit", "right", "group", "people", "value", "worst"),
+            *("target_least", "target_most", "met"),
+        ]
     ]
     for name, method in results["methods"].items():
         for key, row in method["figures"].items():
             one = BY_NAME[key]
             start = [name, key, one.unit, one.right]
-            rows.append([*start, "all", results["people"], row["all"], ""])
+            target = asked(key)
+            rows.append(
+                [*start, "all", results["people"], row["all"], "", *_ends(target, row["all"])]
+            )
             for group, value in row["groups"].items():
                 worst = "yes" if group == row["worst"] else ""
-                rows.append([*start, group, results["groups"][group], value, worst])
+                ends = _ends(target.of(group), value)
+                rows.append([*start, group, results["groups"][group], value, worst, *ends])
     write_csv(folder / "people.csv", rows)
     keys = list(dict.fromkeys(k for each in people.values() for one in each for k in one.values))
     lines: list[list[Any]] = [["method", "id", "group", *keys]]

@@ -13,12 +13,12 @@ from ..._version import __version__
 from ...network.unet import BioFaceNet
 from ...physics.names import SkinName
 from ...plotting.grids import changes_sheet
+from ...preparation.people import PeopleFolder, read_folder
 from ...system.console import progress
 from ...system.device import choose_device
 from ..run import chosen_skin
 from ..settings import TITLES, Settings, check, chosen_methods
 from .figures import expressions, figures_of, groups_of, spreads
-from .folder import PeopleFolder, read_folder
 from .methods import INDICES, Method, by_fit, by_network, components, indices
 from .numbers import Numbers, numbers_of
 from .report import write

@@ -15,8 +15,8 @@ from ...photos.framing import choose_parts
 from ...photos.reading import Photo, read_photo
 from ...photos.skin_pixels import seen_skin
 from ...physics.colour import srgb_to_linear
+from ...preparation.people import Pair, PeopleFolder, Person, Shot
 from .changes import SCALE, Implants, as_jpeg, implanted
-from .folder import Pair, PeopleFolder, Person, Shot
 from .points import carried_over, found_points, inverse, moved
 from .regions import Regions, regions_of
 

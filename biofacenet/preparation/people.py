@@ -21,10 +21,19 @@ from pathlib import Path
 
 import numpy as np
 
-from ...errors import DataError
-from ...photos.paths import PHOTO_ENDINGS
+from ..errors import DataError
+from ..photos.paths import PHOTO_ENDINGS
 
-__all__ = ["Pair", "PeopleFolder", "Person", "Shot", "chosen_ids", "read_folder"]
+__all__ = [
+    "Pair",
+    "PeopleFolder",
+    "Person",
+    "Shot",
+    "chosen_ids",
+    "read_folder",
+    "read_landmarks",
+    "who_is_on",
+]
 
 PEOPLE, PHOTOS, LANDMARKS, PAIRS = "people.csv", "photos.csv", "landmarks.csv", "pairs.csv"
 
@@ -111,8 +120,21 @@ def read_folder(folder: Path, *, people: str = "", without: str = "") -> PeopleF
     return PeopleFolder(
         folder,
         tuple(Person(i, groups[i], shots.get(i, ()), pairs.get(i, ())) for i in ids),
-        _landmarks(folder / LANDMARKS),
+        read_landmarks(folder),
     )
+
+
+def who_is_on(folder: Path) -> dict[Path, str]:
+    """The id of the person on each photo of a folder; nothing where it has no table of people.
+
+    Raises:
+        DataError: the table is damaged.
+    """
+    if not (folder / PEOPLE).is_file():
+        return {}
+    ids = {row["id"]: "" for _, row in _table(folder / PEOPLE, ("id",)) if row["id"]}
+    found = _shots(folder, ids)
+    return {shot.path: name for name, shots in found.items() for shot in shots}
 
 
 def chosen_ids(
@@ -230,7 +252,16 @@ def _pairs(folder: Path, groups: dict[str, str]) -> dict[str, tuple[Pair, ...]]:
     return found
 
 
-def _landmarks(table: Path) -> dict[str, np.ndarray] | None:
+def read_landmarks(folder: Path) -> dict[str, np.ndarray] | None:
+    """Points (N, 2), across and down in pixels, by the name of a photo without its ending.
+
+    Returns:
+        None where the folder has no table of them.
+
+    Raises:
+        DataError: the table is damaged.
+    """
+    table = folder / LANDMARKS
     if not table.is_file():
         return None
     found: dict[str, np.ndarray] = {}

@@ -1,0 +1,1 @@
+"""Heads of a statistical head model, which a user names: ICT-FaceKit, as published or packed."""

@@ -1,0 +1,111 @@
+"""One head of a model: who it is, how its face is moved, where its eyes look."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..draws import Draws
+from .prepared import PreparedModel
+
+__all__ = ["ModelledHead", "draw_modelled_head"]
+
+USUAL_LIMIT = 2.5
+"""Most standard deviations of one way in which people differ."""
+
+SMILE = ("mouthSmile", "cheekSquint", "eyeSquint")
+
+SHOWN_TEETH = ("mouthUpperUp", "mouthLowerDown")
+
+
+@dataclass(frozen=True)
+class ModelledHead:
+    """A head in canonical units, upright and looking ahead."""
+
+    model: PreparedModel
+    vertices: np.ndarray
+    """(V, 3), float32."""
+    gaze: np.ndarray
+    """(eyes, 3), unit directions in which the eyeballs look."""
+    opened: bool
+    """Whether the mouth shows what is in it."""
+
+    @property
+    def half_width(self) -> float:
+        """Half the width of the face beside the cheeks."""
+        marks = self.vertices[self.model.landmarks]
+        return 0.5 * float(marks[15, 0] - marks[1, 0])
+
+
+def draw_modelled_head(draws: Draws, model: PreparedModel) -> ModelledHead:
+    """Draw a person, an expression and a gaze."""
+    weights = draws.rng.normal(size=len(model.identity)).clip(-USUAL_LIMIT, USUAL_LIMIT)
+    moved = model.mean + (weights.astype(np.float32) @ model.identity).reshape(-1, 3)
+    turn, rise = draws.gaussian(9.0), draws.gaussian(5.0)
+    movements = _draw_expression(draws, model)
+    for name, amount in (*movements.items(), *_lids_that_follow(model, turn, rise)):
+        moved = moved + np.float32(amount) * model.expression[name]
+    gaze = _turn_eyes(model, moved, np.radians(turn), np.radians(rise))
+    return ModelledHead(model, moved, gaze, _shows_teeth(model, moved))
+
+
+def _draw_expression(draws: Draws, model: PreparedModel) -> dict[str, float]:
+    """Movements and how far they go: mostly calm or smiling faces, some of any other expression."""
+    amounts: dict[str, float] = {}
+    mood, strength = draws.uniform(0.0, 1.0), draws.uniform(0.15, 1.0)
+    smiles = 0.35 < mood < 0.75
+    shows, opens = draws.chance(0.45), draws.uniform(0.02, 0.22)
+    for side in ("_L", "_R"):
+        own = strength * draws.uniform(0.8, 1.0)
+        for name in SMILE:
+            amounts[name + side] = smiles * own * (1.0 if name == "mouthSmile" else 0.5)
+        for name in SHOWN_TEETH:
+            amounts[name + side] = smiles * shows * 0.6 * own
+    amounts["jawOpen"] = opens * (smiles and shows) + (mood > 0.85) * draws.uniform(0.05, 0.5)
+    rare = mood >= 0.75
+    blink = 0.9 if draws.chance(0.03) else max(0.0, draws.uniform(-0.1, 0.25))
+    for name in sorted(model.expression):
+        chosen, amount = draws.chance(0.2), draws.uniform(0.0, 0.7 if rare else 0.2)
+        if name.startswith(("eyeLook", "jaw", "mouthClose", "PupilDilate", "eyeBlink")):
+            continue
+        amounts[name] = amounts.get(name, 0.0) + chosen * amount
+    for side in ("_L", "_R"):
+        amounts["eyeBlink" + side] = blink
+    return {name: min(amount, 1.0) for name, amount in amounts.items() if name in model.expression}
+
+
+def _lids_that_follow(model: PreparedModel, turn: float, rise: float) -> list[tuple[str, float]]:
+    """Movements of the lids with the eyes, which look to the right of the picture and up, in degrees."""
+    found = []
+    for eye in model.eyeballs:
+        inward = turn * eye.inward
+        for name, degrees in (("In", inward), ("Out", -inward), ("Up", rise), ("Down", -rise)):
+            found.append((f"eyeLook{name}_{eye.side}", max(degrees, 0.0) / 30.0))
+    return [(name, amount) for name, amount in found if name in model.expression]
+
+
+def _turn_eyes(model: PreparedModel, vertices: np.ndarray, turn: float, rise: float) -> np.ndarray:
+    """Turn the eyeballs in place; where they look: (eyes, 3)."""
+    sin_turn, cos_turn, sin_rise, cos_rise = np.sin(turn), np.cos(turn), np.sin(rise), np.cos(rise)
+    yaw = np.array([[cos_turn, 0.0, sin_turn], [0.0, 1.0, 0.0], [-sin_turn, 0.0, cos_turn]])
+    pitch = np.array([[1.0, 0.0, 0.0], [0.0, cos_rise, sin_rise], [0.0, -sin_rise, cos_rise]])
+    rotation = (yaw @ pitch).astype(np.float32)
+    for eye in model.eyeballs:
+        ball = vertices[eye.vertices]
+        middle = eyeball_middle(ball)
+        vertices[eye.vertices] = (ball - middle) @ rotation.T + middle
+    return np.tile(rotation[:, 2], (len(model.eyeballs), 1))
+
+
+def eyeball_middle(ball: np.ndarray) -> np.ndarray:
+    """The middle of an eyeball's vertices (E, 3), whose cornea stands out to the front: (3,)."""
+    x, y = (0.5 * (ball[:, axis].min() + ball[:, axis].max()) for axis in (0, 1))
+    radius = 0.25 * float(np.ptp(ball[:, 0]) + np.ptp(ball[:, 1]))
+    return np.array([x, y, ball[:, 2].min() + radius], dtype=np.float32)
+
+
+def _shows_teeth(model: PreparedModel, vertices: np.ndarray) -> bool:
+    """Whether the inner lips are apart."""
+    marks = vertices[model.landmarks]
+    return float((marks[61:64, 1] - marks[[67, 66, 65], 1]).max()) > 0.015

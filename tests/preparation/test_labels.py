@@ -1,0 +1,124 @@
+"""Parts of photographs by their landmarks, and who is on them, from the tables beside the photos."""
+
+import csv
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from biofacenet.decomposition.parts import PART_NAMES, UNLABELLED, part_index
+from biofacenet.errors import DataError
+from biofacenet.photos.boxes import Box
+from biofacenet.preparation.labels import Known, Tables, parts_of_points
+from biofacenet.preparation.people import read_landmarks
+from biofacenet.preparation.schemes import SCHEMES, Scheme
+
+SIZE = 96
+
+
+def ring(middle: tuple[float, float], across: float, down: float, count: int) -> np.ndarray:
+    angle = 2.0 * np.pi * np.arange(count) / count
+    return np.stack((middle[0] + across * np.cos(angle), middle[1] + down * np.sin(angle)), axis=1)
+
+
+def drawn(number: int, opening: float = 4.0) -> np.ndarray:
+    """Landmarks of a face of ellipses, in a picture of `SIZE`."""
+    scheme: Scheme = SCHEMES[number]
+    points = np.full((number, 2), SIZE / 2.0)
+    shapes = [(scheme.face, (48, 48), 34, 44), (scheme.lips, (48, 72), 14, 8)]
+    shapes += [(scheme.opening, (48, 72), 9, opening)]
+    for side, eye, brow in zip((30, 66), scheme.eyes, scheme.brows, strict=True):
+        shapes += [(eye, (side, 40), 8, 4), (brow, (side, 29), 10, 3)]
+    for numbers, middle, across, down in shapes:
+        points[list(numbers)] = ring(middle, across, down, len(numbers))
+    return points
+
+
+@pytest.mark.parametrize("number", SCHEMES)
+def test_each_part_is_where_its_outline_is(number: int) -> None:
+    skin = np.ones((SIZE, SIZE), bool)
+    skin[60:62, 20:24] = False
+    labels = parts_of_points(drawn(number), skin)
+    expected = {
+        (48, 55): "skin",
+        (30, 40): "eyes",
+        (66, 40): "eyes",
+        (30, 29): "brows",
+        (66, 29): "brows",
+        (48, 78): "lips",
+        (48, 72): "teeth",
+    }
+    for (column, row), name in expected.items():
+        assert labels[row, column] == part_index(name), name
+    # What nobody knows: outside of the face, what is no skin in it, and seams between parts.
+    for column, row in ((2, 2), (48, 95), (22, 60), (30, 45)):
+        assert labels[row, column] == UNLABELLED
+    assert set(np.unique(labels)) <= {*range(len(PART_NAMES)), UNLABELLED}
+
+
+@pytest.mark.parametrize("number", SCHEMES)
+def test_a_closed_mouth_shows_no_teeth(number: int) -> None:
+    labels = parts_of_points(drawn(number, opening=0.1), np.ones((SIZE, SIZE), bool))
+    assert not (labels == part_index("teeth")).any()
+    assert (labels == part_index("lips")).any()
+
+
+def test_points_follow_the_square_that_was_cut_out() -> None:
+    points = np.array([[110.0, 60.0], [130.0, 80.0]])
+    known = Known(points=points)
+    found = known.points_in(Box(100, 50, 40), 80)
+    np.testing.assert_allclose(found, [[20.0, 20.0], [60.0, 60.0]])
+    assert known.points_in(Box(0, 0, 40), 80) is None  # another face's
+    assert Known().points_in(Box(0, 0, 40), 80) is None
+    box = Box(100, 50, 40, angle=30.0)
+    turned = known.points_in(box, 80)
+    assert turned is not None
+    matrix = box.to_photo(80, 80)
+    np.testing.assert_allclose(turned @ matrix[:, :2].T + matrix[:, 2], points)
+
+
+def test_tables_say_who_is_on_a_photo_and_where_the_face_is(tmp_path: Path) -> None:
+    for name in ("a_neutral.png", "a_smiling.png", "b.png", "stranger.png"):
+        (tmp_path / name).touch()
+    tables = Tables()
+    assert tables.of(tmp_path / "a_neutral.png") == Known()
+    (tmp_path / "people.csv").write_text("id,group\na,one\nb,two\nc,two\n")
+    with (tmp_path / "landmarks.csv").open("w", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["image", *(f"{axis}{i}" for i in range(189) for axis in "xy")])
+        writer.writerow(["a_neutral.png", *drawn(189).flatten()])
+    tables = Tables()
+    first, second, other, nobody = (
+        tables.of(tmp_path / name)
+        for name in ("a_neutral.png", "a_smiling.png", "b.png", "stranger.png")
+    )
+    assert first.person == second.person == f"{tmp_path.name}/a"
+    assert other.person == f"{tmp_path.name}/b"
+    assert nobody.person == ""
+    assert first.points is not None
+    assert len(first.digest) == 8
+    assert second.points is None
+    assert second.digest == ""
+    (tmp_path / "landmarks.csv").write_text("image,x0,y0\na_neutral.png,1,2\n")
+    with pytest.raises(DataError, match=r"landmarks\.csv: 3 columns; expected"):
+        Tables().of(tmp_path / "a_neutral.png")
+
+
+def test_landmarks_of_real_faces_give_every_part_but_teeth() -> None:
+    folder = os.environ.get("BIOFACENET_FACES_DIR")
+    if not folder:
+        pytest.skip("BIOFACENET_FACES_DIR does not name the photographs")
+    points = read_landmarks(Path(folder) / "london")
+    assert points is not None
+    shares = np.zeros(len(PART_NAMES))
+    for one in list(points.values())[:10]:
+        low, high = one.min(axis=0), one.max(axis=0)
+        there = Known(points=one).points_in(
+            Box(*(int(v) for v in low - 60), int((high - low).max() + 120)), 128
+        )
+        assert there is not None
+        labels = parts_of_points(there, np.ones((128, 128), bool))
+        shares += [(labels == number).mean() for number in range(len(PART_NAMES))]
+        assert all((labels == part_index(name)).any() for name in ("skin", "lips", "brows", "eyes"))
+    assert shares[part_index("skin")] > 20 * shares[part_index("eyes")]
