@@ -31,11 +31,11 @@ from biofacenet.data.pair_files import find_pairs
 from biofacenet.data.pairs import FacePairs
 from biofacenet.data.truth import read_truth
 from biofacenet.decomposition import Decomposition
-from biofacenet.evaluation.people.folder import PeopleFolder, read_folder
 from biofacenet.evaluation.people.regions import regions_of
 from biofacenet.photos.boxes import Box, crop
 from biofacenet.photos.reading import read_photo
 from biofacenet.physics.colour import WHITE_ROW_SUMS, luminance, srgb_to_linear
+from biofacenet.preparation.people import PeopleFolder, read_folder
 from biofacenet.system.console import console
 from biofacenet.system.files import whole_file
 
@@ -223,7 +223,7 @@ def statistics_of(crops: Sequence[Crop]) -> dict[str, np.ndarray]:
     """Values whose distributions are compared, by name."""
     found: dict[str, list[np.ndarray]] = {}
 
-    def add(name: str, values: Sequence[float] | np.ndarray) -> None:
+    def add(name: str, values: float | Sequence[float] | np.ndarray) -> None:
         found.setdefault(name, []).append(np.atleast_1d(np.asarray(values, dtype=np.float64)))
 
     for face in crops:

@@ -98,7 +98,7 @@ class MeanRms:
         self.values = found[:, :2]
         model = BandModel(constants_of(shares.requires_grad_()), slice(0, 31))
         rms = (model(self.values) - self.measured).square().mean(dim=1).add(1e-8).sqrt().mean()
-        rms.backward()
+        rms.backward()  # type: ignore[no-untyped-call]
         return float(rms.detach()), shares.grad.numpy().copy()  # type: ignore[union-attr]
 
 
@@ -262,7 +262,7 @@ def report(settings: Settings, tuned: Tuned | None, parts: dict[str, Archive]) -
     results: dict[str, dict[str, list[dict[str, object]]]] = {}
     for part, archive in parts.items():
         fits = {
-            skin: fit_spectra(WAVELENGTHS, archive.reflectances, skin)  # type: ignore[arg-type]
+            skin: fit_spectra(WAVELENGTHS, archive.reflectances, skin)
             for skin in ("published", "measured")
         }
         results[part] = {}

@@ -23,12 +23,13 @@ from torch import Tensor
 from biofacenet import BioFaceNet, Decomposition
 from biofacenet.data import generate
 from biofacenet.physics import srgb_to_linear
+from biofacenet.physics.names import SkinName
 
 __all__ = ["measure", "table"]
 
 SEED, COUNT, SIZE = 20190909, 40, 64
 """The first faces of the fixed test set of `biofacenet evaluate`."""
-SKINS = ("published", "measured")
+SKINS: tuple[SkinName, ...] = ("published", "measured")
 WHITE = 0.3425
 """Linear sRGB of a perfect white under unit diffuse shading."""
 COLUMNS = {
@@ -39,9 +40,10 @@ COLUMNS = {
 }
 
 
-def measure(network: BioFaceNet, skin: str, count: int = COUNT) -> dict[str, float]:
+def measure(network: BioFaceNet, skin: SkinName, count: int = COUNT) -> dict[str, float]:
     """The figures of a network on faces of a skin, by the names of `COLUMNS`."""
     faces = generate(range(count), SEED, size=SIZE, skin=skin)
+    assert faces.truth is not None
     image, mask = srgb_to_linear(faces.image), faces.mask
     with torch.no_grad():
         found = network.decompose(image)

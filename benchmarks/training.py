@@ -40,9 +40,10 @@ from biofacenet.system.files import whole_file
 from biofacenet.training import losses as terms
 from biofacenet.training.batches import faces_of_epoch
 from biofacenet.training.distributed import Team
+from biofacenet.training.precision import autocast
 from biofacenet.training.run import Run, layout, set_up
 from biofacenet.training.settings import Settings as TrainSettings
-from biofacenet.training.step import autocast, take_step
+from biofacenet.training.step import take_step
 
 __all__ = ["Settings", "measure"]
 

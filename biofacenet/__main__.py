@@ -17,10 +17,13 @@ ABOUT = "What a face's colour is made of: melanin, haemoglobin, shading, light a
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command that the first word names."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    run(lambda: _main(given))
+
+
+def _main(given: list[str]) -> None:
     if not given or given[0] in ("-h", "--help", "help"):
         options = [("--version", "Show the version."), ("-h, --help", "Show this help.")]
-        summary = ABOUT
-        run(lambda: _say(listing(program_name(), summary, COMMANDS, options)))
+        _say(listing(program_name(), ABOUT, COMMANDS, options))
     elif given[0] in ("-V", "--version"):
         _say(f"{PROGRAM} {__version__}\n")
     else:
@@ -30,8 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             known = ["--help", "--version"] if what == "option" else COMMANDS
             remark = nearest(name, known) or ";"
             fail(f"{given[0]}: no such {what}{remark} see {program_name()} --help")
-        module = importlib.import_module(f"{PROGRAM}.{name.replace('-', '_')}")
-        run(lambda: module.main(given[1:]))
+        importlib.import_module(f"{PROGRAM}.{name.replace('-', '_')}").main(given[1:])
 
 
 def _say(text: str) -> None:

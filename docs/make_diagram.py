@@ -7,6 +7,7 @@ large, so that it can be read on a phone.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -73,7 +74,7 @@ def lead(axes: Axes, *points: tuple[float, float], colour: str = INK) -> None:
     if len(points) > 2:
         across, down = zip(*points[:-1], strict=True)
         axes.plot(across, down, color=colour, lw=1.6, solid_joinstyle="round", zorder=1)
-    head = {"arrowstyle": "-|>", "mutation_scale": 11, "shrinkA": 0, "shrinkB": 0}
+    head: dict[str, Any] = {"arrowstyle": "-|>", "mutation_scale": 11, "shrinkA": 0, "shrinkB": 0}
     axes.add_patch(FancyArrowPatch(points[-2], points[-1], color=colour, lw=1.6, zorder=2, **head))
 
 
@@ -87,7 +88,7 @@ def losses(axes: Axes) -> None:
     for number, (name, meaning) in enumerate(TERMS):
         middle = row(number)
         frame(axes, (9, middle - ROW / 2.0, 82, ROW), "loss")
-        text = {"va": "center", "color": INK, "zorder": 4}
+        text: dict[str, Any] = {"va": "center", "color": INK, "zorder": 4}
         axes.text(11.5, middle, name, fontsize=LARGE, fontweight="bold", **text)
         axes.text(89, middle, meaning, fontsize=SMALL, ha="right", **text)
 

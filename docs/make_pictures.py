@@ -45,7 +45,7 @@ def main(run: Path | None) -> None:
         shutil.copyfile(grid, IMAGES / "training.png")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "astronaut.png"
-        Image.fromarray(data.astronaut()).save(path)
+        Image.fromarray(data.astronaut()).save(path)  # type: ignore[no-untyped-call]
         photo = read_photo(path)
     for name, method, sheet in (
         ("network", ByNetwork(network, resolution=1024), "astronaut.png"),

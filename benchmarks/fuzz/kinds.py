@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -20,11 +21,11 @@ from biofacenet.data.pairs import FacePairs
 from biofacenet.data.spectra import read_spectra
 from biofacenet.data.truth import RANGES, read_truth
 from biofacenet.evaluation.iset_files import read_scene
-from biofacenet.evaluation.people.folder import read_folder
 from biofacenet.photos.reading import read_photo
 from biofacenet.physics.names import ILLUMINANT_NAMES
 from biofacenet.physics.rebuilding import read_camera_database
 from biofacenet.physics.tables import Tables, read_mat
+from biofacenet.preparation.people import read_folder
 from biofacenet.system.settings import load_settings, save_settings
 from biofacenet.training.settings import Settings
 
@@ -107,7 +108,7 @@ def _read_pairs(path: Path) -> object:
 
 @cache
 def _truths() -> Files:
-    shapes = dict.fromkeys(RANGES, (COUNT, 1, SIDE, SIDE))
+    shapes: dict[str, tuple[int, ...]] = dict.fromkeys(RANGES, (COUNT, 1, SIDE, SIDE))
     shapes |= {
         "illuminant_weights": (COUNT, len(ILLUMINANT_NAMES)),
         "cct": (COUNT,),
@@ -144,14 +145,13 @@ def _network() -> Files:
 
 def _maps() -> Files:
     plane = torch.full((1, 1, 12, 10), 0.5)
-    maps = Decomposition(
-        *(plane.clone() for _ in range(4)), Illuminant.standard("D65"), torch.zeros(1, 2)
-    )
+    four = (plane, plane.clone(), plane.clone(), plane.clone())
+    maps = Decomposition(*four, Illuminant.standard("D65"), torch.zeros(1, 2))
     found = _files(lambda folder: maps.save(folder / "maps.npz"))
 
     def write(folder: Path) -> None:
-        arrays = maps.arrays()
-        np.savez(folder / "plain.npz", format=np.array("biofacenet decomposition 1"), **arrays)
+        arrays: dict[str, Any] = {"format": np.array("biofacenet decomposition 1"), **maps.arrays()}
+        np.savez(folder / "plain.npz", **arrays)
 
     return found | _files(write)
 
@@ -227,7 +227,7 @@ def _beside_tables() -> Files:
 def _matlab() -> Files:
     wave, random = np.arange(390.0, 740.0, 10.0), np.random.default_rng(0)
     light = {"wave": wave, "photons": np.full(len(wave), 1e15), "comment": "D65"}
-    scene = {
+    scene: dict[str, Any] = {
         "mcCOEF": random.uniform(size=(16, 18, 2)),
         "basis": {"basis": random.uniform(size=(len(wave), 2)), "wave": wave},
         "imgMean": np.full(len(wave), 0.1),

@@ -75,8 +75,8 @@ def _deep_pngs(colours: np.ndarray) -> dict[str, bytes]:
     deep = colours.astype(np.uint16) * 257 + 3
     four = np.concatenate([deep, deep[..., :1]], axis=2)
     return {
-        "deep_rgb.png": imagecodecs.png_encode(deep),
-        "deep_alpha.png": imagecodecs.png_encode(four),
+        "deep_rgb.png": bytes(imagecodecs.png_encode(deep)),
+        "deep_alpha.png": bytes(imagecodecs.png_encode(four)),
     }
 
 

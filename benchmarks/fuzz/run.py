@@ -98,7 +98,9 @@ def _some(report: Report, number: int, stop: int, end: float) -> int:
     """Cases until one ends the process; the number of the next."""
     here, there = multiprocessing.Pipe()
     context = multiprocessing.get_context("fork" if hasattr(os, "fork") else "spawn")
-    process = context.Process(target=_work, args=(there, report.kind, number, stop), daemon=True)
+    process = context.Process(  # type: ignore[attr-defined]
+        target=_work, args=(there, report.kind, number, stop), daemon=True
+    )
     process.start()
     there.close()
     try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import io
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -32,11 +33,16 @@ def fail(message: str) -> NoReturn:
 
 def run(main: Callable[[], None]) -> None:
     """Run a command line: errors that a person can mend become one line and exit status 2."""
+    _open_streams()
     for stream in (sys.stdout, sys.stderr):
         # Names have characters that an output may lack; and who reads a pipe reads along.
         if isinstance(stream, io.TextIOWrapper):
             with contextlib.suppress(OSError, ValueError):  # one that is closed, or reads too
                 stream.reconfigure(errors="backslashreplace", line_buffering=True)
+    try:
+        os.getcwd()  # noqa: PTH109
+    except FileNotFoundError:
+        fail("the current folder was removed; change to another (cd ~) and give the command again")
     try:
         main()
     except BioFaceNetError as error:
@@ -51,6 +57,13 @@ def run(main: Callable[[], None]) -> None:
         fail(
             f"{where}{error.strerror or error}; check the path, its permissions and the free space"
         )
+
+
+def _open_streams() -> None:
+    """Let what was closed be the null device: results would else get the numbers of the streams."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # also without a console, as under pythonw
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115
 
 
 def parse(

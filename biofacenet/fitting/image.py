@@ -21,6 +21,7 @@ from ..physics.skin import SkinName, skin_name
 from ..rendering.renderer import render
 from ..system.brief import Brief
 from ..system.device import plain_defaults
+from ..system.lasting import with_gradients
 from .objective import OUTSIDE, Priors, Unknowns, objective_of, weighted_mean
 
 __all__ = ["SIZES", "Fit", "Start", "fit"]
@@ -181,6 +182,7 @@ def _counter(total: int, progress: Callable[[int, int], object] | None) -> Calla
     return tick
 
 
+@with_gradients()
 @plain_defaults()
 def fit(
     image: Tensor,
@@ -216,6 +218,8 @@ def fit(
     """
     mask = _mask_of(image, mask)
     check_linear(image)
+    if image.is_inference() or mask.is_inference():
+        image, mask = image.clone(), mask.clone()
     if steps < 1 or (start is None and not starts):
         raise ValueError("at least one step and one start are needed")
     if start is None:

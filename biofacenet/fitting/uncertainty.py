@@ -31,6 +31,7 @@ from ..physics.names import SkinName
 from ..physics.skin import SKINS, blood_fraction, melanosome_fraction
 from ..system.brief import Brief
 from ..system.device import plain_defaults
+from ..system.lasting import with_gradients
 
 __all__ = [
     "LocalSlopes",
@@ -211,6 +212,7 @@ def _image_slopes(found: Decomposition) -> Tensor:
 # The posterior -------------------------------------------------------------------------------
 
 
+@with_gradients()
 @plain_defaults()
 def estimate(
     found: Decomposition, mask: Tensor | None = None, *, spread: Spread | None = None
@@ -232,6 +234,8 @@ def estimate(
         0.12
     """
     spread = spread or Spread()
+    if found.melanin.is_inference():
+        found = found.map(Tensor.clone)
     height, width = found.melanin.shape[2:]
     if mask is None or not bool((mask > 0.5).any()):
         mask = torch.ones(1, 1, height, width)

@@ -22,6 +22,9 @@ from .folders import CONFIG_FILE, EXPECTED, WEIGHTS_FILE
 
 __all__ = ["Stored", "check_weights", "read", "write"]
 
+LFS_POINTER = b"version https://git-lfs"
+"""How a file begins that `git clone` leaves where Git LFS is not installed."""
+
 FORMAT = "biofacenet network 4"
 
 WITHOUT_SHAPE = "biofacenet network 3"
@@ -97,6 +100,15 @@ class Stored:
             ) from error
 
 
+def check_whole(file: Path) -> None:
+    """Raise ModelError where Git keeps the weights elsewhere (LFS), and the file only says where."""
+    with file.open("rb") as stream:
+        if stream.read(len(LFS_POINTER)) == LFS_POINTER:
+            raise ModelError(
+                f"{file}: a pointer of Git LFS, not the weights; bring them with git lfs pull in its folder"
+            )
+
+
 def read(folder: Path, *, sizes: Sequence[str]) -> Stored:
     """What a folder says of its network.
 
@@ -129,6 +141,7 @@ def read(folder: Path, *, sizes: Sequence[str]) -> Stored:
             raise ModelError(
                 f"{file}: {what} {found!r} is unknown; expected one of {', '.join(known)}"
             )
+    check_whole(folder / WEIGHTS_FILE)
     if config.get("sha256") not in (None, sha256(folder / WEIGHTS_FILE)):
         raise ModelError(
             f"{folder / WEIGHTS_FILE}: not the weights that {CONFIG_FILE} was written with, so one "

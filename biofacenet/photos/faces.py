@@ -44,6 +44,12 @@ EYES_IN_BOX = 0.40
 TURNS = (0.0, 35.0, -35.0)
 """Degrees that the photo is turned by until a face is found; a cascade sees some 20 each way."""
 
+QUARTERS = (90.0, -90.0, 180.0)
+"""The same for photos that lie on their side, where no turn is sure: cameras forget to say so."""
+
+SURE = 3
+"""Both cascades see a face and its eyes: what is asked for where a photo would lie on its side."""
+
 EYE_PATCH = 160
 """Side in pixels that a face is given for its eyes to be found."""
 
@@ -127,14 +133,16 @@ def find_faces(pixels: Tensor) -> list[Box]:
     colourful = float((planes.amax(dim=1) - planes.amin(dim=1)).mean()) > GREYEST
 
     best, found = 0, []
-    for turn in TURNS:
+    for turn in (*TURNS, *QUARTERS):
+        if turn in QUARTERS and best >= SURE:
+            break
         there = cv2.getRotationMatrix2D((grey.shape[1] / 2, grey.shape[0] / 2), turn, 1.0)
         looks = [grey, small] if colourful else [grey]
         turned = looks if turn == 0.0 else [_warped(look, there) for look in looks]
         faces = _likely(turned[0], turned[1] if colourful else None, turn != 0.0)
         # How sure they are; the turn at which faces are surest is the right one.
         sure = sum(face.agreed + (slope is not None) for face, slope in faces)
-        if sure > best:
+        if sure > best and (turn in TURNS or sure >= SURE):
             back = cv2.invertAffineTransform(there)
             best = sure
             found = [_framed(face, slope or 0.0, back, turn, scale) for face, slope in faces]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 import cv2
 import numpy as np
 import torch
@@ -14,6 +12,7 @@ from ..physics.illuminant import Illuminant
 from ..physics.skin import SkinName
 from ..rendering.renderer import render
 from ..system.device import plain_defaults
+from ..system.lasting import kept
 from .boxes import Part
 
 __all__ = [
@@ -63,7 +62,7 @@ PUPIL = 0.3
 """Luminance of iris, lashes and the dark of the mouth, relative to the same median."""
 
 
-@cache
+@kept
 def _skin_colours(skin: SkinName) -> Tensor:
     """log(R/G), log(B/G) of the model's skin under daylight, seen by the mean camera: (K, 2)."""
     line = torch.linspace(-1.0, 1.0, PIGMENTS)

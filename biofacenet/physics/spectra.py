@@ -7,12 +7,13 @@ section 3).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 from importlib import resources
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from ..system.lasting import kept
 
 __all__ = [
     "BANDS",
@@ -29,7 +30,7 @@ WAVELENGTHS: tuple[int, ...] = tuple(range(400, 721, 10))
 """Band centres in nanometres."""
 
 
-@cache
+@kept
 def figures(name: str) -> dict[str, Tensor]:
     """Columns of a figure file, as float64 tensors of shape (33,).
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +16,7 @@ from torch import Tensor
 
 from ..errors import DataError
 from ..system.brief import Brief
+from ..system.lasting import kept
 from ..system.limits import TooLargeError
 from .camera import mean_and_components
 from .colour import raw_to_xyz_table
@@ -114,7 +114,7 @@ class Tables(Brief):
         return self.map(lambda table: table.to(device=device, dtype=dtype))
 
 
-@cache
+@kept
 def _computed(parameters: SkinParameters) -> Tables:
     mean, components = mean_and_components()
     return Tables(

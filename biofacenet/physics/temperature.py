@@ -6,11 +6,10 @@ Duv after ANSI C78.377: above the locus, toward green, is positive.
 
 from __future__ import annotations
 
-from functools import cache
-
 import torch
 from torch import Tensor
 
+from ..system.lasting import kept
 from .colour import observer
 from .spectra import WAVELENGTHS
 
@@ -33,7 +32,7 @@ def _uv(spectra: Tensor) -> Tensor:
     return torch.stack((4.0 * x / whole, 6.0 * y / whole), dim=-1)
 
 
-@cache
+@kept
 def _locus() -> tuple[Tensor, Tensor]:
     """Temperatures at even steps of their reciprocal, and u, v of the Planckian radiators there."""
     reciprocal = torch.linspace(1.0 / HIGHEST, 1.0 / LOWEST, NODES, dtype=torch.float64)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 import sys
 import time
 from collections import Counter
@@ -29,6 +28,7 @@ from ..physics.colour import linear_to_srgb
 from ..physics.lighting import sh_shading
 from ..plotting.grids import contact_sheet
 from ..system.console import console, progress
+from ..system.device import usable_cpus
 from ..system.files import cell, remove_leftovers, sha256, whole_file, write_csv
 from ..system.locks import folder_lock
 from ..system.names import shown
@@ -117,7 +117,7 @@ def _make(settings: PhotoSettings, photos: list[Path], plan: Plan) -> None:
         f"{made} of {len(photos)} photos looked at in this run, {time.perf_counter() - begin:.0f} s"
         f"{'' if fresh else '; the pairs were up to date'}\n"
         f"look at them: {settings.out / 'sheet.png'}\n"
-        f"train on them: python -m biofacenet.train --data {settings.out}",
+        f"train on them: biofacenet train --data {settings.out}",
         markup=False,
     )
 
@@ -190,7 +190,7 @@ def photos_of(settings: PhotoSettings) -> list[Path]:
 
 def work(photos: list[Path], plan: Plan, workers: int | None) -> list[Outcome]:
     """Look at all photos, by several processes, with progress shown."""
-    count = min(len(photos), (os.cpu_count() or 1) if workers is None else workers)
+    count = min(len(photos), usable_cpus() if workers is None else workers)
     task = partial(look_at, plan=plan)
     outcomes: list[Outcome] = []
     with progress("photos looked at", len(photos)) as bar:

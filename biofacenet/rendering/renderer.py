@@ -11,6 +11,7 @@ from .. import kernels
 from ..physics.illuminant import Illuminant
 from ..physics.skin import Skin, SkinName, skin_name
 from ..physics.tables import Tables
+from ..system.lasting import lasting
 from . import operator, reference
 from .folding import FoldTables, fold
 from .separable import SeparableSkin, factor
@@ -68,9 +69,10 @@ class Renderer(nn.Module):
             raise ValueError("give a skin or tables, not both")
         self.bands = bands
         self.backend = kernels.select(backend)
-        tables = tables or Tables.computed(skin)
-        separable = factor(tables.skin, bands)
-        self._source = Prepared(tables, separable, FoldTables(tables, separable.mixing))
+        with lasting():
+            tables = tables or Tables.computed(skin)
+            separable = factor(tables.skin, bands)
+            self._source = Prepared(tables, separable, FoldTables(tables, separable.mixing))
         self._converted: dict[tuple[torch.device, torch.dtype], Prepared] = {}
         # Most use is in float32 on the CPU; done now, so that torch.compile finds constants.
         self.prepared(torch.device("cpu"), torch.float32)
@@ -80,9 +82,10 @@ class Renderer(nn.Module):
         key = (device, dtype)
         if key not in self._converted:
             tables, skin, folding = self._source
-            self._converted[key] = Prepared(
-                tables.to(device, dtype), skin.to(device, dtype), folding.to(device, dtype)
-            )
+            with lasting():
+                self._converted[key] = Prepared(
+                    tables.to(device, dtype), skin.to(device, dtype), folding.to(device, dtype)
+                )
         return self._converted[key]
 
     def extra_repr(self) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import math
+import os
 import platform
 import sys
 from collections.abc import Iterator
@@ -17,6 +19,7 @@ __all__ = [
     "peak_memory",
     "plain_defaults",
     "processor",
+    "usable_cpus",
 ]
 
 
@@ -76,3 +79,24 @@ def plain_defaults() -> Iterator[None]:
             torch.set_default_dtype(torch.float32)
             stack.callback(torch.set_default_dtype, before)
         yield
+
+
+QUOTAS = (
+    ("/sys/fs/cgroup/cpu.max",),
+    ("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "/sys/fs/cgroup/cpu/cpu.cfs_period_us"),
+)
+"""Where Linux says how much CPU time a container gets: of control groups 2, and 1."""
+
+
+def usable_cpus() -> int:
+    """Processors that this process may use, at least 1: containers and clusters give fewer than there are."""
+    count = os.cpu_count() or 1
+    if hasattr(os, "sched_getaffinity"):
+        count = len(os.sched_getaffinity(0))
+    for files in QUOTAS:
+        with contextlib.suppress(OSError, ValueError, ZeroDivisionError):
+            quota, period = " ".join(Path(file).read_text("ascii") for file in files).split()
+            if quota not in ("max", "-1"):
+                count = min(count, math.ceil(int(quota) / int(period)))
+            break
+    return max(count, 1)

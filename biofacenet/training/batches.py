@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 import torch
@@ -10,6 +9,7 @@ from torch.utils.data import DataLoader
 
 from ..data.pairs import FaceBatch, FacePairs, RawBatch, decode
 from ..errors import BioFaceNetError, DataError
+from ..system.device import usable_cpus
 from . import augment
 from .run import Run
 
@@ -32,7 +32,7 @@ def batches(run: Run, data: FacePairs, numbers: list[list[int]]) -> Iterator[Raw
     """Batches of these samples, read by workers where there are some."""
     workers = run.settings.workers
     if workers is None:
-        workers = 0 if run.team.device.type == "cpu" else min(8, os.cpu_count() or 1)
+        workers = 0 if run.team.device.type == "cpu" else min(8, usable_cpus())
     loader: DataLoader[RawBatch] = DataLoader(
         data,
         batch_sampler=numbers,

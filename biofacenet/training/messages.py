@@ -202,7 +202,7 @@ def farewell(run: Run) -> None:
         f"report       {run.folder / 'report.html'}\n"
         f"best epoch   {run.folder / 'best'}\n"
         f"checkpoints  {run.folder / 'checkpoints'}\n"
-        "try it:      python -m biofacenet.predict PHOTO --model "
+        "try it:      biofacenet predict PHOTO --model "
         f"{shlex.quote(str(run.folder / 'model'))}",
         markup=False,
     )

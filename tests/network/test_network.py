@@ -163,6 +163,12 @@ DAMAGES = {
     ),
     "weights are text": (lambda f: (f / "model.safetensors").write_text("hello"), "damaged"),
     "NaN weights": (poison, "NaN"),
+    "Git LFS pointer": (
+        lambda f: (f / "model.safetensors").write_text(
+            "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 3480244\n"
+        ),
+        "git lfs pull",
+    ),
 }
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from torch.utils.data import DataLoader, Dataset
 
 from ...physics.names import SkinName
+from ...system.device import usable_cpus
 from ..records import Faces
 from .faces import generate
 
@@ -42,7 +42,7 @@ class FaceBatches(Dataset[Faces]):
     def made_in_parallel(self, workers: int | None = None) -> DataLoader[Faces]:
         """All batches in order, made by several processes, one for each core when not given."""
         if workers is None:
-            workers = os.cpu_count() or 1
+            workers = usable_cpus()
         return DataLoader(
             self,
             batch_size=None,

@@ -8,7 +8,6 @@ framing of it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 
 import cv2
 import numpy as np
@@ -17,6 +16,7 @@ from torch import Tensor
 
 from ...photos.reading import Photo
 from ...physics.illuminant import Illuminant
+from ...system.lasting import kept
 from ..baselines import Statistics, pigment_directions
 from .regions import Regions
 
@@ -90,7 +90,7 @@ class Implants:
     """(1, 3, S, S), the same of the spot of blood."""
 
 
-@cache
+@kept
 def usual_skin() -> Statistics:
     """Skin from the middle of the measured table under daylight, seen by the mean camera."""
     return Statistics(
