@@ -20,11 +20,11 @@ from biofacenet.data.pairs import FacePairs
 from biofacenet.data.spectra import read_spectra
 from biofacenet.data.truth import RANGES, read_truth
 from biofacenet.evaluation.iset_files import read_scene
-from biofacenet.evaluation.people.folder import read_folder
 from biofacenet.photos.reading import read_photo
 from biofacenet.physics.names import ILLUMINANT_NAMES
 from biofacenet.physics.rebuilding import read_camera_database
 from biofacenet.physics.tables import Tables, read_mat
+from biofacenet.preparation.people import read_folder
 from biofacenet.system.settings import load_settings, save_settings
 from biofacenet.training.settings import Settings
 
