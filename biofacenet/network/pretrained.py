@@ -7,19 +7,21 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, load_file, save
 from torch import Tensor
 
+from ..decomposition.calibration import Calibration
 from ..errors import ModelError
 from ..physics.names import SkinName
 from ..physics.skin import SKINS
-from ..system.files import sha256
+from ..system.files import sha256, whole_file
 from .folders import CONFIG_FILE, EXPECTED, WEIGHTS_FILE
 
-__all__ = ["Stored", "check_weights", "read", "write"]
+__all__ = ["Stored", "check_weights", "read", "write", "write_calibration"]
 
 FORMAT = "biofacenet network 3"
 
@@ -28,7 +30,13 @@ EARLIER_FORMATS = ("biofacenet network 1", "biofacenet network 2")
 
 
 def write(
-    folder: Path, state: Mapping[str, Tensor], *, size: str, skin: SkinName, half: bool = False
+    folder: Path,
+    state: Mapping[str, Tensor],
+    *,
+    size: str,
+    skin: SkinName,
+    calibration: Calibration | None = None,
+    half: bool = False,
 ) -> None:
     """Write a network's two files into an existing folder; of 16 bits if half."""
     kind = torch.float16 if half else torch.float32
@@ -39,8 +47,19 @@ def write(
     # Its own writer of files would leave them to be read by their owner alone.
     (folder / WEIGHTS_FILE).write_bytes(save(weights, metadata={"format": "pt"}))
     digest = sha256(folder / WEIGHTS_FILE)
-    config = {"format": FORMAT, "size": size, "skin": skin, "sha256": digest}
+    config: dict[str, Any] = {"format": FORMAT, "size": size, "skin": skin, "sha256": digest}
+    if calibration is not None:
+        config["calibration"] = calibration.as_json()
     (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n", "utf-8")
+
+
+def write_calibration(folder: Path, calibration: Calibration) -> Path:
+    """Store how far a saved network's intervals are right with it, and nothing else; the file."""
+    file = folder / CONFIG_FILE
+    config = _config(file) | {"calibration": calibration.as_json()}
+    with whole_file(file) as temporary:
+        temporary.write_text(json.dumps(config, indent=2) + "\n", "utf-8")
+    return file
 
 
 # Reading -------------------------------------------------------------------------------------
@@ -54,6 +73,7 @@ class Stored:
     """Of the weights."""
     size: str
     skin: SkinName
+    calibration: Calibration | None = None
 
     def weights(self) -> dict[str, Tensor]:
         """Read the weights.
@@ -82,12 +102,7 @@ def read(folder: Path, *, sizes: Sequence[str]) -> Stored:
         ModelError: what is there is damaged or of another kind.
     """
     file = folder / CONFIG_FILE
-    try:
-        config = json.loads(file.read_text("utf-8"))
-    except ValueError as error:
-        raise ModelError(f"{file}: not JSON ({error}); {EXPECTED}") from error
-    if not isinstance(config, dict) or config.get("format") not in (FORMAT, *EARLIER_FORMATS):
-        raise ModelError(f"{file}: not of the form {FORMAT!r}; {EXPECTED}")
+    config = _config(file)
     if config["format"] in EARLIER_FORMATS and config.get("size") == "small":
         released = config["format"] == EARLIER_FORMATS[0]
         raise ModelError(
@@ -105,7 +120,26 @@ def read(folder: Path, *, sizes: Sequence[str]) -> Stored:
             f"{folder / WEIGHTS_FILE}: not the weights that {CONFIG_FILE} was written with, so one "
             "of them is damaged or of another network; copy both again"
         )
-    return Stored(folder / WEIGHTS_FILE, config["size"], skin)
+    calibration = None
+    if config.get("calibration") is not None:
+        try:
+            calibration = Calibration.from_json(config["calibration"])
+        except ValueError as error:
+            raise ModelError(
+                f"{file}: calibration: {error}; copy the file again, or measure it anew with biofacenet "
+                "evaluate --calibrate after taking that entry out"
+            ) from error
+    return Stored(folder / WEIGHTS_FILE, config["size"], skin, calibration)
+
+
+def _config(file: Path) -> dict[str, Any]:
+    try:
+        config = json.loads(file.read_text("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"{file}: not JSON ({error}); {EXPECTED}") from error
+    if not isinstance(config, dict) or config.get("format") not in (FORMAT, *EARLIER_FORMATS):
+        raise ModelError(f"{file}: not of the form {FORMAT!r}; {EXPECTED}")
+    return config
 
 
 def check_weights(

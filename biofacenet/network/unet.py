@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..decomposition import Decomposition
+from ..decomposition import Calibration, Decomposition
 from ..physics.camera import COORDINATE_RANGE
 from ..physics.colour import luminance
 from ..physics.illuminant import CCT_RANGE, ILLUMINANT_NAMES, Illuminant
@@ -194,6 +194,7 @@ class BioFaceNet(nn.Module):
             raise ValueError(f"unknown network size {size!r}: choose one of {', '.join(SIZES)}")
         self.size = size
         self.skin = skin_name(skin)
+        self.calibration: Calibration | None = None
         shape = SIZES[size]
         self.register_buffer("image_mean", torch.tensor(image_mean).reshape(1, 3, 1, 1).float())
         self.encoder = Encoder(shape)
@@ -236,6 +237,12 @@ class BioFaceNet(nn.Module):
             last.bias.zero_()
             last.bias[ILLUMINANT_NAMES.index("D")] = 3.0
             last.bias[len(ILLUMINANT_NAMES)] = math.log(share / (1.0 - share))
+
+    def train(self, mode: bool = True) -> BioFaceNet:
+        """Turn training on or off; what trains becomes another network, with a calibration no longer."""
+        if mode:
+            self.calibration = None
+        return super().train(mode)
 
     def forward(self, image: Tensor) -> Decomposition:
         """Decompose a batch of images.
@@ -358,7 +365,14 @@ class BioFaceNet(nn.Module):
 
     def write(self, folder: Path, *, half: bool = False) -> None:
         """Write the two files of `save_pretrained` into an existing folder."""
-        pretrained.write(folder, self.state_dict(), size=self.size, skin=self.skin, half=half)
+        pretrained.write(
+            folder,
+            self.state_dict(),
+            size=self.size,
+            skin=self.skin,
+            calibration=self.calibration,
+            half=half,
+        )
 
     @classmethod
     def from_pretrained(cls, path: str | Path) -> BioFaceNet:
@@ -374,7 +388,8 @@ class BioFaceNet(nn.Module):
         stored = pretrained.read(folders.find(path), sizes=tuple(SIZES))
         network = cls(stored.size, skin=stored.skin)
         network.load_weights(stored.weights(), where=str(stored.file))
-        return network.eval()
+        network.eval().calibration = stored.calibration
+        return network
 
     def load_weights(self, weights: dict[str, Tensor], *, where: str) -> None:
         """Load a state dict that must fit exactly.
