@@ -239,9 +239,8 @@ class BioFaceNet(nn.Module):
             last.bias[len(ILLUMINANT_NAMES)] = math.log(share / (1.0 - share))
 
     def train(self, mode: bool = True) -> BioFaceNet:
-        """Turn training on or off; what trains becomes another network, with a calibration no longer."""
-        if mode:
-            self.calibration = None
+        """Turn training on or off; what trains becomes another network, and its calibration is gone."""
+        self.calibration = None if mode else self.calibration
         return super().train(mode)
 
     def forward(self, image: Tensor) -> Decomposition:
@@ -365,14 +364,8 @@ class BioFaceNet(nn.Module):
 
     def write(self, folder: Path, *, half: bool = False) -> None:
         """Write the two files of `save_pretrained` into an existing folder."""
-        pretrained.write(
-            folder,
-            self.state_dict(),
-            size=self.size,
-            skin=self.skin,
-            calibration=self.calibration,
-            half=half,
-        )
+        what = {"size": self.size, "skin": self.skin, "calibration": self.calibration}
+        pretrained.write(folder, self.state_dict(), **what, half=half)  # type: ignore[arg-type]
 
     @classmethod
     def from_pretrained(cls, path: str | Path) -> BioFaceNet:
