@@ -122,13 +122,14 @@ def _values(maps: Decomposition) -> Tensor:
 
 def _maps(values: Tensor, like: Decomposition) -> Decomposition:
     melanin, haemoglobin, diffuse, specular = (values[:, k : k + 1] for k in range(4))
-    pigments = (
-        from_axis(x.clamp(NONE, 1.0) ** (1.0 / 3.0)).clamp(-1.0, 1.0)
+    melanin, haemoglobin = (
+        from_axis(x.clamp(NONE, 1.0) ** (1.0 / 3.0)).clamp(-1.0, 1.0).contiguous()
         for x in (melanin, haemoglobin)
     )
     return replace(
         like,
-        **dict(zip(("melanin", "haemoglobin"), (x.contiguous() for x in pigments), strict=True)),
+        melanin=melanin,
+        haemoglobin=haemoglobin,
         diffuse=diffuse.exp().contiguous(),
         specular=specular.clamp(min=LEAST_SPECULAR).contiguous(),
     )

@@ -121,7 +121,8 @@ def _shading(session: Session, name: str, unit: str) -> Tile:
 def _deviation(session: Session, name: str) -> Tile:
     what, _ = FRACTIONS[name]
     widths = {"melanin": session.trust.melanosomes, "haemoglobin": session.trust.blood}
-    side = session.trust.melanin.shape[2:]
+    rows, columns = session.trust.melanin.shape[2:]
+    side = (rows, columns)
     width = widths[name](F.adaptive_avg_pool2d(getattr(session.found, name), side))
     skin = F.adaptive_avg_pool2d(session.mask, side) > 0.5
     inside = width[skin] if skin.any() else width.flatten()
