@@ -32,6 +32,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
         return
 
+    if settings.calibrate:
+        from .evaluation.calibrating import calibrate_method
+
+        for line in calibrate_method(settings):
+            console.print(line, markup=False)
+        return
+
     from .evaluation.run import CASES_FILE, evaluate
     from .evaluation.tables import show
 

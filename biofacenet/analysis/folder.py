@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from .._version import __version__
+from ..fitting.uncertainty import interval
 from ..physics.illuminant import ILLUMINANT_NAMES
 from ..physics.temperature import correlated_temperature
 from ..plotting.encoding import display, write_image
@@ -19,6 +22,7 @@ from ..system.files import whole_directory, write_json
 from .choices import Format
 from .formats import write_formats
 from .results import Result
+from .trust import knowledge, uncertainty
 
 __all__ = [
     "write",
@@ -50,12 +54,17 @@ def _write(result: Result, folder: Path, *, method: str, formats: Sequence[Forma
     if result.mask is not None:
         write_image((255 * result.mask[0, 0]).byte().numpy(), folder / "mask.png")
     decomposition.save(folder / "maps.npz")
-    light_plot(decomposition, folder / "light.png")
-    light_csv(decomposition, folder / "light.csv")
-    camera_plot(decomposition, folder / "camera.png")
+    known = knowledge(result)
+    light_plot(decomposition, folder / "light.png", known=known.light_words)
+    light_csv(decomposition, folder / "light.csv", half_width=known.bands, source=known.light)
+    camera_plot(decomposition, folder / "camera.png", known=known.camera_words)
     camera_csv(decomposition, folder / "camera.csv")
     decomposition_figure(
-        result.image, decomposition, folder / "figure.png", title=result.photo.path.name
+        result.image,
+        decomposition,
+        folder / "figure.png",
+        title=result.photo.path.name,
+        known=(known.light_words, known.camera_words),
     )
     said = summary(result, method=method) | write_formats(decomposition, folder, formats)
     write_json(folder / "summary.json", said)
@@ -94,6 +103,7 @@ def summary(result: Result, *, method: str) -> dict[str, Any]:
             name: round(weights[name], 4) for name in dominant if weights[name] >= DOMINANT
         },
         "camera_b": [round(value, 4) for value in decomposition.camera[0].tolist()],
+        "intervals_68_percent": intervals(result),
         "rmse_linear_rgb": round(result.rmse, 6),
         **(
             {}
@@ -104,4 +114,25 @@ def summary(result: Result, *, method: str) -> dict[str, Any]:
             }
         ),
         "biofacenet_version": __version__,
+    }
+
+
+def intervals(result: Result) -> dict[str, Any]:
+    """68 % intervals of the face's pigments, of light and camera, and where these are from, for JSON."""
+    said, known, found = uncertainty(result), knowledge(result), result.decomposition
+    skin = result.skin()
+    inside = skin > 0.5 if bool((skin > 0.5).any()) else torch.ones_like(skin) > 0.5
+    ends = {}
+    for name, quantity in (("melanosomes", "melanin"), ("blood", "haemoglobin")):
+        middle = float(getattr(found, quantity)[inside].median())
+        deviation = getattr(said, f"face_{quantity}")
+        ends[name] = [round(x, 6) for x in interval(quantity, middle, deviation, skin=found.skin)]
+    b = [round(value, 4) for value in found.camera[0].tolist()]
+    return {
+        "measured_on_faces": None if result.calibration is None else result.calibration.count,
+        **ends,
+        "light_cct_kelvin": [round(x, 1) for x in known.kelvin],
+        "light_from": known.light,
+        "camera_b": [[round(v - w, 4), round(v + w, 4)] for v, w in zip(b, known.b, strict=True)],
+        "camera_from": known.camera,
     }

@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 import torch
 
+from ..fitting.calibrated import of_fit
 from ..fitting.enlarging import enlarge
 from ..fitting.image import fit
 from ..network.unet import BioFaceNet
@@ -91,6 +92,7 @@ class ByNetwork:
             decomposition=found.to("cpu"),
             reconstruction=found.render().cpu(),
             mask=None if mask is None else mask.cpu(),
+            calibration=of_fit(found.skin) if self.refine else self.model.calibration,
         )
 
 
@@ -127,6 +129,7 @@ class ByFitting:
             decomposition=found.decomposition.to("cpu"),
             reconstruction=found.reconstruction.cpu(),
             mask=mask,
+            calibration=of_fit(self.skin),
         )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from ..decomposition import Decomposition
+from ..decomposition import Calibration, Decomposition
 from ..photos.boxes import Part
 from ..photos.framing import region
 from ..photos.reading import Photo
@@ -33,6 +33,9 @@ class Result(Brief):
     """(1, 3, H, W), linear sRGB, rendered from the decomposition."""
     mask: Tensor | None = None
     """(1, 1, H, W), 1 where skin was seen, if it was looked for."""
+
+    calibration: Calibration | None = None
+    """How far intervals of the method are right, where that was measured."""
 
     @property
     def remarks(self) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..analysis.choices import check_size
 from ..errors import BioFaceNetError, DataError
-from ..network.folders import find
+from ..network.folders import SHIPPED, find
 from ..physics.names import SkinName
 from ..system.files import check_folder
 from ..system.settings import option
@@ -46,6 +46,9 @@ class Settings:
     With --photos, real photographs of people: what must stay the same, what is implanted and must be
     found, and who is who. Leaves in OUT people.md, people.json, people.csv, each_person.csv and sheets of
     the best, the median and the worst person.
+
+    With --calibrate, how often the 68 % intervals of maps hold the truth, and what brings them there by
+    skin; a network keeps it in its config.json. Leaves calibration.json in OUT.
     """
 
     model: str = "small"
@@ -77,6 +80,10 @@ class Settings:
     the network when not given."""
     training_faces: int = 200
     """Faces of the training distribution that constant and ica know the statistics of."""
+    calibrate: bool = False
+    """Instead: measure how far intervals are right on COUNT synthetic faces that nobody trained on, store
+    it with the network, and try it on as many others. --methods fit measures fitting, and stores
+    nothing."""
     out: Path = Path("evaluation")
     """Folder for tables and pictures."""
     cache: Path = Path("data/evaluation")
@@ -96,6 +103,8 @@ def check(settings: Settings) -> None:
     named = [name for name, folder in sets.items() if folder]
     if len(named) > 1:
         raise BioFaceNetError(f"{' and '.join(named)} are two sets; evaluate one at a time")
+    if settings.calibrate:
+        _check_calibrated(settings, named)
     _check_photos(settings)
     if settings.iset is not None and not settings.iset.exists():
         raise DataError(
@@ -109,6 +118,34 @@ def check(settings: Settings) -> None:
     check_folder(settings.out)
     if "network" in names:
         find(settings.model)
+
+
+CALIBRATED = ("network", "fit")
+"""Methods whose intervals can be calibrated."""
+
+LEAST_COUNT = 30
+"""Faces that intervals can be calibrated on: ten in each group of skin."""
+
+
+def _check_calibrated(settings: Settings, sets: list[str]) -> None:
+    if sets:
+        raise BioFaceNetError(
+            f"--calibrate needs faces whose maps are known, the synthetic ones; leave {sets[0]} out"
+        )
+    if settings.methods is not None and settings.methods not in CALIBRATED:
+        raise BioFaceNetError(
+            f"--calibrate measures one method, {' or '.join(CALIBRATED)}, got {settings.methods!r}"
+        )
+    if settings.count < LEAST_COUNT:
+        raise BioFaceNetError(
+            f"--count {settings.count} with --calibrate: expected at least {LEAST_COUNT} faces"
+        )
+    own = settings.methods == "fit" or settings.model in SHIPPED
+    if not own and not Path(settings.model).is_dir():
+        raise BioFaceNetError(
+            "--calibrate stores what it finds with the network; expected a folder that can be written to, "
+            f"got {settings.model}: download it first"
+        )
 
 
 def _check_photos(settings: Settings) -> None:

@@ -62,7 +62,12 @@ class Detail:
 
 @torch.no_grad()
 def share_out(
-    start: Decomposition, image: Tensor, detail: Detail | None = None, *, rounds: int = 3
+    start: Decomposition,
+    image: Tensor,
+    detail: Detail | None = None,
+    *,
+    doubt: Tensor | None = None,
+    rounds: int = 3,
 ) -> Decomposition:
     """Maps near to some others that render to an image, with the same light and camera.
 
@@ -76,21 +81,26 @@ def share_out(
         start: maps (B, 1, H, W), light and camera.
         image: (B, 3, H, W), linear sRGB.
         detail: how far maps usually differ.
+        doubt: (B, 1, H, W), error of linear RGB that comes on top of the noise; none when not given.
         rounds: of linearising and solving, at least 2.
     """
     detail = detail or Detail()
     first = _values(start)
+    noise = torch.full_like(image[:, :1], detail.noise**2)
+    if doubt is not None:
+        noise = noise + doubt.square()
     lit = torch.empty_like(start.specular)
     for part, rows in _strips(start, image.shape):
-        found = _solve(part, image[:, :, rows], first[:, :, rows], detail, highlights=True)
+        seen, here = (image[:, :, rows], noise[:, :, rows]), first[:, :, rows]
+        found = _solve(part, seen, here, detail, highlights=True)
         lit[:, :, rows] = found[:, 3:]
     change = smooth(lit - start.specular, detail.scale * max(image.shape[2:]))
     specular = start.specular + change
     first = torch.cat((first[:, :3], specular.clamp(min=LEAST_SPECULAR)), dim=1)
     values = torch.empty_like(first)
     for part, rows in _strips(start, image.shape):
-        here = first[:, :, rows]
-        values[:, :, rows] = _solve(part, image[:, :, rows], here, detail, rounds=rounds)
+        seen, here = (image[:, :, rows], noise[:, :, rows]), first[:, :, rows]
+        values[:, :, rows] = _solve(part, seen, here, detail, rounds=rounds)
     return _maps(values, start)
 
 
@@ -154,14 +164,18 @@ def _usual(slopes: list[Tensor], first: Tensor, detail: Detail, *, highlights: b
 
 def _solve(
     like: Decomposition,
-    image: Tensor,
+    seen: tuple[Tensor, Tensor],
     first: Tensor,
     detail: Detail,
     *,
     highlights: bool = False,
     rounds: int = 1,
 ) -> Tensor:
-    """The four quantities that explain an image best, near the first ones: (B, 4, H, W)."""
+    """The four quantities that explain an image best, near the first ones: (B, 4, H, W).
+
+    Seen is the image, (B, 3, H, W), and the variance of its noise, (B, 1, H, W).
+    """
+    image, noise = seen
     values, usual = first, None
     for number in range(rounds):
         rendered, slopes = _slopes(values, like)
@@ -172,7 +186,7 @@ def _solve(
         # Around the first ones, not around the last step: the change as a whole is to be small.
         for k, slope in enumerate(slopes):
             residual = residual + slope * (values[:, k : k + 1] - first[:, k : k + 1])
-        solved = _posterior(scaled, residual, detail.noise**2)
+        solved = _posterior(scaled, residual, noise[:, 0])
         step = torch.cat([(column * solved).sum(dim=1, keepdim=True) for column in scaled], dim=1)
         values = first + usual * step.clamp(-FARTHEST, FARTHEST)
         inside = torch.cat((values[:, :2].clamp(NONE, 1.0), values[:, 2:]), dim=1)
@@ -190,7 +204,7 @@ def _solve(
     return values
 
 
-def _posterior(columns: list[Tensor], residual: Tensor, noise: float) -> Tensor:
+def _posterior(columns: list[Tensor], residual: Tensor, noise: Tensor) -> Tensor:
     """(J J^T + noise)^-1 r of every pixel, written out: the 3 x 3 systems of a library take longer."""
 
     def product(i: int, j: int) -> Tensor:

@@ -106,6 +106,12 @@ def _decomposition(values: Tensor, like: Decomposition) -> Decomposition:
 MISFIT = 0.3
 """Of log colour: where a network is farther off, something else than skin is seen."""
 
+DOUBTED = 0.5
+"""Share of that misfit by which the colour of a pixel may be wrong."""
+
+USUAL_LIGHT = 0.25
+"""Mean of linear RGB that an image is brought to."""
+
 MISFIT_SCALE = 1.0 / 8.0
 """Standard deviation of the Gaussian that smooths what is left unexplained, in longer sides."""
 
@@ -130,12 +136,22 @@ def enlarge(
         shrunk: pixels of the image for a pixel of the photo, at most 1: how large JPEG's blocks are.
     """
     size = image.shape[2:]
+    # What counts as noise must not depend on how long the photo was exposed.
+    light = small.mean(dim=(1, 2, 3), keepdim=True).clamp(min=1e-3) / USUAL_LIGHT
+    maps, small, image = _exposed(maps, 1.0 / light), small / light, image / light
     wide = maps.map(lambda tensor: _larger(tensor, size) if tensor.ndim == 4 else tensor)
     wide = wide.renormalised()
     left = _larger(_unexplained(maps, small), size)
-    quiet = quiet_colour(image, round(shrunk * BLOCK / 2))
-    target = (quiet.clamp(min=0.0) + FLOOR) * (-left).exp() - FLOOR
-    return share_out(wide, target.clamp(min=0.0))
+    quiet = quiet_colour(image, round(shrunk * BLOCK / 2)).clamp(min=0.0)
+    target = ((quiet + FLOOR) * (-left).exp() - FLOOR).clamp(min=0.0)
+    # A network that misses the colour of the face altogether is not to be corrected by that of a pixel.
+    doubt = DOUBTED * left.abs().amax(dim=1, keepdim=True) * quiet.mean(dim=1, keepdim=True)
+    return _exposed(share_out(wide, target, doubt=doubt), light)
+
+
+def _exposed(maps: Decomposition, factor: Tensor) -> Decomposition:
+    """Maps of the same face under another exposure."""
+    return replace(maps, diffuse=maps.diffuse * factor, specular=maps.specular * factor)
 
 
 def _larger(plane: Tensor, size: torch.Size) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -48,6 +49,12 @@ class Priors:
     """Squared distance of haemoglobin from its usual value."""
     usual_haemoglobin: float = -0.33
     """On the axis of the published skin; `Priors.of` knows that of others."""
+    brightness: float = 0.0
+    """Squared distance of the mean of log diffuse shading over the skin from its usual value. `Priors.of`
+    the measured skin has 1: its darkest colours are less colourful again, so that dark skin and dim light
+    differ in brightness alone."""
+    usual_brightness: float = math.log(2.0)
+    """Of log diffuse shading: well exposed."""
     camera: float = 0.3
     """Squared camera coordinates: their Gaussian prior."""
     light: float = 0.15
@@ -58,7 +65,10 @@ class Priors:
     @classmethod
     def of(cls, skin: SkinName) -> Priors:
         """The defaults for a skin."""
-        return cls(usual_haemoglobin=USUAL_HAEMOGLOBIN[skin])
+        return cls(
+            usual_haemoglobin=USUAL_HAEMOGLOBIN[skin],
+            brightness=1.0 if skin == "measured" else 0.0,
+        )
 
 
 # What is optimised ---------------------------------------------------------------------------
@@ -198,6 +208,8 @@ def objective_of(
     total = total + priors.specular * weighted_mean(found.specular, weight)
     usual = (found.haemoglobin - priors.usual_haemoglobin).square()
     total = total + priors.haemoglobin * weighted_mean(usual, weight)
+    level = weighted_mean(unknowns.diffuse, mask) - priors.usual_brightness
+    total = total + priors.brightness * level.square()
     total = total + priors.camera * found.camera.square().sum(dim=1)
     daylight = found.illuminant.weights[:, ILLUMINANT_NAMES.index("D")]
     total = total + priors.light * (1.0 - daylight)

@@ -24,7 +24,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from ..decomposition import Decomposition
+from ..decomposition import Calibration, Decomposition
 from ..physics.camera import COORDINATE_RANGE
 from ..physics.illuminant import CCT_RANGE, ILLUMINANT_NAMES, Illuminant
 from ..physics.names import SkinName
@@ -110,6 +110,23 @@ class Uncertainty(Brief):
     """Of b1 and b2."""
     skin: SkinName
     """Of the maps."""
+
+    def calibrated(self, calibration: Calibration, tone: float) -> Uncertainty:
+        """The same, brought to hold the truth as often as it says.
+
+        Args:
+            calibration: of the method that the estimate is of.
+            tone: mean of the found melanin map over the skin.
+        """
+        factor = calibration.factor
+        return replace(
+            self,
+            **{q: getattr(self, q) * factor("pixels", q, tone) for q in UNKNOWNS},
+            **{
+                f"face_{q}": getattr(self, f"face_{q}") * factor("faces", q, tone) for q in UNKNOWNS
+            },
+            camera=(calibration.errors["b1"], calibration.errors["b2"]),
+        )
 
     def melanosomes(self, melanin: Tensor) -> Tensor:
         """Half the width of the 68 % interval of the melanosome fraction, for a melanin map."""

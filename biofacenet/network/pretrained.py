@@ -7,20 +7,22 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, load_file, save
 from torch import Tensor
 
+from ..decomposition.calibration import Calibration
 from ..errors import ModelError
 from ..physics.names import SkinName
 from ..physics.skin import SKINS
-from ..system.files import sha256
+from ..system.files import sha256, whole_file
 from ..system.limits import read_json
 from .folders import CONFIG_FILE, EXPECTED, WEIGHTS_FILE
 
-__all__ = ["Stored", "check_weights", "read", "write"]
+__all__ = ["Stored", "check_weights", "read", "write", "write_calibration"]
 
 LFS_POINTER = b"version https://git-lfs"
 """How a file begins that `git clone` leaves where Git LFS is not installed."""
@@ -40,6 +42,7 @@ def write(
     *,
     size: str,
     skin: SkinName,
+    calibration: Calibration | None = None,
     half: bool = False,
     shaped: bool = True,
 ) -> None:
@@ -61,13 +64,24 @@ def write(
     # Its own writer of files would leave them to be read by their owner alone.
     (folder / WEIGHTS_FILE).write_bytes(save(weights, metadata={"format": "pt"}))
     digest = sha256(folder / WEIGHTS_FILE)
-    config = {
+    config: dict[str, Any] = {
         "format": FORMAT if shaped else WITHOUT_SHAPE,
         "size": size,
         "skin": skin,
         "sha256": digest,
     }
+    if calibration is not None:
+        config["calibration"] = calibration.as_json()
     (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n", "utf-8")
+
+
+def write_calibration(folder: Path, calibration: Calibration) -> Path:
+    """Store how far a saved network's intervals are right with it, and nothing else; the file."""
+    file = folder / CONFIG_FILE
+    config = _config(file) | {"calibration": calibration.as_json()}
+    with whole_file(file) as temporary:
+        temporary.write_text(json.dumps(config, indent=2) + "\n", "utf-8")
+    return file
 
 
 # Reading -------------------------------------------------------------------------------------
@@ -83,6 +97,7 @@ class Stored:
     skin: SkinName
     shaped: bool
     """It gives normals and parts, if networks of its size do."""
+    calibration: Calibration | None = None
 
     def weights(self) -> dict[str, Tensor]:
         """Read the weights.
@@ -120,15 +135,7 @@ def read(folder: Path, *, sizes: Sequence[str]) -> Stored:
         ModelError: what is there is damaged or of another kind.
     """
     file = folder / CONFIG_FILE
-    try:
-        config = read_json(file)
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{file}: not JSON ({error}); {EXPECTED}") from error
-    if not isinstance(config, dict) or config.get("format") not in (
-        *(FORMAT, WITHOUT_SHAPE),
-        *EARLIER_FORMATS,
-    ):
-        raise ModelError(f"{file}: not of the form {FORMAT!r}; {EXPECTED}")
+    config = _config(file)
     if config["format"] in EARLIER_FORMATS and config.get("size") == "small":
         released = config["format"] == EARLIER_FORMATS[0]
         raise ModelError(
@@ -148,7 +155,27 @@ def read(folder: Path, *, sizes: Sequence[str]) -> Stored:
             "of them is damaged or of another network; copy both again"
         )
     shaped = config["format"] == FORMAT
-    return Stored(folder / WEIGHTS_FILE, config["size"], skin, shaped)
+    calibration = None
+    if config.get("calibration") is not None:
+        try:
+            calibration = Calibration.from_json(config["calibration"])
+        except ValueError as error:
+            raise ModelError(
+                f"{file}: calibration: {error}; copy the file again, or measure it anew with biofacenet "
+                "evaluate --calibrate after taking that entry out"
+            ) from error
+    return Stored(folder / WEIGHTS_FILE, config["size"], skin, shaped, calibration)
+
+
+def _config(file: Path) -> dict[str, Any]:
+    try:
+        config = read_json(file)
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{file}: not JSON ({error}); {EXPECTED}") from error
+    known = (FORMAT, WITHOUT_SHAPE, *EARLIER_FORMATS)
+    if not isinstance(config, dict) or config.get("format") not in known:
+        raise ModelError(f"{file}: not of the form {FORMAT!r}; {EXPECTED}")
+    return config
 
 
 def check_weights(

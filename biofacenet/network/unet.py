@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..decomposition import Decomposition
+from ..decomposition import Calibration, Decomposition
 from ..decomposition.parts import PART_NAMES
 from ..physics.camera import COORDINATE_RANGE
 from ..physics.colour import check_linear
@@ -113,6 +113,7 @@ class BioFaceNet(hub.Pushed, nn.Module):
             raise ValueError(f"unknown network size {size!r}: choose one of {', '.join(SIZES)}")
         self.size = size
         self.skin = skin_name(skin)
+        self.calibration: Calibration | None = None
         shape = SIZES[size]
         if shaped and not shape.shared:
             raise ValueError(f"a {size!r} network gives no normals and parts")
@@ -172,6 +173,11 @@ class BioFaceNet(hub.Pushed, nn.Module):
             last.bias.zero_()
             last.bias[ILLUMINANT_NAMES.index("D")] = 3.0
             last.bias[len(ILLUMINANT_NAMES)] = math.log(share / (1.0 - share))
+
+    def train(self, mode: bool = True) -> BioFaceNet:
+        """Turn training on or off; what trains becomes another network, and its calibration is gone."""
+        self.calibration = None if mode else self.calibration
+        return super().train(mode)
 
     def forward(self, image: Tensor) -> Decomposition:
         """Decompose a batch of images.
@@ -321,7 +327,13 @@ class BioFaceNet(hub.Pushed, nn.Module):
         """Write the two files of `save_pretrained` into an existing folder."""
         earlier = self.shape is None and SIZES[self.size].shared
         pretrained.write(
-            folder, self.state_dict(), size=self.size, skin=self.skin, half=half, shaped=not earlier
+            folder,
+            self.state_dict(),
+            size=self.size,
+            skin=self.skin,
+            calibration=self.calibration,
+            half=half,
+            shaped=not earlier,
         )
 
     @classmethod
@@ -352,7 +364,8 @@ class BioFaceNet(hub.Pushed, nn.Module):
         shaped = stored.shaped and SIZES[stored.size].shared
         network = cls(stored.size, skin=stored.skin, shaped=shaped).float()
         network.load_weights(stored.weights(), where=str(stored.file))
-        return network.eval() if device is None else network.eval().to(device)
+        network.eval().calibration = stored.calibration
+        return network if device is None else network.to(device)
 
     def load_weights(self, weights: dict[str, Tensor], *, where: str) -> None:
         """Load a state dict that must fit exactly.

@@ -38,10 +38,12 @@ def decomposition_figure(
     path: str | Path,
     *,
     title: str = "",
+    known: tuple[str, str] = ("", ""),
 ) -> None:
     """The labelled sheet of one decomposition: photo, rendering, error, maps, light and camera.
 
-    1600 pixels wide. The error is the mean over linear R, G and B.
+    1600 pixels wide; `known` says how far light and camera are known, in words. The error is the mean
+    over linear R, G and B.
     """
     decomposition = decomposition[0].detach().to("cpu")
     photo = photo[:1].detach().cpu()
@@ -67,10 +69,10 @@ def decomposition_figure(
     wide = 2 * side + gap
     # Room at the left for the numbers of the axis, so that plots end where pictures do.
     inset = 52
-    draw_heading(sheet, margin, third, wide, "Light", light_note(decomposition))
+    draw_heading(sheet, margin, third, wide, "Light", light_note(decomposition, known[0]))
     draw_light(sheet.axes(margin + inset, third, wide - inset, 250), decomposition)
     right = margin + wide + gap
-    draw_heading(sheet, right, third, wide, "Camera", camera_note(decomposition))
+    draw_heading(sheet, right, third, wide, "Camera", camera_note(decomposition, known[1]))
     draw_camera(sheet.axes(right + inset, third, wide - inset, 250), decomposition)
     sheet.save(path)
 

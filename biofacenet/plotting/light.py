@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -38,21 +39,25 @@ __all__ = [
 ]
 
 
-def light_note(decomposition: Decomposition) -> str:
-    """The strongest standard lights of the mixture, in words."""
+def light_note(decomposition: Decomposition, known: str = "") -> str:
+    """The strongest standard lights of the mixture, and how far they are known, in words."""
     weights = decomposition.illuminant.weights[0].detach()
     cct = float(decomposition.illuminant.cct[0])
     shares = []
     for i in weights.argsort(descending=True)[:3].tolist():
         at = f" at {cct:.0f} K" if ILLUMINANT_NAMES[i] == "D" else ""
         shares.append(f"{100 * float(weights[i]):.0f} % {ILLUMINANT_NAMES[i]}{at}")
-    return ", ".join(shares)
+    return _joined(", ".join(shares), known)
 
 
-def camera_note(decomposition: Decomposition) -> str:
-    """The coordinates of the camera, in words."""
+def camera_note(decomposition: Decomposition, known: str = "") -> str:
+    """The coordinates of the camera, and how far they are known, in words."""
     b1, b2 = decomposition.camera[0].tolist()
-    return f"b = ({b1:.2f}, {b2:.2f})"
+    return _joined(f"b = ({b1:.2f}, {b2:.2f})", known)
+
+
+def _joined(note: str, known: str) -> str:
+    return f"{note} ({known})" if known else note
 
 
 @cache
@@ -108,28 +113,47 @@ def _spectral_axes(axes: Axes, label: str, top: float) -> None:
     axes.set_axisbelow(True)
 
 
-def light_plot(decomposition: Decomposition, path: str | Path) -> None:
+def light_plot(decomposition: Decomposition, path: str | Path, *, known: str = "") -> None:
     """Spectral power distribution of the first image's light, as a PNG."""
     decomposition = decomposition[0].detach().to("cpu")
     sheet = Sheet(800, 460)
-    draw_heading(sheet, 76, 50, 696, "Light", light_note(decomposition))
+    draw_heading(sheet, 76, 50, 696, "Light", light_note(decomposition, known))
     draw_light(sheet.axes(76, 50, 696, 345), decomposition)
     sheet.save(path)
 
 
-def camera_plot(decomposition: Decomposition, path: str | Path) -> None:
+def camera_plot(decomposition: Decomposition, path: str | Path, *, known: str = "") -> None:
     """Spectral sensitivities of the first image's camera, as a PNG."""
     decomposition = decomposition[0].detach().to("cpu")
     sheet = Sheet(800, 460)
-    draw_heading(sheet, 76, 50, 696, "Camera", camera_note(decomposition))
+    draw_heading(sheet, 76, 50, 696, "Camera", camera_note(decomposition, known))
     draw_camera(sheet.axes(76, 50, 696, 345), decomposition)
     sheet.save(path)
 
 
-def light_csv(decomposition: Decomposition, path: str | Path) -> None:
-    """The light's spectrum as ``wavelength_nm,power``, powers of unit sum."""
+def light_csv(
+    decomposition: Decomposition,
+    path: str | Path,
+    *,
+    half_width: Sequence[float] | None = None,
+    source: str = "",
+) -> None:
+    """The light's spectrum as ``wavelength_nm,power``, powers of unit sum.
+
+    Args:
+        decomposition: whose first image's light.
+        path: of the file.
+        half_width: of the 68 % interval of each band's power; adds the columns ``half_width_68`` and
+            ``from``.
+        source: what stands under ``from``: ``photo`` or ``prior``.
+    """
     spectrum = decomposition[0].detach().to("cpu").spectrum()[0]
-    _write_bands(path, ["wavelength_nm", "power"], spectrum[:, None])
+    if half_width is None:
+        _write_bands(path, ["wavelength_nm", "power"], spectrum[:, None])
+        return
+    rows = zip(WAVELENGTHS, spectrum.tolist(), half_width, strict=True)
+    lines = [[nm, f"{power:.8g}", f"{width:.4g}", source] for nm, power, width in rows]
+    write_csv(path, [["wavelength_nm", "power", "half_width_68", "from"], *lines])
 
 
 def camera_csv(decomposition: Decomposition, path: str | Path) -> None:

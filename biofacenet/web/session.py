@@ -21,10 +21,10 @@ from torch import Tensor
 
 from ..analysis.editing import combine, paste, soft
 from ..analysis.results import Result
-from ..decomposition import Decomposition, Edit
+from ..analysis.trust import knowledge, uncertainty
+from ..decomposition import Edit
 from ..decomposition.maps import FORMAT
 from ..errors import BioFaceNetError
-from ..fitting.uncertainty import Uncertainty, estimate
 from ..photos.boxes import crop
 from ..photos.framing import crop_text
 from ..photos.reading import Photo
@@ -35,9 +35,6 @@ __all__ = ["Session", "Sessions"]
 
 STAGE = 512
 """Side of the picture that follows the sliders, in pixels."""
-
-TRUST_SIDE = 96
-"""Side at which deviations are computed: they are smooth, and a few thousand pixels take no time."""
 
 
 class Session:
@@ -50,7 +47,8 @@ class Session:
     Attributes:
         found: the estimate, as the method left it.
         mask: (1, 1, H, W), 1 where skin is.
-        trust: deviations of the estimate, at `TRUST_SIDE` pixels.
+        trust: deviations of the estimate, at 96 pixels or so.
+        known: what is known of light and camera.
         edit: where the sliders were last.
         everywhere: whether they change the whole square, not only what looks like skin.
     """
@@ -61,7 +59,7 @@ class Session:
         self.found = result.decomposition[0].detach()
         self.mask = mask = result.skin()
         self.reconstruction = result.reconstruction
-        self.trust = _trust(self.found, mask)
+        self.trust, self.known = uncertainty(result), knowledge(result)
         self.edit, self.everywhere = Edit(), False
         # 8 bits: a photo waits here for its download, and float would take four times the memory.
         self._photo = replace(result.photo, pixels=result.photo.pixels[:, :0])
@@ -155,13 +153,6 @@ class Session:
         """Median over the skin of the ``melanin`` or ``haemoglobin`` map."""
         values: Tensor = getattr(self.found, name)
         return float(values[self.mask > 0.5].median())
-
-
-def _trust(found: Decomposition, mask: Tensor) -> Uncertainty:
-    """Deviations, at a size at which they take a tenth of a second."""
-    side = min(TRUST_SIDE, found.melanin.shape[-1])
-    small = found.map(lambda x: F.adaptive_avg_pool2d(x, side) if x.ndim == 4 else x)
-    return estimate(small, (F.adaptive_avg_pool2d(mask, side) > 0.5).float())
 
 
 def _to_stage(values: Tensor) -> Tensor:

@@ -121,7 +121,8 @@ def _shading(session: Session, name: str, unit: str) -> Tile:
 def _deviation(session: Session, name: str) -> Tile:
     what, _ = FRACTIONS[name]
     widths = {"melanin": session.trust.melanosomes, "haemoglobin": session.trust.blood}
-    side = session.trust.melanin.shape[-1]
+    rows, columns = session.trust.melanin.shape[2:]
+    side = (rows, columns)
     width = widths[name](F.adaptive_avg_pool2d(getattr(session.found, name), side))
     skin = F.adaptive_avg_pool2d(session.mask, side) > 0.5
     inside = width[skin] if skin.any() else width.flatten()
@@ -161,7 +162,7 @@ def tiles(session: Session) -> list[Tile]:
 
 def facts(session: Session) -> list[tuple[str, str]]:
     """What is known of the face, the light and the camera, each with its 68 % interval, in words."""
-    light, trust = session.found.illuminant, session.trust
+    light, known = session.found.illuminant, session.known
     weights = zip(ILLUMINANT_NAMES, light.weights[0].tolist(), strict=True)
     largest = sorted(weights, key=lambda one: -one[1])[:3]
     mixture = ", ".join(f"{100 * share:.0f} % {name}" for name, share in largest if share >= 0.05)
@@ -169,7 +170,6 @@ def facts(session: Session) -> list[tuple[str, str]]:
     return [
         ("Melanosomes", f"{level(session, 'melanin')} of the epidermis (median of the skin)"),
         ("Blood", f"{level(session, 'haemoglobin')} of the dermis (median of the skin)"),
-        ("Light", mixture),
-        ("Daylight", f"{float(light.cct[0]):.0f} ± {trust.cct:.0f} K"),
-        ("Camera", f"b1 {b1:.2f} ± {trust.camera[0]:.2f}, b2 {b2:.2f} ± {trust.camera[1]:.2f}"),
+        ("Light", f"{mixture} ({known.light_words})"),
+        ("Camera", f"b1 {b1:.2f}, b2 {b2:.2f} ({known.camera_words})"),
     ]

@@ -299,7 +299,9 @@ TAKES = {
     *("training/losses.py:objective", "evaluation/people/numbers.py:_surface"),
     "evaluation/people/numbers.py:_log_albedo",  # by metrics.albedo
     *(
-        "web/session.py:_trust",
+        "fitting/enlarging.py:_exposed",
+        "evaluation/calibration.py:_logs",
+        "evaluation/calibration.py:_vector",
         "fitting/enlarging.py:_values",
         "fitting/enlarging.py:_decomposition",
         "fitting/enlarging.py:_unexplained",

@@ -1,6 +1,8 @@
 """Fitting without a network: what it finds on faces with known truth, and on a photo."""
 
+import dataclasses
 import json
+import math
 import subprocess
 from collections.abc import Callable
 from functools import partial
@@ -144,6 +146,22 @@ def test_objective_of_a_perfect_flat_face_is_its_highlights() -> None:
     image = _Unknowns.of(flat).decomposition().render(bands=16)
     objective, _, _ = _objective(_Unknowns.of(flat), image, mask, mask, Priors())
     assert float(objective[0]) == pytest.approx(4 * 0.25, abs=2e-3)
+
+
+def test_dim_light_costs_where_only_brightness_tells_dark_skin() -> None:
+    flat = constant()
+    mask = torch.ones_like(flat.melanin)
+    image = _Unknowns.of(flat).decomposition().render(bands=16)
+    priors = dataclasses.replace(Priors(), brightness=0.0)
+    without, _, _ = _objective(_Unknowns.of(flat), image, mask, mask, priors)
+    for weight in (1.0, 3.0):
+        priors = dataclasses.replace(Priors(), brightness=weight, usual_brightness=math.log(2.0))
+        cost, _, _ = _objective(_Unknowns.of(flat), image, mask, mask, priors)
+        off = float(flat.diffuse.log().mean()) - math.log(2.0)
+        assert abs(off) > 0.1
+        assert float(cost[0] - without[0]) == pytest.approx(weight * off**2, rel=1e-4)
+    assert Priors.of("measured").brightness == 1.0
+    assert Priors.of("published").brightness == 0.0
 
 
 def test_objective_counts_an_edge_by_its_length() -> None:

@@ -1,0 +1,94 @@
+"""How far the numbers of a result can be trusted, and what of light and camera only the prior says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+
+from ..decomposition import Calibration
+from ..fitting.calibrated import of_fit
+from ..fitting.uncertainty import Uncertainty, estimate
+from ..physics.temperature import correlated_temperature
+from .results import Result
+
+__all__ = ["Knowledge", "Source", "knowledge", "uncertainty"]
+
+TRUST_SIDE = 96
+"""Longer side at which deviations are computed: they are smooth, and a few thousand pixels take no time."""
+
+Source = Literal["photo", "prior"]
+"""Where a number is from: ``prior`` where the method is no better than one who does not look at photos."""
+
+HOTTEST, COOLEST = 25000.0, 1000.0
+"""Kelvin, where intervals end."""
+
+
+def uncertainty(result: Result) -> Uncertainty:
+    """Deviations of a result's maps, at most `TRUST_SIDE` pixels, calibrated where its method is."""
+    found, mask = result.decomposition[0].detach(), result.skin()
+    height, width = found.melanin.shape[2:]
+    scale = min(1.0, TRUST_SIDE / max(height, width))
+    size = (max(1, round(height * scale)), max(1, round(width * scale)))
+    small = found.map(lambda x: F.adaptive_avg_pool2d(x, size) if x.ndim == 4 else x)
+    where = (F.adaptive_avg_pool2d(mask, size) > 0.5).float()
+    said = estimate(small, where)
+    if result.calibration is None:
+        return said
+    inside = where > 0.5 if bool(where.any()) else torch.ones_like(where) > 0.5
+    return said.calibrated(result.calibration, float(small.melanin[inside].mean()))
+
+
+@dataclass(frozen=True)
+class Knowledge:
+    """What is known of light and camera, with 68 % intervals."""
+
+    light: Source
+    kelvin: tuple[float, float]
+    """Of the light's correlated colour temperature."""
+    bands: tuple[float, ...]
+    """Half widths of the power of each band of 10 nm, in shares of all power."""
+    camera: Source
+    """``photo`` where either coordinate is known from it."""
+    b: tuple[float, float]
+    """Half widths of b1 and b2."""
+    measured: bool
+    """Whether this was measured for the method; else it is taken to know nothing."""
+
+    @property
+    def light_words(self) -> str:
+        """For people, such as ``prior, 4200 to 7900 K``."""
+        low, high = self.kelvin
+        return f"{_word(self.light)}{low:.0f} to {high:.0f} K"
+
+    @property
+    def camera_words(self) -> str:
+        """The same of the camera."""
+        return f"{_word(self.camera)}± {self.b[0]:.2f}, {self.b[1]:.2f}"
+
+
+def _word(source: Source) -> str:
+    return "prior, " if source == "prior" else ""
+
+
+def knowledge(result: Result) -> Knowledge:
+    """What a result knows of light and camera: what its method was measured to find out from photos."""
+    found, own = result.decomposition[0], result.calibration
+    known: Calibration = own or of_fit(found.skin)
+    errors = known.errors if own else known.usual
+    kelvin, _ = correlated_temperature(found.spectrum())
+    mired, off = 1e6 / float(kelvin[0]), errors["temperature"]
+    # Half a scale is none: intervals end where lights do.
+    low, high = (1e6 / x for x in (mired + off, max(mired - off, 1e6 / HOTTEST)))
+    sees_light = own is not None and own.knows("temperature")
+    sees_camera = own is not None and (own.knows("b1") or own.knows("b2"))
+    return Knowledge(
+        light="photo" if sees_light else "prior",
+        kelvin=(max(low, COOLEST), high),
+        bands=known.bands if own else known.usual_bands,
+        camera="photo" if sees_camera else "prior",
+        b=(errors["b1"], errors["b2"]),
+        measured=own is not None,
+    )
