@@ -166,13 +166,21 @@ def test_highlights_are_sparse(faces: Faces) -> None:
 
 
 def test_thousands_a_minute() -> None:
-    start = time.perf_counter()
+    start = time.process_time()  # other work on the machine does not count
     generate(range(64))
-    assert time.perf_counter() - start < 20.0
+    assert time.process_time() - start < 12.0
 
 
 def test_synthesize_writes_pairs_with_truth_and_a_sheet(tmp_path: Path) -> None:
-    settings = Settings(out=tmp_path / "set", count=5, holdout=2, per_file=3, size=32, workers=0)
+    settings = Settings(
+        out=tmp_path / "set",
+        count=5,
+        holdout=2,
+        per_file=3,
+        size=32,
+        workers=0,
+        skin="published",
+    )
     synthesize(settings)
     files = find_pairs(tmp_path / "set")
     assert [(file.number, file.count) for file in files] == [("01", 3), ("02", 2), ("20", 2)]
