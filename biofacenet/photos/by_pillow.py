@@ -36,6 +36,8 @@ def decoded(image: Image.Image, stream: BinaryIO, header: Header | None) -> Stor
     if header is not None and header.bits == 16:
         return _deep_png(image, stream, header)
     turned = orientation_of(image)
+    if image.format == "JXL" and (deep := _deep_jxl(image, stream)) is not None:
+        return deep
     several = getattr(image, "is_animated", False) and image.format in ANIMATED
     colour = _by_number(image, stream, header)  # reads the file, so before or after loading
     image.load()
@@ -121,6 +123,27 @@ def _colour_and_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | No
     if image.mode in ("L", "RGB", "CMYK", "YCbCr"):
         return image, None
     return image.convert("L" if image.mode == "1" else "RGB"), None
+
+
+def _deep_jxl(image: Image.Image, stream: BinaryIO) -> Stored | None:
+    """JPEG XL of more than 8 bits, in colour: its plugin would round to 8; None of others."""
+    import imagecodecs
+
+    place = stream.tell()
+    stream.seek(0)
+    content = stream.read()
+    stream.seek(place)
+    bits = imagecodecs.jpegxl_decode(content, index=0) if image.mode in ("RGB", "RGBA") else None
+    if bits is None or bits.dtype not in (np.uint16, np.float32) or bits.ndim != 3:
+        return None
+    white = 65535.0 if bits.dtype == np.uint16 else 1.0
+    said = "16 bits a channel" if white > 1.0 else "floating point"
+    stored = Stored(bits[:, :, :3], white, orientation=orientation_of(image), notes=[said])
+    if bits.shape[2] == 4:
+        stored.alpha, stored.opaque = bits[:, :, 3], white
+    if profile := image.info.get("icc_profile"):
+        profiles.through(stored, profile)
+    return stored
 
 
 def _deep_png(image: Image.Image, stream: BinaryIO, header: Header) -> Stored:

@@ -7,7 +7,9 @@ import io
 import numpy as np
 from PIL import Image, ImageCms
 
-__all__ = ["to_srgb", "to_srgb_deep"]
+from .stored import Stored
+
+__all__ = ["through", "to_srgb", "to_srgb_deep"]
 
 IGNORED = "a damaged or unfitting colour profile ignored"
 
@@ -54,6 +56,36 @@ def to_srgb_deep(values: np.ndarray, profile: bytes) -> tuple[np.ndarray, str]:
     except (ImageCms.PyCMSError, imagecodecs.CmsError, OSError, ValueError):
         return values, IGNORED
     return np.asarray(converted), _note(name)
+
+
+def through(stored: Stored, profile: bytes) -> None:
+    """Through a profile: at 8 bits what has no more, all else at 16."""
+    if stored.multiplied and stored.alpha is not None:
+        opacity = np.maximum(stored.alpha[:, :, None].astype(np.float32), 1e-6)
+        share = stored.values.astype(np.float32) / opacity
+        stored.values, stored.multiplied = share, False
+    elif stored.values.dtype == np.uint8 and stored.white == 255.0:
+        grey = stored.values.shape[2] == 1
+        image = Image.fromarray(
+            np.ascontiguousarray(stored.values.squeeze(2) if grey else stored.values)
+        )
+        converted, note = to_srgb(image, profile)
+        if note:
+            stored.notes.append(note)
+            stored.values = np.atleast_3d(np.asarray(converted))
+        return
+    else:
+        share = stored.values.astype(np.float32) / np.float32(stored.white)
+    if not np.isfinite(share).all():
+        return  # which is refused
+    levels = (share.clip(0.0, 1.0) * 65535.0).round().astype(np.uint16)
+    deep, note = to_srgb_deep(levels, profile)
+    if note:
+        stored.notes.append(note)
+    if note and note != IGNORED:
+        stored.values, stored.white = deep, 65535.0
+    elif share is stored.values:
+        stored.white = 1.0
 
 
 def _note(name: str) -> str:

@@ -206,7 +206,7 @@ class Page:
         if kind == CMYK:
             _from_inks(stored, profile if isinstance(profile, bytes) else b"")
         elif isinstance(profile, bytes) and profile:
-            _through(stored, profile)
+            profiles.through(stored, profile)
 
 
 DEPTHS = {CMYK: (8, 16), YCBCR: (8,), CIELAB: (8, 16), ICCLAB: (8,)}
@@ -230,36 +230,6 @@ def open_page(stream: BinaryIO) -> Iterator[Page]:
 
 
 # Colours -------------------------------------------------------------------------------------
-
-
-def _through(stored: Stored, profile: bytes) -> None:
-    """Through a profile: at 8 bits what has no more, all else at 16."""
-    if stored.multiplied and stored.alpha is not None:
-        opacity = np.maximum(stored.alpha[:, :, None].astype(np.float32), 1e-6)
-        share = stored.values.astype(np.float32) / opacity
-        stored.values, stored.multiplied = share, False
-    elif stored.values.dtype == np.uint8 and stored.white == 255.0:
-        grey = stored.values.shape[2] == 1
-        image = Image.fromarray(
-            np.ascontiguousarray(stored.values.squeeze(2) if grey else stored.values)
-        )
-        converted, note = profiles.to_srgb(image, profile)
-        if note:
-            stored.notes.append(note)
-            stored.values = np.atleast_3d(np.asarray(converted))
-        return
-    else:
-        share = stored.values.astype(np.float32) / np.float32(stored.white)
-    if not np.isfinite(share).all():
-        return  # which is refused
-    levels = (share.clip(0.0, 1.0) * 65535.0).round().astype(np.uint16)
-    deep, note = profiles.to_srgb_deep(levels, profile)
-    if note:
-        stored.notes.append(note)
-    if note and note != profiles.IGNORED:
-        stored.values, stored.white = deep, 65535.0
-    elif share is stored.values:
-        stored.white = 1.0
 
 
 def _from_inks(stored: Stored, profile: bytes) -> None:

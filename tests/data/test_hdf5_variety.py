@@ -271,6 +271,17 @@ def test_with_hdf5plugin(folder: Path) -> None:
     subprocess.run([sys.executable, "-c", script, str(folder)], check=True, timeout=60)
 
 
+@pytest.mark.parametrize("name", ["Bitshuffle", "Blosc", "Blosc2", "LZ4", "Zstd"])
+def test_compression_of_hdf5plugin(name: str, folder: Path) -> None:
+    """Such as other people's tools choose by default."""
+    plugin = pytest.importorskip("hdf5plugin")
+    images(chunks=(2, *VALUES.shape[1:]), **getattr(plugin, name)())(folder)
+    lighting(chunks=(COUNT, 3, 9), **getattr(plugin, name)())(folder)
+    raw = FacePairs(find_pairs(folder)).read(ORDER)
+    np.testing.assert_allclose(raw.channels, VALUES[ORDER], atol=1e-6)
+    np.testing.assert_allclose(raw.lighting, LIGHTS[ORDER], atol=1e-6)
+
+
 @pytest.mark.parametrize("place", ["beside", "here"])
 def test_raw_files_are_beside_the_file_or_where_the_process_is(
     place: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

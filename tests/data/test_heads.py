@@ -154,6 +154,18 @@ def test_what_is_no_head_model_is_refused_in_a_line(name: str, tmp_path: Path) -
     assert str(told.value).startswith(str(tmp_path))
 
 
+def test_a_part_of_an_archive_that_is_no_array(tmp_path: Path) -> None:
+    """NumPy gives its bytes, whatever they are."""
+    path = tiny_model().write_packed(tmp_path / "model.npz")
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in (parts | {"neutral.npy": b"no array"}).items():
+            archive.writestr(name, content)
+    with pytest.raises(DataError, match=r"neutral holds .S8 of shape \(\)"):
+        read_packed(path)
+
+
 def test_an_archive_that_unpacks_to_much_is_not_unpacked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -99,6 +99,20 @@ def test_what_a_file_is_whatever_it_is_called(
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("kind", [np.uint16, np.float32])
+def test_jpeg_xl_of_more_than_8_bits(tmp_path: Path, kind: type) -> None:
+    """Also of linear light, where 8 bits would leave steps in the dark."""
+    pytest.importorskip("pillow_jxl")
+    light = np.linspace(0.0, 0.02, 32 * 32 * 3).reshape(32, 32, 3)
+    stored = (light * 65535).round().astype(kind) if kind is np.uint16 else light.astype(kind)
+    path = tmp_path / "a.jxl"
+    path.write_bytes(imagecodecs.jpegxl_encode(stored, lossless=True))
+    photo = read_photo(path)
+    assert any("linear" in note.lower() or "Lin" in note for note in photo.notes), photo.notes
+    expected = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+    np.testing.assert_allclose(photo.pixels.permute(1, 2, 0).numpy(), expected, atol=2e-3)
+
+
 def test_a_jpeg_of_12_bits(tmp_path: Path) -> None:
     """Whole, but of a kind that nothing here reads: not called damaged for sure."""
     path = tmp_path / "a.jpg"

@@ -81,7 +81,7 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
             f"{path}: not a readable head model ({one_line(error)}); name {MODEL_LAYOUT}"
         ) from error
     for name, (kind, dimensions) in KEYS.items():
-        array: np.ndarray[Any, Any] = found[name]
+        array: np.ndarray[Any, Any] = np.asarray(found[name])  # bytes where it is no array
         if array.dtype.kind != kind or array.ndim != dimensions or array.size == 0:
             raise DataError(
                 f"{path}: {name} holds {array.dtype} of shape {array.shape}; expected numbers of kind "
