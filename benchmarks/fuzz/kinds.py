@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,6 +21,9 @@ from biofacenet import BioFaceNet, Decomposition, Illuminant, edit, fit, predict
 from biofacenet.data.pair_files import find_pairs
 from biofacenet.data.pairs import FacePairs
 from biofacenet.data.spectra import read_spectra
+from biofacenet.data.synthetic.heads.objects import read_objects
+from biofacenet.data.synthetic.heads.packed import read_packed
+from biofacenet.data.synthetic.heads.prepared import PreparedModel
 from biofacenet.data.truth import RANGES, read_truth
 from biofacenet.evaluation.iset_files import read_scene
 from biofacenet.photos.reading import read_photo
@@ -266,6 +271,38 @@ def _read_matlab(path: Path) -> object:
     return Tables.from_mat(illuminant_a=path)
 
 
+# Head models ---------------------------------------------------------------------------------
+
+TINY = Path(__file__).resolve().parents[2] / "tests" / "data" / "tiny_heads.py"
+"""The model that tests make up."""
+
+
+@cache
+def _heads() -> Files:
+    spec = importlib.util.spec_from_file_location("tiny_heads", TINY)
+    assert spec is not None
+    assert spec.loader is not None
+    tiny = importlib.util.module_from_spec(spec)
+    sys.modules["tiny_heads"] = tiny
+    spec.loader.exec_module(tiny)
+    model = tiny.tiny_model()
+
+    def write(folder: Path) -> None:
+        model.write_packed(folder / PACKED)
+        for path in list(model.write_objects(folder / "objects").iterdir()):
+            path.rename(folder / path.name)
+
+    return _files(write)
+
+
+PACKED = "packed.npz"
+
+
+def _read_heads(path: Path) -> object:
+    """As `read_heads` does, which reads a path only once."""
+    return PreparedModel.of(read_packed(path) if path.name == PACKED else read_objects(path.parent))
+
+
 # All -----------------------------------------------------------------------------------------
 
 
@@ -295,4 +332,5 @@ KINDS = {
     "settings": Kind(_settings, _read_settings),
     "tables": Kind(_tables, _read_table, _beside_tables),
     "matlab": Kind(_matlab, _read_matlab),
+    "heads": Kind(_heads, _read_heads, _without(_heads, PACKED)),
 }

@@ -9,7 +9,7 @@ from pathlib import Path
 from ..errors import BioFaceNetError, DataError, PhotoError
 from ..photos.framing import Wanted
 from ..photos.paths import is_video
-from ..photos.reading import read_photo
+from ..photos.reading import Photo, read_photo
 from ..system.console import console, progress
 from ..system.files import check_folder, remove_abandoned
 from ..system.names import complain, folder_name, same_name, shown
@@ -68,6 +68,7 @@ def process(
             yield video(path, first)
             return
         photo = read_photo(path)
+        _tell_of_size(photo)
         results = [method(photo, part) for part in wanted.of(photo)]
         for result, folder in zip(results, _further(first, taken), strict=False):
             write(result, folder, method=said, formats=formats)
@@ -75,6 +76,19 @@ def process(
 
     console.print(said)
     one_by_one(photos, folders, decomposed, what="photos")
+
+
+LARGE = 24e6
+"""Pixels from which a photo is said to take its time."""
+
+
+def _tell_of_size(photo: Photo) -> None:
+    pixels = photo.height * photo.width
+    if pixels >= LARGE:
+        console.print(
+            f"{shown(photo.path)}: {photo.width} x {photo.height} pixels, {pixels / 1e6:.0f} megapixels, "
+            f"which take {16 * pixels / 1e9 + 0.5:.1f} GB of memory"
+        )
 
 
 def one_by_one(
@@ -102,7 +116,7 @@ def one_by_one(
     for folder in {*folders, *(folder.parent for folder in folders)}:
         remove_abandoned(folder)
     failed = 0
-    with progress(what, len(sources), unit=what) as bar:
+    with progress(what, len(sources), unit=what, watched=True) as bar:
         for path, folder in zip(sources, folders, strict=True):
             bar.update(what=shown(path.name))
             try:

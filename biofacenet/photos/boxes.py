@@ -104,20 +104,35 @@ def crop(pixels: Tensor, box: Box, size: int | tuple[int, int]) -> Tensor:
         left, top, right, bottom = left - 2, top - 2, right + 2, bottom + 2
     rows = torch.arange(top, bottom).clamp(0, pixels.shape[1] - 1)
     columns = torch.arange(left, right).clamp(0, pixels.shape[2] - 1)
-    linear = srgb_to_linear(pixels[:, rows][:, :, columns]).permute(1, 2, 0).cpu().numpy()
-    linear = np.ascontiguousarray(linear)
-    if box.angle != 0.0:
-        linear = cv2.warpAffine(
-            linear,
-            _between_centres(box, left, top),
-            (box.width, box.height),
-            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-            borderMode=cv2.BORDER_REPLICATE,
-        )
     # The area filter weighs every pixel by its overlap; it has nothing to say when enlarging.
     method = cv2.INTER_AREA if wide < box.width else cv2.INTER_LINEAR
-    resized = cv2.resize(linear, (wide, tall), interpolation=method)
-    return linear_to_srgb(torch.from_numpy(np.atleast_3d(resized)).permute(2, 0, 1).contiguous())
+    found = []
+    for plane in pixels:  # one at a time, which takes a third of the memory
+        linear = _linear(plane, rows, columns)
+        if box.angle != 0.0:
+            linear = cv2.warpAffine(
+                linear,
+                _between_centres(box, left, top),
+                (box.width, box.height),
+                flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+                borderMode=cv2.BORDER_REPLICATE,
+            )
+        found.append(cv2.resize(linear, (wide, tall), interpolation=method))
+    return linear_to_srgb(torch.from_numpy(np.stack(found)))
+
+
+BAND = 2**20
+"""Pixels that are brought into linear light at a time."""
+
+
+def _linear(plane: Tensor, rows: Tensor, columns: Tensor) -> np.ndarray:
+    """Linear light of some rows and columns of a plane (H, W)."""
+    found = torch.empty((len(rows), len(columns)), dtype=torch.float32)
+    step = max(1, BAND // len(columns))
+    for start in range(0, len(rows), step):
+        band = plane[rows[start : start + step]][:, columns]
+        found[start : start + step] = srgb_to_linear(band).cpu()
+    return found.numpy()
 
 
 @plain_defaults()
@@ -133,24 +148,26 @@ def into_photo(values: Tensor, box: Box, height: int, width: int) -> tuple[Tenso
     Returns:
         The values of a part of the photo, (C, rows, columns), and that part's rows and columns.
     """
-    planes = np.ascontiguousarray(values.permute(1, 2, 0).float().cpu().numpy())
     method = cv2.INTER_LINEAR if values.shape[-1] < box.width else cv2.INTER_AREA
-    enlarged = np.atleast_3d(cv2.resize(planes, (box.width, box.height), interpolation=method))
     left, top, right, bottom = box.bounds()
-    if box.angle != 0.0:
-        enlarged = np.atleast_3d(
-            cv2.warpAffine(
+    rows = slice(max(0, top), max(0, min(height, bottom)))
+    columns = slice(max(0, left), max(0, min(width, right)))
+    found = []
+    for plane in values.float().cpu().numpy():
+        enlarged = cv2.resize(
+            np.ascontiguousarray(plane), (box.width, box.height), interpolation=method
+        )
+        if box.angle != 0.0:
+            enlarged = cv2.warpAffine(
                 enlarged,
                 _between_centres(box, left, top),
                 (right - left, bottom - top),
                 flags=cv2.INTER_LINEAR,
                 borderMode=cv2.BORDER_CONSTANT,
             )
-        )
-    rows = slice(max(0, top), max(0, min(height, bottom)))
-    columns = slice(max(0, left), max(0, min(width, right)))
-    part = enlarged[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
-    return torch.from_numpy(np.ascontiguousarray(part)).permute(2, 0, 1), rows, columns
+        part = enlarged[rows.start - top : rows.stop - top]
+        found.append(part[:, columns.start - left : columns.stop - left])
+    return torch.from_numpy(np.stack(found)), rows, columns
 
 
 def _between_centres(box: Box, left: int, top: int) -> np.ndarray:

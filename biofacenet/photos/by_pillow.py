@@ -118,11 +118,9 @@ def _colour_and_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | No
         straight = image.convert("RGBA")
         grey = image.mode in ("L", "LA", "La")
         return straight.convert("L" if grey else "RGB"), straight.getchannel("A")
-    if image.mode in ("1", "L"):
-        return image.convert("L"), None
-    if image.mode in ("CMYK", "YCbCr"):
+    if image.mode in ("L", "RGB", "CMYK", "YCbCr"):
         return image, None
-    return image.convert("RGB"), None
+    return image.convert("L" if image.mode == "1" else "RGB"), None
 
 
 def _deep_png(image: Image.Image, stream: BinaryIO, header: Header) -> Stored:

@@ -123,11 +123,14 @@ def find_faces(pixels: Tensor) -> list[Box]:
     """
     height, width = pixels.shape[1:]
     scale = min(1.0, SEARCH_SIDE / max(height, width))
-    small = pixels.permute(1, 2, 0).cpu().numpy()
-    if scale < 1.0:
+    planes_of_photo = list(pixels.cpu().numpy())
+    if scale < 1.0:  # plane by plane: all at once would be copied first
         reduced = (max(1, round(width * scale)), max(1, round(height * scale)))
-        small = cv2.resize(small, reduced, interpolation=cv2.INTER_AREA)
-    small = np.ascontiguousarray(small)
+        planes_of_photo = [
+            cv2.resize(np.ascontiguousarray(plane), reduced, interpolation=cv2.INTER_AREA)
+            for plane in planes_of_photo
+        ]
+    small = np.stack(planes_of_photo, axis=2)
     planes = torch.from_numpy(small).permute(2, 0, 1)[None]
     grey = luminance(planes)[0, 0].mul(255.0).byte().numpy()
     colourful = float((planes.amax(dim=1) - planes.amin(dim=1)).mean()) > GREYEST

@@ -54,7 +54,7 @@ def developed(stored: Stored) -> tuple[Tensor, Tensor | None]:
     """
     values = upright(stored.values, stored.orientation)
     height, width, channels = values.shape
-    pixels = torch.empty((3, height, width))
+    pixels = torch.empty((3, height, width), dtype=torch.float32)
     alpha = None
     if stored.alpha is not None:
         turned = upright(stored.alpha[:, :, None], stored.orientation)[:, :, 0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,10 @@ __all__ = ["Bar", "console", "progress"]
 
 console = Console(highlight=False, soft_wrap=True, markup=False)
 """Where command lines speak; brackets, also in tables, are brackets."""
+
+
+QUIET = 30.0
+"""Seconds after which a line is written in a pipe, also where nothing was done meanwhile."""
 
 
 class Bar:
@@ -49,12 +54,28 @@ class _Drawn(Bar):
 
 
 class _Written(Bar):
-    """A plain line at every tenth of the work and every half minute, two seconds apart or more."""
+    """A plain line at every tenth of the work and every half minute, two seconds apart or more.
 
-    def __init__(self, what: str, total: int | None, done: int, unit: str) -> None:
+    Those of every half minute also come while a single step takes long, where it is watched.
+    """
+
+    def __init__(
+        self, what: str, total: int | None, done: int, unit: str, *, watched: bool
+    ) -> None:
         self._what, self._total, self._done, self._unit, self._note = what, total, done, unit, ""
         self._before, self._tenth = done, self._tenths(done)
         self._began = self._spoke = time.monotonic()
+        self._lock, self._over = threading.Lock(), threading.Event()
+        if watched:
+            threading.Thread(target=self._watch, daemon=True).start()
+
+    def _watch(self) -> None:
+        while not self._over.wait(QUIET / 10.0):
+            self.update()
+
+    def close(self) -> None:
+        """Say no more."""
+        self._over.set()
 
     def advance(self, count: int = 1) -> None:
         self.update(done=self._done + count)
@@ -62,13 +83,15 @@ class _Written(Bar):
     def update(
         self, *, done: int | None = None, what: str | None = None, note: str | None = None
     ) -> None:
-        self._what = self._what if what is None else what
-        self._note = self._note if note is None else note
-        self._done = self._done if done is None else done
-        quiet, tenth = time.monotonic() - self._spoke, self._tenths(self._done)
-        if self._done != self._total and (quiet >= 30.0 or (quiet >= 2.0 and tenth > self._tenth)):
-            self._spoke, self._tenth = time.monotonic(), tenth
-            console.print(self._line(), markup=False)
+        with self._lock:
+            self._what = self._what if what is None else what
+            self._note = self._note if note is None else note
+            self._done = self._done if done is None else done
+            quiet, tenth = time.monotonic() - self._spoke, self._tenths(self._done)
+            told = quiet >= QUIET or (quiet >= 2.0 and tenth > self._tenth)
+            if told and self._done != self._total and not self._over.is_set():
+                self._spoke, self._tenth = time.monotonic(), tenth
+                console.print(self._line(), markup=False)
 
     def _tenths(self, done: int) -> int:
         return 10 * done // self._total if self._total else 0
@@ -97,6 +120,7 @@ def progress(
     shown: bool = True,
     count: bool = True,
     unit: str = "",
+    watched: bool = False,
 ) -> Iterator[Bar]:
     """A bar with the time that is left, gone when the work is done; a line now and then in a pipe.
 
@@ -107,12 +131,18 @@ def progress(
         shown: at all.
         count: show numbers, not the time spent, in a bar.
         unit: of the numbers, such as steps, where ``what`` does not say it.
+        watched: a line comes every half minute also while a single step takes long; a thread sees to
+            it, so not where processes are forked meanwhile.
     """
     if not shown:
         yield Bar()
         return
     if not console.is_terminal or console.is_dumb_terminal:
-        yield _Written(what, total, done, unit)
+        bar = _Written(what, total, done, unit, watched=watched)
+        try:
+            yield bar
+        finally:
+            bar.close()
         return
     from rich.progress import (
         BarColumn,

@@ -8,13 +8,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from tiny_heads import TinyModel, tiny_model
 
+from biofacenet.data.pair_files import find_pairs
+from biofacenet.data.pairs import FacePairs
+from biofacenet.data.synthetic.faces import generate
 from biofacenet.data.synthetic.heads import objects, packed
+from biofacenet.data.synthetic.heads.model import LICENCE
 from biofacenet.data.synthetic.heads.objects import NEUTRAL, read_objects
 from biofacenet.data.synthetic.heads.packed import read_packed
 from biofacenet.data.synthetic.heads.reading import find_model, read_heads
 from biofacenet.errors import DataError
+from biofacenet.preparation.settings import SyntheticSettings
+from biofacenet.preparation.synthetic import synthesize
+from biofacenet.system.settings import load_settings
 
 
 def test_both_forms_hold_the_same_model(tmp_path: Path) -> None:
@@ -183,3 +191,29 @@ def test_textures_need_not_be_of_vertices(tmp_path: Path) -> None:
 def test_a_model_without_movements_is_read(tmp_path: Path) -> None:
     model: TinyModel = replace(tiny_model(), expression={"jawOpen": np.zeros((COUNT, 3))})
     assert len(read_heads(model.write_packed(tmp_path / "model.npz")).expression) == 1
+
+
+def test_the_licence_of_a_model_is_named_where_it_is_used(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = tiny_model().write_packed(tmp_path / "model.npz")
+    out = tmp_path / "set"
+    settings = SyntheticSettings(
+        out=out, count=2, holdout=1, size=16, heads=model, skin="measured", workers=0
+    )
+    synthesize(settings)
+    assert LICENCE in capsys.readouterr().out.replace("\n", " ")
+    assert json.loads((out / "settings.json").read_text())["notes"] == {"heads": LICENCE}
+    assert load_settings(SyntheticSettings, out / "settings.json") == settings
+    geometry = FacePairs(find_pairs(out), geometry=True).read([0, 1, 2]).geometry
+    assert geometry is not None
+    expected = generate([0, 1, 2], size=16, heads=model, skin="measured").geometry
+    assert expected is not None
+    assert torch.equal(geometry.parts[:2], expected.parts[:2])
+    torch.testing.assert_close(geometry.landmarks, expected.landmarks)
+
+
+def test_a_refused_model_leaves_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no such file or folder"):
+        synthesize(SyntheticSettings(out=tmp_path / "set", heads=tmp_path / "none"))
+    assert not (tmp_path / "set").exists()

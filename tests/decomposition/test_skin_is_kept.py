@@ -311,6 +311,7 @@ TAKES = {
     *("training/symmetry.py:person_loss", "training/shape_losses.py:shape_losses"),
     *("plotting/figures.py:decomposition_figure", "plotting/figures.py:map_figure"),
     "plotting/figures.py:_panels",
+    *("plotting/shape.py:normals_image", "plotting/shape.py:parts_image"),
     *("plotting/grids.py:training_grid", "plotting/grids.py:_training_row"),
     *("plotting/grids.py:cases_sheet", "plotting/maps.py:plane_of", "plotting/maps.py:map_image"),
     *("plotting/grids.py:changes_sheet", "evaluation/people/methods.py:_whole"),

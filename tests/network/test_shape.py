@@ -122,7 +122,7 @@ def test_without_them_files_and_batches_are_as_before(maps: Decomposition, tmp_p
     assert "normals" not in bare.arrays()
     assert Decomposition.load(tmp_path / "maps.npz").normals is None
     assert Decomposition.join([bare, maps]).parts is None
-    assert bare.renormalised() is bare
+    assert bare.renormalised().normals is None
 
 
 def test_they_must_fit_the_maps(maps: Decomposition) -> None:

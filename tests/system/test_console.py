@@ -1,6 +1,7 @@
 """Progress: a bar on a terminal, plain lines in a pipe, nothing where it is not wanted."""
 
 import io
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -94,3 +95,20 @@ def test_a_terminal_gets_a_bar_if_it_can_draw_one(
     else:
         assert "\x1b[" in shown.getvalue()
         assert "5/10" in shown.getvalue()
+
+
+def test_a_single_long_step_is_told_of(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As one large photo is; with the clock on the wall."""
+    monkeypatch.setattr("biofacenet.system.console.QUIET", 0.1)
+    with progress("large.jpg", 1, unit="photos", watched=True):
+        time.sleep(0.6)
+    found = lines(capsys)
+    assert 2 <= len(found) <= 6
+    assert found[0].startswith("large.jpg: 0 of 1 photos (0 %), 0:00:0")
+    time.sleep(0.3)
+    assert lines(capsys) == []  # it is over
+    with progress("large.jpg", 1, unit="photos"):
+        time.sleep(0.3)
+    assert lines(capsys) == []
