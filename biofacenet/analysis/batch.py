@@ -11,7 +11,7 @@ from ..photos.framing import Wanted
 from ..photos.paths import is_video
 from ..photos.reading import Photo, read_photo
 from ..system.console import console, progress
-from ..system.files import check_folder
+from ..system.files import check_folder, remove_abandoned
 from ..system.names import complain, folder_name, same_name, shown
 from .choices import Format
 from .folder import write
@@ -113,6 +113,8 @@ def one_by_one(
     """
     for folder in folders:
         check_folder(folder)
+    for folder in {*folders, *(folder.parent for folder in folders)}:
+        remove_abandoned(folder)
     failed = 0
     with progress(what, len(sources), unit=what, watched=True) as bar:
         for path, folder in zip(sources, folders, strict=True):

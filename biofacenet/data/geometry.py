@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..decomposition.parts import PART_NAMES, UNLABELLED
 from ..physics.lighting import unit
+from ..system.brief import Brief
 
 __all__ = ["LANDMARKS", "MIRRORED_LANDMARKS", "Geometry"]
 
@@ -33,8 +34,8 @@ MIRRORED_LANDMARKS = (
 """Which landmark of the mirrored face each one is."""
 
 
-@dataclass
-class Geometry:
+@dataclass(repr=False)
+class Geometry(Brief):
     """Surface, parts and landmarks of a batch of faces.
 
     Of a face of which nothing is known all parts are `UNLABELLED`, normals zero, occlusion 1 and

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import re
 from pathlib import Path
@@ -68,7 +69,7 @@ def find(path: str | Path, source: hub.Source = hub.ANY) -> Path:
         raise ModelError(
             f"{as_given(path)}: {f'a URL; name the model itself, {there[1]}' if there else remedy}"
         )
-    folder = SHIPPED.get(str(path), Path(path))
+    folder = SHIPPED.get(str(path), _expanded(path))
     if not folder.exists() and len(folder.parts) == 2 and not folder.is_absolute():
         folder = hub.download(str(path), source, (CONFIG_FILE, WEIGHTS_FILE))
     if not folder.exists():
@@ -80,6 +81,13 @@ def find(path: str | Path, source: hub.Source = hub.ANY) -> Path:
         if not (folder / name).is_file():
             raise ModelError(f"{folder}: not a saved network, {name} is missing; {EXPECTED}")
     return folder
+
+
+def _expanded(path: str | Path) -> Path:
+    """A path whose ``~`` is the home folder, as shells have it; as it is where there is none."""
+    with contextlib.suppress(RuntimeError):
+        return Path(path).expanduser()
+    return Path(path)
 
 
 def _meant(name: str) -> str:

@@ -53,6 +53,7 @@ def write(
         state: the weights.
         size: of the network.
         skin: that its maps are of.
+        calibration: of its intervals, where it was measured.
         half: store numbers of 16 bits.
         shaped: it gives normals and parts, if networks of its size do.
     """

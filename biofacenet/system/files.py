@@ -10,16 +10,23 @@ import os
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..errors import BioFaceNetError
 from .names import shown
 
+try:
+    import fcntl
+except ImportError:  # pragma: no cover - not on Windows
+    fcntl = None  # type: ignore[assignment]
+
 __all__ = [
     "check_file",
     "check_folder",
+    "remove_abandoned",
     "remove_leftovers",
     "sha256",
     "whole_directory",
@@ -31,6 +38,9 @@ __all__ = [
 LEFTOVER = re.compile(r"\.partial-[a-z0-9_]{8}(\.\w+)?")
 """Names of temporary files and directories, as `tempfile` makes them."""
 
+
+JUST_MADE = 60.0
+"""Seconds for which a temporary folder may be without its lock."""
 
 FULL = {number: os.strerror(number).lower() for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)}
 """What libraries say in errors of their own where nothing more can be written."""
@@ -81,7 +91,7 @@ def whole_directory(path: str | Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=".partial-", dir=path if there else path.parent))
     try:
-        with _told_of(path, temporary):
+        with _in_use(temporary), _told_of(path, temporary):
             yield temporary
         if path.is_dir():
             _put_into(path, temporary)
@@ -90,6 +100,38 @@ def whole_directory(path: str | Path) -> Iterator[Path]:
             temporary.rename(path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def _in_use(folder: Path) -> Iterator[bool]:
+    """Hold a lock on a folder, which ends with the process; whether it was to be had."""
+    if fcntl is None:
+        yield False
+        return
+    held, handle = False, os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # another process holds it, or the file system knows none
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            held = True
+        yield held
+    finally:
+        os.close(handle)
+
+
+def remove_abandoned(folder: str | Path) -> None:
+    """Remove what killed processes left of folders that they were writing; what lives is left alone.
+
+    Args:
+        folder: that may hold `whole_directory`'s temporary ones; need not be there.
+    """
+    for path in Path(folder).glob(".partial-*"):
+        if not LEFTOVER.fullmatch(path.name) or path.is_symlink() or not path.is_dir():
+            continue
+        with suppress(OSError):  # gone meanwhile
+            if time.time() - path.stat().st_mtime > JUST_MADE:
+                with _in_use(path) as abandoned:
+                    if abandoned:
+                        shutil.rmtree(path, ignore_errors=True)
 
 
 @contextmanager

@@ -20,6 +20,7 @@ import torch
 from pages import ROOT, blocks
 from PIL import Image
 from skimage import data
+from test_troubleshooting import check_search
 
 from biofacenet import BioFaceNet
 from biofacenet.cli import parse
@@ -173,6 +174,7 @@ def test_documentation_builds_without_warnings(tmp_path: Path) -> None:
         assert option in pages["commands.html"]
     assert "position on the haemoglobin axis" in pages["api/decomposition.html"]
     assert not (site / "hooks.py").exists()
+    check_search(site)
 
 
 @pytest.fixture

@@ -195,6 +195,18 @@ def test_a_hub_name_without_the_hub_package_says_what_to_install(
         BioFaceNet.from_pretrained("owner/name")
 
 
+def test_a_tilde_is_the_home_folder(
+    network: BioFaceNet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network.save_pretrained(tmp_path / "model")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert BioFaceNet.from_pretrained("~/model").size == "small"
+    with pytest.raises(ModelError, match="no such folder"):
+        BioFaceNet.from_pretrained("~/none/at/all")
+    with pytest.raises(ModelError, match="no such folder"):
+        BioFaceNet.from_pretrained("~no_such_person/none/at")
+
+
 def test_others_may_read_what_is_saved(network: BioFaceNet, tmp_path: Path) -> None:
     (tmp_path / "usual").touch()
     network.save_pretrained(tmp_path / "model")
