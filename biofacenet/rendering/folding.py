@@ -98,9 +98,10 @@ def fold(
     """
     t = tables
     if camera.ndim == 3:
-        if isinstance(illuminant, Illuminant):
-            illuminant = _apply(_Spectrum, illuminant.weights, illuminant.cct, t.fixed, t.daylights)
-        by_band, white = response(illuminant, camera)
+        e: Any = illuminant
+        if isinstance(e, Illuminant):
+            e = _apply(_Spectrum, e.weights, e.cct, t.fixed, t.daylights)
+        by_band, white = response(e, camera)
         return by_band @ t.mixing_columns, white
     if backend and not torch.compiler.is_compiling() and len(t.mixing) <= MAX_COMPONENTS:
         if isinstance(illuminant, Illuminant):
