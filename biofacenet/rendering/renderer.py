@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from .. import kernels
-from ..physics.illuminant import Illuminant
+from ..physics.given import Camera, Light, as_tensors, check_seen
 from ..physics.skin import Skin, SkinName, skin_name
 from ..physics.tables import Tables
 from . import operator, reference
@@ -96,10 +96,13 @@ class Renderer(nn.Module):
         haemoglobin: Tensor,  # [B, 1, H, W]
         diffuse: Tensor,  # [B, 1, H, W]
         specular: Tensor,  # [B, 1, H, W]
-        illuminant: Tensor | Illuminant,  # [B, 33]
-        camera: Tensor,  # [B, 2]
+        illuminant: Light,  # [B, 33]
+        camera: Camera,  # [B, 2] or [B, 3, 33]
     ) -> Tensor:
         """Linear sRGB (B, 3, H, W); see `biofacenet.render`."""
+        half = melanin.dtype in (torch.float16, torch.bfloat16)
+        number = torch.float32 if half else melanin.dtype
+        illuminant, camera = as_tensors(illuminant, camera, like=melanin, dtype=number)
         reference.check_inputs(melanin, haemoglobin, diffuse, specular, illuminant, camera)
         backend = kernels.choose(self.backend, melanin.device.type, self._source.skin.components)
         if backend == "reference":
@@ -109,17 +112,10 @@ class Renderer(nn.Module):
             )
         dtype = melanin.dtype
         maps = (melanin, haemoglobin, diffuse, specular)
-        number = torch.float32 if dtype in (torch.float16, torch.bfloat16) else dtype
-        if number != dtype:
-            if backend not in kernels.HALF:
-                maps = (melanin.float(), haemoglobin.float(), diffuse.float(), specular.float())
-            illuminant = (
-                Illuminant(illuminant.weights.float(), illuminant.cct.float())
-                if isinstance(illuminant, Illuminant)
-                else illuminant.float()
-            )
-            camera = camera.float()
-        _, skin, folding = self.prepared(melanin.device, number)
+        if half and backend not in kernels.HALF:
+            maps = (melanin.float(), haemoglobin.float(), diffuse.float(), specular.float())
+        tables, skin, folding = self.prepared(melanin.device, number)
+        check_seen(illuminant, camera, tables)
         with torch.autocast(melanin.device.type, enabled=False):
             weights, highlight = fold(illuminant, camera, folding, backend=backend)
             image = operator.render(*maps, weights, highlight, skin.epidermis, skin.dermis, backend)
@@ -131,8 +127,8 @@ class Renderer(nn.Module):
         haemoglobin: Tensor,
         diffuse: Tensor,
         specular: Tensor,
-        illuminant: Tensor | Illuminant,
-        camera: Tensor,
+        illuminant: Light,
+        camera: Camera,
     ) -> reference.Trace:
         """Every intermediate quantity, by the reference; see `biofacenet.reference.Trace`."""
         tables = self.prepared(melanin.device, melanin.dtype).tables
@@ -157,8 +153,8 @@ def render(
     haemoglobin: Tensor,
     diffuse: Tensor,
     specular: Tensor,
-    illuminant: Tensor | Illuminant,
-    camera: Tensor,
+    illuminant: Light,
+    camera: Camera,
     *,
     bands: int = 32,
     backend: str = "auto",
@@ -171,8 +167,10 @@ def render(
         haemoglobin: (B, 1, H, W), in [-1, 1], position on the haemoglobin axis.
         diffuse: (B, 1, H, W), > 0, geometry factor of the body reflection.
         specular: (B, 1, H, W), > 0, geometry factor of the surface reflection.
-        illuminant: (B, 33) spectra of unit sum, or an `Illuminant` (weights, cct).
-        camera: (B, 2), camera coordinates b in [-3, 3].
+        illuminant: (B, 33) spectra, an `Illuminant` (weights, cct), a `Spectrum`, or what is like one,
+            such as a ``SpectralDistribution`` of colour-science.
+        camera: (B, 2), camera coordinates b in [-3, 3]; (B, 3, 33), sensitivity curves of R, G and B,
+            each of unit sum; or a `CameraCurves`. Light and camera may be of any float dtype.
         bands: 16, 32 or 33, bands a fused backend reduces the spectra to; the reference uses all 33.
         backend: ``auto``, ``reference``, ``cpp``, ``triton``, ``cuda`` or a name that was registered.
         skin: which constants of the skin model the maps are of: ``published``, those of the paper's
@@ -182,7 +180,8 @@ def render(
         Linear sRGB, (B, 3, H, W), >= 0, differentiable in every tensor argument.
 
     Raises:
-        ValueError: shapes, dtypes or devices do not fit together, or the skin is unknown.
+        ValueError: shapes, dtypes or devices do not fit together, the skin is unknown, or a channel of
+            the camera sees no light (noticed on the CPU; on a GPU, the image is NaN).
         BackendUnavailableError: the named backend cannot run here.
 
     Source: BioFaceNet, section 3.

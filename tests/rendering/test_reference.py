@@ -200,7 +200,8 @@ def test_wrong_inputs_are_named(random_decomposition, name: str, fault: str) -> 
         wrong = arguments[name]
         arguments[name] = wrong.squeeze(1) if name == "melanin" else wrong[..., :1, :1]
     elif fault == "dtype":
-        arguments[name] = arguments[name].to(torch.int64 if name == "melanin" else torch.float32)
+        integer = name in ("melanin", "illuminant", "camera")
+        arguments[name] = arguments[name].to(torch.int64 if integer else torch.float32)
     elif name == "illuminant":
         arguments[name] = "D65"
     else:
@@ -268,7 +269,7 @@ def test_the_part_of_an_illuminant_that_does_not_fit_is_named(
     d = random_decomposition()
     wrong = {
         "shape": lambda tensor: tensor[:1],
-        "dtype": torch.Tensor.float,
+        "dtype": torch.Tensor.long,
         "device": lambda tensor: tensor.to("meta"),
     }[fault]
     setattr(d.illuminant, part, wrong(getattr(d.illuminant, part)))

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from ..kernels.registry import kernel
 from ..physics.camera import COORDINATE_RANGE
-from ..physics.colour import XYZ_TO_SRGB
+from ..physics.colour import XYZ_TO_SRGB, response
 from ..physics.illuminant import CCT_RANGE, Illuminant
 from ..physics.tables import Tables
 
@@ -88,7 +88,7 @@ def fold(
 
     Args:
         illuminant: (B, 33) spectra, or an `Illuminant`.
-        camera: (B, 2), coordinates b.
+        camera: (B, 2), coordinates b, or (B, 3, 33), curves.
         tables: in the dtype and on the device of the others.
         backend: compute it in one call of this backend. torch.compile sees the torch operations all
             the same, and fuses them itself.
@@ -97,6 +97,11 @@ def fold(
         Weights (B, 3, K) and highlight colour (B, 3).
     """
     t = tables
+    if camera.ndim == 3:
+        if isinstance(illuminant, Illuminant):
+            illuminant = _apply(_Spectrum, illuminant.weights, illuminant.cct, t.fixed, t.daylights)
+        by_band, white = response(illuminant, camera)
+        return by_band @ t.mixing_columns, white
     if backend and not torch.compiler.is_compiling() and len(t.mixing) <= MAX_COMPONENTS:
         if isinstance(illuminant, Illuminant):
             light: tuple[Tensor | None, ...] = (illuminant.weights, illuminant.cct, None)
