@@ -1,6 +1,18 @@
 // Vectors of the compiler's own: one source for AVX-512, AVX2, NEON and anything else.
 #pragma once
 
+#if defined(__GNUC__) && !defined(__clang__)
+// All of this is inlined, so that no vector is passed by any ABI; and GCC takes its own headers' way of
+// saying "any value" for a mistake.
+#pragma GCC diagnostic ignored "-Wpsabi"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#endif
+
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
 #include "../pixel.h"
 
 namespace biofacenet {
@@ -44,6 +56,73 @@ BIOFACENET_INLINE Vector<T> splat(T value) {
 // Lanes of a 128-bit block: shuffles within blocks are the cheapest.
 template <typename T>
 constexpr int kBlockLanes = 16 / int(sizeof(T));
+
+// A block of four, for float the 128 bits that all instruction sets have.
+template <typename T>
+struct BlockOf {
+  typedef T type __attribute__((vector_size(4 * sizeof(T))));
+  typedef T unaligned __attribute__((vector_size(4 * sizeof(T)), aligned(sizeof(T)), may_alias));
+};
+
+template <typename T>
+using Block = typename BlockOf<T>::type;
+
+template <typename T>
+BIOFACENET_INLINE Block<T> load_block(const T* from) {
+  return *reinterpret_cast<const typename BlockOf<T>::unaligned*>(from);
+}
+
+template <typename T>
+BIOFACENET_INLINE void store_block(T* to, Block<T> block) {
+  *reinterpret_cast<typename BlockOf<T>::unaligned*>(to) = block;
+}
+
+template <typename T>
+BIOFACENET_INLINE Block<T> splat_block(T value) {
+  return value - Block<T>{};
+}
+
+// A block of a vector, and a vector that has a block and then zeros.
+template <int Index>
+BIOFACENET_INLINE Block<float> block(Vector<float> vector) {
+#if defined(__AVX512F__)
+  if constexpr (Index == 0) return Block<float>(_mm512_castps512_ps128(__m512(vector)));
+  return Block<float>(_mm512_extractf32x4_ps(__m512(vector), Index));
+#elif defined(__AVX2__)
+  if constexpr (Index == 0) return Block<float>(_mm256_castps256_ps128(__m256(vector)));
+  return Block<float>(_mm256_extractf128_ps(__m256(vector), Index));
+#else
+  static_assert(Index == 0, "one block to a vector");
+  return vector;
+#endif
+}
+
+BIOFACENET_INLINE Vector<float> widen(Block<float> block) {
+#if defined(__AVX512F__)
+  return Vector<float>(_mm512_zextps128_ps512(__m128(block)));
+#elif defined(__AVX2__)
+  return Vector<float>(_mm256_zextps128_ps256(__m128(block)));
+#else
+  return block;
+#endif
+}
+
+// Vector `Index` of the sixteen numbers (a b c 0) (a a a a) (b b b b) (c c c c), of a block (a b c 0).
+template <int Index>
+BIOFACENET_INLINE Vector<float> spread(Block<float> values) {
+#if defined(__AVX512F__)
+  const __m512i which = _mm512_setr_epi32(0, 1, 2, 3, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2);
+  return Vector<float>(_mm512_permutevar_ps(_mm512_broadcast_f32x4(__m128(values)), which));
+#elif defined(__AVX2__)
+  const __m256i which = Index == 0 ? _mm256_setr_epi32(0, 1, 2, 3, 0, 0, 0, 0)
+                                   : _mm256_setr_epi32(1, 1, 1, 1, 2, 2, 2, 2);
+  const __m256 twice = _mm256_insertf128_ps(_mm256_castps128_ps256(__m128(values)), __m128(values), 1);
+  return Vector<float>(_mm256_permutevar_ps(twice, which));
+#else
+  if constexpr (Index == 0) return values;
+  return splat(values[Index == 0 ? 0 : Index - 1]);
+#endif
+}
 
 template <int... Lane>
 struct Indices {};

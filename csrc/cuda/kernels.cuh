@@ -14,8 +14,8 @@
 #include <cuda_runtime.h>
 #include <stdint.h>
 
-#include "../fold.h"
-#include "../pixel.h"
+#include "banded_fold.h"
+#include "banded_pixel.h"
 
 #ifndef BIOFACENET_DYNAMIC_SHARED
 #define BIOFACENET_DYNAMIC_SHARED(type, name) extern __shared__ type name[]

@@ -10,7 +10,7 @@
 #include <cstdlib>
 #include <type_traits>
 
-#include "../arguments.h"
+#include "banded_arguments.h"
 #include "kernels.cuh"
 
 #ifndef BIOFACENET_DEVICE
