@@ -90,4 +90,4 @@ def fold_backward(
     )
 
 
-register("cuda", __name__, device="cuda", priority=10, half=True)
+register("cuda", __name__, device="cuda", priority=10, half=True, banded=True)

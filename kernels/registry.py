@@ -38,8 +38,11 @@ REFERENCE = "reference"
 RESERVED = ("auto", REFERENCE)
 """Names that ``backend=`` accepts besides those of kernels."""
 
-FUNCTIONS = ("unavailable", "forward", "backward", "fold", "fold_backward")
+FUNCTIONS = ("unavailable", "render", "render_backward")
 """What the code of a backend must have."""
+
+BANDED = ("unavailable", "forward", "backward", "fold", "fold_backward")
+"""What the code of one must have that still takes folding and rendering apart, band by band."""
 
 
 def constant_for_compile(function: Function) -> Function:
@@ -58,17 +61,15 @@ class Kernels(Protocol):
     def unavailable(self) -> str | None:
         """None where it runs, else in one line why it does not."""
 
-    def forward(self, *arguments: Any) -> None:
-        """Eight inputs of `torch.ops.biofacenet.render` and the image to fill."""
+    def render(self, *arguments: Any) -> None:
+        """Four maps, light and camera (six tensors or None), eight tables, whether melanin is fixed,
+        three numbers about light and camera, and the image to fill; csrc/fold.h says what they are.
+        """
 
-    def backward(self, *arguments: Any) -> None:
-        """The eight inputs, image, its gradient, and the six gradients to fill or None."""
-
-    def fold(self, *arguments: Any) -> None:
-        """Light, camera, tables and three numbers about them, and the two results to fill."""
-
-    def fold_backward(self, *arguments: Any) -> None:
-        """The same inputs, gradients of the results, and the four gradients to fill or None."""
+    def render_backward(self, *arguments: Any) -> None:
+        """The same but for the image to fill; the image, its gradient, and the ten gradients to fill
+        or None.
+        """
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,9 @@ class Backend:
     half: bool = False
     """Whether it reads and writes maps of 16 bits."""
     max_components: int | None = None
-    """Most components of a skin table that it takes; None: any number."""
+    """Most functions of a skin table that it takes; None: any number."""
+    banded: bool = False
+    """Whether it takes folding and rendering apart."""
 
     @cached_property
     def _imported(self) -> tuple[Kernels | None, str]:
@@ -99,7 +102,7 @@ class Backend:
             elsewhere = missing not in ("", self.module.partition(".")[0])
             hint = f"; pip install {missing}" if elsewhere else ""
             return None, f"{self.module} cannot be imported ({error}){hint}"
-        lacking = _lacking(module)
+        lacking = _lacking(module, self.banded)
         return (None, lacking) if lacking else (cast(Kernels, module), "")
 
     def code(self) -> Kernels:
@@ -125,7 +128,7 @@ class Backend:
         """None where it takes so many components, else why it does not."""
         if self.max_components is None or components <= self.max_components:
             return None
-        return f"{components} components are more than its {self.max_components}"
+        return f"{components} functions are more than its {self.max_components}"
 
     def remove(self) -> None:
         """Take it off the register."""
@@ -164,6 +167,7 @@ def register(
     priority: int | None = None,
     half: bool = False,
     max_components: int | None = None,
+    banded: bool = False,
 ) -> Backend:
     """Make a backend known under a name, which ``backend=`` accepts from then on.
 
@@ -175,7 +179,8 @@ def register(
         priority: of those that run on a device, ``auto`` takes the one with the highest; by default
             it takes this one never. The package's own have 10 and 20.
         half: whether it reads and writes maps of 16 bits.
-        max_components: most components of a skin table that it takes; by default any number.
+        max_components: most functions of a skin table that it takes; by default any number.
+        banded: whether it takes folding and rendering apart.
 
     Returns:
         The backend. It stays until its `remove` is called; in a ``with``, until that ends.
@@ -191,19 +196,20 @@ def register(
     """
     if name in RESERVED or name in _backends:
         raise ValueError(f"backend {name!r} is registered already; choose another name")
-    if not isinstance(module, str) and (lacking := _lacking(module)):
+    if not isinstance(module, str) and (lacking := _lacking(module, banded)):
         raise TypeError(f"backend {name!r}: {lacking}")
     code = cast("Kernels | str", module)
-    _backends[name] = backend = Backend(name, code, device, priority, half, max_components)
+    _backends[name] = backend = Backend(name, code, device, priority, half, max_components, banded)
     if half:
         _half.add(name)
     _decide.cache_clear()
     return backend
 
 
-def _lacking(module: object) -> str:
+def _lacking(module: object, banded: bool) -> str:
     """Which functions a backend's code lacks; nothing if none."""
-    lacking = [name for name in FUNCTIONS if not callable(getattr(module, name, None))]
+    wanted = BANDED if banded else FUNCTIONS
+    lacking = [name for name in wanted if not callable(getattr(module, name, None))]
     whose = getattr(module, "__name__", repr(module))
     return f"{whose} has no function {', '.join(lacking)}" if lacking else ""
 
@@ -240,10 +246,10 @@ def choose(name: str, device_type: str, components: int = 1) -> str:
     Args:
         name: what `select` returned.
         device_type: ``cpu``, ``cuda`` or another of torch's names.
-        components: of the skin table, some backends limit them.
+        components: functions of the skin table, some backends limit them.
 
     Raises:
-        BackendUnavailableError: the named backend takes no such tensors, or not so many components.
+        BackendUnavailableError: the named backend takes no such tensors, or not so many functions.
     """
     if name == "auto":
         return _automatic(device_type, components)
@@ -308,7 +314,7 @@ def _registered(name: str) -> Backend:
 
 
 def kernel(name: str) -> Kernels:
-    """The code whose `forward` and `backward` compute the operator.
+    """The code whose `render` and `render_backward` compute the operator.
 
     Raises:
         BackendUnavailableError: no such kernel, or it cannot run here.

@@ -27,6 +27,7 @@ from ..physics.skin import (
 )
 from ..physics.tables import Tables
 from ..rendering import reference
+from ..rendering.accuracy import Accuracy, no_bands
 from ..rendering.renderer import render
 from ..system.files import whole_file
 from .edit import Edit
@@ -159,9 +160,12 @@ class Decomposition:
         """A copy without gradient history."""
         return self.map(Tensor.detach)
 
-    def render(self, *, bands: int = 32, backend: str = "auto") -> Tensor:
+    def render(
+        self, *, accuracy: Accuracy = "default", backend: str = "auto", **others: object
+    ) -> Tensor:
         """The image these maps explain: linear sRGB (B, 3, H, W); see `biofacenet.render`."""
-        return render(*self.arguments(), bands=bands, backend=backend, skin=self.skin)
+        no_bands(others)
+        return render(*self.arguments(), accuracy=accuracy, backend=backend, skin=self.skin)
 
     def trace(self, *, tables: Tables | None = None) -> reference.Trace:
         """All intermediate quantities: spectra, reflectance, raw, albedo, XYZ and more."""

@@ -19,6 +19,7 @@ from torch.export import Dim, ExportedProgram
 from .._version import __version__
 from ..errors import BioFaceNetError
 from ..physics.colour import linear_to_srgb, srgb_to_linear
+from ..rendering.accuracy import Accuracy
 from ..system.files import whole_file
 from .deployed import OUTPUTS, Deployed
 from .folders import check_ending
@@ -50,7 +51,7 @@ def export(
     network: BioFaceNet,
     *paths: str | Path,
     encoding: Literal["srgb", "linear"] = "srgb",
-    bands: int = 32,
+    accuracy: Accuracy = "default",
 ) -> list[float]:
     """Write network and renderer to files that end in .onnx or .pt2, and check them.
 
@@ -58,7 +59,7 @@ def export(
         network: a trained one.
         paths: each file is whole and checked in the end, or as it was before.
         encoding: of the image and of the reconstruction.
-        bands: 16, 32 or 33, that spectra are reduced to.
+        accuracy: of the skin table, ``fast``, ``default`` or ``exact``; see `Renderer`.
 
     Returns:
         For each file the largest difference from the network and the fused renderer, as a share of
@@ -71,15 +72,15 @@ def export(
     facts = {
         "biofacenet_version": __version__,
         "image": f"(B, 3, H, W), {'sRGB-encoded' if encoding == 'srgb' else 'linear sRGB'}, 0..1",
-        "bands": str(bands),
+        "accuracy": accuracy,
         "network": network.size,
     }
-    program = trace(Deployed(network, encoding=encoding, bands=bands))
+    program = trace(Deployed(network, encoding=encoding, accuracy=accuracy))
     differences = []
     for path, (write, load) in zip(paths, formats, strict=True):
         with whole_file(path) as temporary:
             write(program, temporary, facts)
-            difference = compare(load(temporary), network, encoding, bands)
+            difference = compare(load(temporary), network, encoding, accuracy)
             if difference > 1.0:
                 raise BioFaceNetError(
                     f"{path}: what was exported differs from the network by {difference:.3g} times the "
@@ -170,7 +171,7 @@ def load_onnx(path: Path) -> Run:
     return results
 
 
-def compare(run_file: Run, network: BioFaceNet, encoding: str, bands: int) -> float:
+def compare(run_file: Run, network: BioFaceNet, encoding: str, accuracy: Accuracy) -> float:
     """Largest difference of a file's results from the network's, as a share of `TOLERANCE`."""
     network = copy.deepcopy(network).cpu().float().eval()
     worst = 0.0
@@ -179,7 +180,7 @@ def compare(run_file: Run, network: BioFaceNet, encoding: str, bands: int) -> fl
         results = run_file(image)
         with torch.no_grad():
             found = network(srgb_to_linear(image) if encoding == "srgb" else image)
-            rendered = found.render(bands=bands)
+            rendered = found.render(accuracy=accuracy)
         expected = {
             **{name: getattr(found, name) for name in OUTPUTS[:4]},
             "illuminant_weights": found.illuminant.weights,

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from ..errors import DataError
+from ..system.undisturbed import undisturbed
 from .camera import mean_and_components
 from .colour import raw_to_xyz_table
 from .illuminant import daylight_table, fixed_spectra
@@ -114,6 +115,10 @@ class Tables:
 
 @cache
 def _computed(parameters: SkinParameters) -> Tables:
+    return undisturbed(lambda: _compute(parameters))
+
+
+def _compute(parameters: SkinParameters) -> Tables:
     mean, components = mean_and_components()
     return Tables(
         skin=reflectance_table(parameters),

@@ -59,6 +59,7 @@ class Basis:
     """(33, Q, P), Z_qp(l)."""
     melanin_fixed: bool
     """Whether the fixed axis is melanin's and the folded one haemoglobin's, or the other way round."""
+
     def table(self) -> Tensor:
         """(H, M, 33), rows haemoglobin, columns melanin, as the table was."""
         rest = torch.einsum("yq,lqp->ypl", self.others, self.mixing)
@@ -216,13 +217,12 @@ def _reduced(
     functions: Tensor, rest: Tensor, metric: Tensor, melanin_fixed: bool, count: int
 ) -> Basis:
     """The basis, its folded axis reduced to some functions too: twice as many as the fixed one's, which
-    adds a tenth of the error at most where pigments are what they are in skin."""
+    adds a tenth of the error at most where pigments are what they are in skin.
+    """
     weighted = (rest @ metric).flatten(1)
     others = torch.linalg.svd(weighted, full_matrices=False)[0][:, : 2 * count + 2]
     mixing = torch.einsum("yq,ypl->lqp", others, rest)
-    return Basis(
-        functions.contiguous(), others.contiguous(), mixing.contiguous(), melanin_fixed
-    )
+    return Basis(functions.contiguous(), others.contiguous(), mixing.contiguous(), melanin_fixed)
 
 
 def _exact(table: Tensor) -> Basis:

@@ -76,19 +76,28 @@ def check_inputs(
         raise ValueError(f"melanin must have shape (B, 1, H, W), got {tuple(melanin.shape)}")
     if not melanin.dtype.is_floating_point:
         raise ValueError(f"melanin must be floating point, got {melanin.dtype}")
-    batch = melanin.shape[0]
     curves = camera.ndim == 3
+    light_rows = len(illuminant.weights if isinstance(illuminant, Illuminant) else illuminant)
+    batches = {melanin.shape[0], light_rows, len(camera)} - {1}
+    if len(batches) > 1:
+        raise ValueError(
+            "maps, light and camera must be of as many images, or of 1 for all, got "
+            f"{melanin.shape[0]}, {light_rows} and {len(camera)}"
+        )
     expected = {
         "haemoglobin": (haemoglobin, tuple(melanin.shape)),
         "diffuse": (diffuse, tuple(melanin.shape)),
         "specular": (specular, tuple(melanin.shape)),
-        "camera": (camera, (batch, 3, BANDS) if curves else (batch, 2)),
+        "camera": (camera, (len(camera), 3, BANDS) if curves else (len(camera), 2)),
     }
     if isinstance(illuminant, Illuminant):
-        expected["illuminant.weights"] = (illuminant.weights, (batch, len(light.ILLUMINANT_NAMES)))
-        expected["illuminant.cct"] = (illuminant.cct, (batch,))
+        expected["illuminant.weights"] = (
+            illuminant.weights,
+            (light_rows, len(light.ILLUMINANT_NAMES)),
+        )
+        expected["illuminant.cct"] = (illuminant.cct, (light_rows,))
     else:
-        expected["illuminant"] = (illuminant, (batch, BANDS))
+        expected["illuminant"] = (illuminant, (light_rows, BANDS))
     for name, (tensor, shape) in expected.items():
         if tuple(tensor.shape) != shape:
             raise ValueError(f"{name} must have shape {shape}, got {tuple(tensor.shape)}")
@@ -163,6 +172,9 @@ def _trace(
     raw_diffuse = diffuse * skin_colour
     raw_specular = specular * per_channel
     raw = raw_diffuse + raw_specular
+    # What is not finite in a map has no colour: infinity minus itself is NaN.
+    for values in (melanin, haemoglobin, diffuse, specular):
+        raw = raw + (values - values)
     # (3) white balance   raw_c / L_c
     white_balanced = raw / per_channel
     # (4) XYZ = T raw, (5) linear sRGB = max(0, M XYZ)

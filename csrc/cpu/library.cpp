@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <atomic>
 #include <string>
-#include <tuple>
 #include <vector>
 
 #include "../arguments.h"
@@ -258,10 +257,9 @@ void backward_typed(const Inputs& inputs, const Shape& shape, const Tensor& rend
                     const Tensor& gradient, const Wanted& wanted) {
   const KernelsOf<T>& kernels = chosen.load()->kernels->of<T>();
   const bool light = wanted.light();
-  const auto& [fixed, folded] = inputs.melanin_fixed
-                                    ? std::tie(wanted.melanin, wanted.haemoglobin)
-                                    : std::tie(wanted.haemoglobin, wanted.melanin);
-  T *const of_fixed = writable<T>(fixed), *const of_folded = writable<T>(folded);
+  T* of_fixed = writable<T>(wanted.melanin);
+  T* of_folded = writable<T>(wanted.haemoglobin);
+  if (!inputs.melanin_fixed) std::swap(of_fixed, of_folded);
   T *const diffuse = writable<T>(wanted.diffuse), *const specular = writable<T>(wanted.specular);
   std::vector<OfLight> items(light ? shape.images * items_of(shape) : 0);
   const auto work = [&](Worker<T>& worker, int64_t index, int64_t begin, int64_t end,

@@ -27,5 +27,6 @@ register(
     device="cpu" if INTERPRETED else "cuda",
     priority=None if INTERPRETED else 20,
     half=True,
+    banded=True,
     max_components=128,  # a pixel's are held in registers, all at once
 )

@@ -203,7 +203,7 @@ def test_deviations_are_those_of_its_rendering(maps: Decomposition) -> None:
     step = 1e-5
 
     def colours(moved: Decomposition) -> Tensor:
-        return Renderer(OTHER, bands=16)(*moved.arguments())[0].flatten(1).T
+        return Renderer(OTHER, accuracy="fast")(*moved.arguments())[0].flatten(1).T
 
     up, down = (replace(one, melanin=one.melanin + sign * step) for sign in (1, -1))
     expected = (colours(up) - colours(down)) / (2 * step)

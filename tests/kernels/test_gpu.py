@@ -13,16 +13,19 @@ import torch
 from torch import Tensor
 
 import biofacenet
-from biofacenet import Decomposition, Illuminant, Renderer, kernels, reference
+from biofacenet import Decomposition, Illuminant, Tables, kernels, reference
 from biofacenet.errors import BackendUnavailableError
-from biofacenet.rendering import operator
-from biofacenet.rendering.folding import fold
+from biofacenet.rendering.banded import operator
+from biofacenet.rendering.banded.folding import fold
+from biofacenet.rendering.banded.renderer import Banded
 
 MODE = os.environ.get("BIOFACENET_TEST_GPU", "gpu")
 ON_GPU = MODE == "gpu"
 INTERPRETED = MODE == "interpreter"
 DEVICE = "cuda" if ON_GPU else "cpu"
 BACKENDS = {"gpu": ("triton", "cuda"), "interpreter": ("triton",), "imitation": ("cuda",)}[MODE]
+ACCURACY = {16: "fast", 32: "default", 33: "exact"}
+TABLES = Tables.computed()
 NAMES = ("melanin", "haemoglobin", "diffuse", "specular", "weights", "cct", "camera")
 if ON_GPU and not torch.cuda.is_available():
     pytest.skip("no CUDA device", allow_module_level=True)
@@ -50,7 +53,9 @@ def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     if MODE == "imitation":
         torch.ops.load_library(os.environ["BIOFACENET_TEST_LIBRARY"])
         monkeypatch.setattr(kernels.cuda, "unavailable", lambda: None)
-        with kernels.register("imitation", kernels.cuda, device="cpu", half=True) as imitation:
+        with kernels.register(
+            "imitation", kernels.cuda, device="cpu", half=True, banded=True
+        ) as imitation:
             yield imitation.name
         return
     if (reason := kernels.available()[request.param]) is not None:
@@ -157,7 +162,7 @@ def test_image(backend: str, bands: int, dtype: torch.dtype, tolerance: float, s
     if size[1] * size[2] > 2**22 and dtype == torch.float64:
         pytest.skip("the reference would take too much memory")
     decomposition = scene(*size)
-    found = decomposition.to(dtype=dtype).render(bands=bands, backend=backend)
+    found = decomposition.to(dtype=dtype).render(accuracy=ACCURACY[bands], backend=backend)
     if size[0] * size[1] * size[2] > 2**20:  # the reference a part at a time
         rows = slice(size[1] // 3, size[1] // 3 + 9)
         found = found[:, :, rows]
@@ -170,27 +175,21 @@ def test_image(backend: str, bands: int, dtype: torch.dtype, tolerance: float, s
 
 
 @pytest.mark.parametrize("size", GRADIENT_SIZES, ids=str)
-@pytest.mark.parametrize("bands", [16, 32, 33])
+@pytest.mark.parametrize("bands", [32, 33])
 @pytest.mark.usefixtures("_three_programs_an_image")
 def test_gradients(backend: str, bands: int, size) -> None:
     inputs = leaves(scene(*size, inner=True), torch.float64)
-    # 16 bands are another picture by some 1e-4: compare with the C++ kernel, checked elsewhere.
     image = rendered(inputs, reference.render)
     gradient = torch.randn_like(image)
-    if bands == 16:
-        home = [tensor.detach().cpu().requires_grad_() for tensor in inputs]
-        other = rendered(home, biofacenet.render, bands=16, backend="cpp")
-        expected = [t.to(DEVICE) for t in torch.autograd.grad(other, home, gradient.cpu())]
-    else:
-        expected = list(torch.autograd.grad(image, inputs, gradient))
-    image = rendered(inputs, biofacenet.render, bands=bands, backend=backend)
+    expected = list(torch.autograd.grad(image, inputs, gradient))
+    image = rendered(inputs, biofacenet.render, accuracy=ACCURACY[bands], backend=backend)
     for name, one, other in zip(
         NAMES, torch.autograd.grad(image, inputs, gradient), expected, strict=True
     ):
         digits = 1e-6 if bands == 32 else 1e-9
         assert (one - other).abs().max() <= digits * other.abs().max(), name
     single = [tensor.detach().float().requires_grad_() for tensor in inputs]
-    image = rendered(single, biofacenet.render, bands=bands, backend=backend)
+    image = rendered(single, biofacenet.render, accuracy=ACCURACY[bands], backend=backend)
     for name, one, other in zip(
         NAMES, torch.autograd.grad(image, single, gradient.float()), expected, strict=True
     ):
@@ -203,7 +202,9 @@ def test_gradients(backend: str, bands: int, size) -> None:
 def test_gradcheck(backend: str, bands: int) -> None:
     inputs = leaves(scene(2 if ON_GPU else 1, 1, 2, inner=True), torch.float64)
     assert torch.autograd.gradcheck(
-        lambda *tensors: rendered(list(tensors), biofacenet.render, bands=bands, backend=backend),
+        lambda *tensors: rendered(
+            list(tensors), biofacenet.render, accuracy=ACCURACY[bands], backend=backend
+        ),
         inputs,
         fast_mode=INTERPRETED,  # along random directions, not along every axis
     )
@@ -387,7 +388,7 @@ def test_folding_against_torch(
     found = scene(5 if INTERPRETED else 9, 1, 1)
     found = found.to(dtype=dtype)
     for bands in (16, 33):
-        folding = Renderer(bands=bands).prepared(torch.device(DEVICE), dtype).folding
+        folding = Banded(TABLES, ACCURACY[bands]).prepared(torch.device(DEVICE), dtype)[1]
         camera, cct = found.camera.clone(), found.illuminant.cct.clone()
         camera[0], camera[1] = 5.0, -5.0  # beyond the table
         cct[2], cct[3] = 1000.0, 40000.0
@@ -468,7 +469,7 @@ def test_recorded_in_a_cuda_graph(backend: str) -> None:
     gradient = torch.randn(4, 3, 64, 64, device="cuda")
 
     def step() -> list[Tensor]:
-        image = rendered(inputs, biofacenet.render, bands=16, backend=backend)
+        image = rendered(inputs, biofacenet.render, accuracy="fast", backend=backend)
         return [image, *torch.autograd.grad(image, inputs, gradient)]
 
     stream = torch.cuda.Stream()

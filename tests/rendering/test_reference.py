@@ -227,9 +227,23 @@ def test_renderer_module(random_decomposition, authors: Path) -> None:  # type: 
     assert (other - d.render()).abs().max() > 1e-3
 
 
-def test_renderer_settings_are_checked() -> None:
-    with pytest.raises(ValueError, match="bands"):
-        Renderer(bands=20)
+def test_renderer_settings_are_checked(random_decomposition) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(
+        ValueError, match="accuracy must be one of fast, default, exact, got 'good'"
+    ):
+        Renderer(accuracy="good")  # type: ignore[arg-type]
+    message = (
+        r"bands is no more: give accuracy='fast' \(for 16\), 'default' \(32\) or 'exact' \(33\)"
+    )
+    decomposition = random_decomposition()
+    with pytest.raises(TypeError, match=message):
+        Renderer(bands=16)
+    with pytest.raises(TypeError, match=message):
+        render(*decomposition.arguments(), bands=33)
+    with pytest.raises(TypeError, match=message):
+        decomposition.render(bands=32)
+    with pytest.raises(TypeError, match="no argument 'band'"):
+        Renderer(band=16)
     with pytest.raises(ValueError, match="not both"):
         Renderer(SkinParameters(), tables=TABLES)
 

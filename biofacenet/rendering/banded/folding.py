@@ -18,11 +18,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..kernels.registry import kernel
-from ..physics.camera import COORDINATE_RANGE
-from ..physics.colour import XYZ_TO_SRGB, response
-from ..physics.illuminant import CCT_RANGE, Illuminant
-from ..physics.tables import Tables
+from ...kernels.registry import kernel
+from ...physics.camera import COORDINATE_RANGE
+from ...physics.colour import XYZ_TO_SRGB, response
+from ...physics.illuminant import CCT_RANGE, Illuminant
+from ...physics.tables import Tables
 
 __all__ = [
     "FoldTables",

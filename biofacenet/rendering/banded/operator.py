@@ -1,4 +1,4 @@
-"""The operator `torch.ops.biofacenet.render`: schema, shapes, gradients and autocast.
+"""The operator `torch.ops.biofacenet.render_banded`: schema, shapes, gradients and autocast.
 
     rgb[b, c, y, x] = max(0, diffuse sum_k E_k(melanin) D_k(haemoglobin) w[b, c, k] + specular k[b, c])
 
@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..kernels.registry import BACKENDS, HALF, kernel
+from ...kernels.registry import BACKENDS, HALF, kernel
 
 __all__ = [
     "render",
@@ -73,7 +73,7 @@ def _check(
         raise ValueError("the skin tables need two rows or more")
 
 
-@torch.library.custom_op("biofacenet::render", mutates_args=())
+@torch.library.custom_op("biofacenet::render_banded", mutates_args=())
 def render(
     melanin: Tensor,
     haemoglobin: Tensor,
@@ -147,7 +147,7 @@ def _outputs(inputs: Sequence[Tensor], wanted: Sequence[bool]) -> list[Tensor]:
     ]
 
 
-@torch.library.custom_op("biofacenet::render_backward", mutates_args=())
+@torch.library.custom_op("biofacenet::render_banded_backward", mutates_args=())
 def _render_backward(
     melanin: Tensor,
     haemoglobin: Tensor,
@@ -210,7 +210,9 @@ def _backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
     if not any(wanted):
         return (None,) * 9
     *tensors, image = ctx.saved_tensors
-    gradients = torch.ops.biofacenet.render_backward(*tensors, image, gradient, wanted, ctx.backend)
+    gradients = torch.ops.biofacenet.render_banded_backward(
+        *tensors, image, gradient, wanted, ctx.backend
+    )
     passed = [value if want else None for value, want in zip(gradients, wanted, strict=True)]
     return (*passed, None, None, None)
 
