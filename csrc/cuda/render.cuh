@@ -122,7 +122,7 @@ struct Outer {
     __syncwarp();
     const char* const from_others = strip + lane / kPieces * kOthersStride + own;
     const char* const from_skin = skin + lane / kPieces * kSkinStride + lane / kQ % 2 * (kP * kPart);
-#pragma unroll
+#pragma unroll 2
     for (int turn = 0; turn < kWarp; turn += kWarp / kPieces) {
       const Four d = *reinterpret_cast<const Four*>(from_others + turn * kOthersStride);
       for (int p = 0; p < kP; ++p) {
