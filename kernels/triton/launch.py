@@ -32,7 +32,7 @@ LEAST_CAPABILITY = (8, 0)
 FEW = 6
 """Functions that a lane reads by itself, in single precision."""
 
-NODES = 64
+NODES = 256
 """Of an axis that are worked on at a time."""
 
 
@@ -124,7 +124,7 @@ def _constants(light: Sequence[Tensor | None], numbers: Sequence[float]) -> dict
         "BANDS": BANDS,
         "PADDED_BANDS": PADDED_BANDS,
         "ILLUMINANTS": ILLUMINANTS,
-        "num_warps": 4,
+        "num_warps": 8,
     }
 
 

@@ -20,6 +20,13 @@ BANDS, PADDED_BANDS, ILLUMINANTS = 33, 64, 14
 
 
 @triton.jit
+def _emissions(fixed, i, bands, known, BANDS: tl.constexpr, ILLUMINANTS: tl.constexpr):
+    """The illuminants' spectra, a row each."""
+    there = (i < ILLUMINANTS)[:, None] & known[None, :]
+    return tl.load(fixed + i[:, None] * BANDS + bands[None, :], mask=there, other=0.0)
+
+
+@triton.jit
 def _spectrum(
     mixture,
     cct,
@@ -44,9 +51,10 @@ def _spectrum(
         cold = tl.load(at, mask=known, other=0.0)
         slope = tl.load(at + BANDS, mask=known, other=0.0) - cold
         day = cold + fraction * slope
-        light = tl.load(mixture + 1) * day
-        for i in range(ILLUMINANTS):  # the row of D holds zeros
-            light += tl.load(mixture + i) * tl.load(fixed + i * BANDS + bands, mask=known, other=0.0)
+        i = tl.arange(0, 16)
+        shares = tl.load(mixture + i, mask=i < ILLUMINANTS, other=0.0)
+        emissions = _emissions(fixed, i, bands, known, BANDS, ILLUMINANTS)  # that of D is 0
+        light = tl.load(mixture + 1) * day + tl.sum(shares[:, None] * emissions, axis=0)
         return light, day, tl.where(inside, slope / STEP, 0.0)
     else:
         light = tl.load(spectrum + bands, mask=known, other=0.0)
@@ -78,12 +86,22 @@ def _corner(raw_to_srgb, b0, b1, grid, HALF: tl.constexpr):
 
 
 @triton.jit
-def _matrix(corner, grid, down, across, at):
-    """One entry of raw to linear sRGB, read bilinearly, from the upper left corner of its cell."""
-    c00 = tl.load(corner + at)
-    c01 = tl.load(corner + 9 + at)
-    c10 = tl.load(corner + grid * 9 + at)
-    c11 = tl.load(corner + grid * 9 + 9 + at)
+def _corners(corner, grid, d):
+    """A column of raw to linear sRGB at all four corners of the camera's cell: what raw channel d gives
+    to red, green and blue, and 0."""
+    c = tl.arange(0, 4)
+    at = corner + 3 * c + d
+    there = c < 3
+    c00 = tl.load(at, mask=there, other=0.0)
+    c01 = tl.load(at + 9, mask=there, other=0.0)
+    c10 = tl.load(at + grid * 9, mask=there, other=0.0)
+    c11 = tl.load(at + grid * 9 + 9, mask=there, other=0.0)
+    return c00, c01, c10, c11
+
+
+@triton.jit
+def _between(c00, c01, c10, c11, down, across):
+    """The column read bilinearly."""
     upper = c00 + across * (c01 - c00)
     lower = c10 + across * (c11 - c10)
     return upper + down * (lower - upper)
@@ -144,14 +162,11 @@ def table_kernel(
     index = tl.program_id(0).to(tl.int64)
     bands = tl.arange(0, PADDED_BANDS)
     known = bands < BANDS
-    out = shine + index * 3
+    c = tl.arange(0, 4)
     if GIVEN:
-        at = weights + index * weights_each + bands
-        red = tl.load(at, mask=known, other=0.0)
-        green = tl.load(at + BANDS, mask=known, other=0.0)
-        blue = tl.load(at + 2 * BANDS, mask=known, other=0.0)
-        for c in tl.static_range(3):
-            tl.store(out + c, tl.load(highlight + index * highlight_each + c))
+        at = weights + index * weights_each + c[:, None] * BANDS + bands[None, :]
+        folded = tl.load(at, mask=(c < 3)[:, None] & known[None, :], other=0.0)
+        white = tl.load(highlight + index * highlight_each + c, mask=c < 3, other=0.0)
     else:
         light, _, _ = _spectrum(
             mixture + index * mixture_each,
@@ -162,42 +177,40 @@ def table_kernel(
         b0 = tl.load(camera + index * camera_each)
         b1 = tl.load(camera + index * camera_each + 1)
         corner, down, across, _, _ = _corner(raw_to_srgb, b0, b1, grid, HALF)
-        red = tl.zeros((PADDED_BANDS,), dtype=b0.dtype)
-        green = tl.zeros((PADDED_BANDS,), dtype=b0.dtype)
-        blue = tl.zeros((PADDED_BANDS,), dtype=b0.dtype)
+        folded = tl.zeros((4, PADDED_BANDS), dtype=b0.dtype)
+        white = tl.zeros((4,), dtype=b0.dtype)
         for d in tl.static_range(3):
             seen = _sensitivity(mean, slopes, b0, b1, d, bands, known, BANDS) * light
-            balanced = seen / tl.sum(seen)
-            red += _matrix(corner, grid, down, across, d) * balanced
-            green += _matrix(corner, grid, down, across, 3 + d) * balanced
-            blue += _matrix(corner, grid, down, across, 6 + d) * balanced
-        for c in tl.static_range(3):
-            white = _matrix(corner, grid, down, across, 3 * c)
-            white += _matrix(corner, grid, down, across, 3 * c + 1)
-            tl.store(out + c, white + _matrix(corner, grid, down, across, 3 * c + 2))
+            c00, c01, c10, c11 = _corners(corner, grid, d)
+            column = _between(c00, c01, c10, c11, down, across)
+            folded += column[:, None] * (seen / tl.sum(seen))[None, :]
+            white += column
+    tl.store(shine + index * 3 + c, white, mask=c < 3)
+    red = tl.sum(tl.where((c == 0)[:, None], folded, 0.0), axis=0)[None, :]
+    green = tl.sum(tl.where((c == 1)[:, None], folded, 0.0), axis=0)[None, :]
+    blue = tl.sum(tl.where((c == 2)[:, None], folded, 0.0), axis=0)[None, :]
     q = tl.arange(0, PADDED_Q)
     own = table + index * folded_nodes * (3 * ROW)
-    for p in range(ROW):
-        # Columns behind the last function are zeros.
-        there = (q < Q)[:, None] & known[None, :] & (p < P)
-        mix = tl.load(
-            mixing + bands[None, :] * (Q * P) + q[:, None] * P + p, mask=there, other=0.0
+    for first in range(0, folded_nodes, NODES):
+        node = first + tl.arange(0, NODES)
+        inside = node < folded_nodes
+        of_node = tl.load(
+            others + node[:, None] * Q + q[None, :],
+            mask=inside[:, None] & (q < Q)[None, :],
+            other=0.0,
         )
-        mixed_red = tl.sum(mix * red[None, :], axis=1)[None, :]
-        mixed_green = tl.sum(mix * green[None, :], axis=1)[None, :]
-        mixed_blue = tl.sum(mix * blue[None, :], axis=1)[None, :]
-        for first in range(0, folded_nodes, NODES):
-            node = first + tl.arange(0, NODES)
-            inside = node < folded_nodes
-            of_node = tl.load(
-                others + node[:, None] * Q + q[None, :],
-                mask=inside[:, None] & (q < Q)[None, :],
-                other=0.0,
-            )
+        for p in range(ROW):
+            # Columns behind the last function are zeros.
+            there = (q < Q)[:, None] & known[None, :] & (p < P)
+            at = mixing + bands[None, :] * (Q * P) + q[:, None] * P + p
+            mix = tl.load(at, mask=there, other=0.0)
             at = own + node * (3 * ROW) + p
-            tl.store(at, tl.sum(of_node * mixed_red, axis=1), mask=inside)
-            tl.store(at + ROW, tl.sum(of_node * mixed_green, axis=1), mask=inside)
-            tl.store(at + 2 * ROW, tl.sum(of_node * mixed_blue, axis=1), mask=inside)
+            value = tl.sum(of_node * tl.sum(mix * red, axis=1)[None, :], axis=1)
+            tl.store(at, value, mask=inside)
+            value = tl.sum(of_node * tl.sum(mix * green, axis=1)[None, :], axis=1)
+            tl.store(at + ROW, value, mask=inside)
+            value = tl.sum(of_node * tl.sum(mix * blue, axis=1)[None, :], axis=1)
+            tl.store(at + 2 * ROW, value, mask=inside)
     if index == 0:
         _pad(functions, padded_functions, fixed_nodes, P, PADDED_P, NODES)
         _pad(others, padded_others, folded_nodes, Q, PADDED_Q, NODES)
@@ -263,29 +276,21 @@ def light_gradients_kernel(
     q = tl.arange(0, PADDED_Q)
     own = totals + index * (Q * 3 * ROW + 3)
     number = totals.dtype.element_ty
-    red = tl.zeros((PADDED_BANDS,), dtype=number)
-    green = tl.zeros((PADDED_BANDS,), dtype=number)
-    blue = tl.zeros((PADDED_BANDS,), dtype=number)
+    c = tl.arange(0, 4)
+    above = tl.zeros((4, PADDED_BANDS), dtype=number)
     for p in range(P):
         there = (q < Q)[:, None] & known[None, :]
-        mix = tl.load(
-            mixing + bands[None, :] * (Q * P) + q[:, None] * P + p, mask=there, other=0.0
-        )
-        at = own + q * (3 * ROW) + p
-        total = tl.load(at, mask=q < Q, other=0.0)
-        red += tl.sum(mix * total[:, None], axis=0)
-        total = tl.load(at + ROW, mask=q < Q, other=0.0)
-        green += tl.sum(mix * total[:, None], axis=0)
-        total = tl.load(at + 2 * ROW, mask=q < Q, other=0.0)
-        blue += tl.sum(mix * total[:, None], axis=0)
-    shine = own + Q * 3 * ROW
+        at = mixing + bands[None, :] * (Q * P) + q[:, None] * P + p
+        mix = tl.load(at, mask=there, other=0.0)
+        for channel in tl.static_range(3):
+            total = tl.load(own + (q * 3 + channel) * ROW + p, mask=q < Q, other=0.0)
+            share = tl.sum(mix * total[:, None], axis=0)
+            above += tl.where((c == channel)[:, None], share[None, :], 0.0)
+    shine = tl.load(own + Q * 3 * ROW + c, mask=c < 3, other=0.0)
     if GIVEN:
-        at = of_weights + index * (3 * BANDS) + bands
-        tl.store(at, red, mask=known)
-        tl.store(at + BANDS, green, mask=known)
-        tl.store(at + 2 * BANDS, blue, mask=known)
-        for c in tl.static_range(3):
-            tl.store(of_highlight + index * 3 + c, tl.load(shine + c))
+        at = of_weights + index * (3 * BANDS) + c[:, None] * BANDS + bands[None, :]
+        tl.store(at, above, mask=(c < 3)[:, None] & known[None, :])
+        tl.store(of_highlight + index * 3 + c, shine, mask=c < 3)
     else:
         light, day, day_slope = _spectrum(
             mixture + index * mixture_each,
@@ -303,27 +308,15 @@ def light_gradients_kernel(
             sensitivity = _sensitivity(mean, slopes, b0, b1, d, bands, known, BANDS)
             seen = sensitivity * light
             white = tl.sum(seen)
-            of_seen = tl.zeros((PADDED_BANDS,), dtype=number)
-            for c in tl.static_range(3):
-                if c == 0:
-                    above = red
-                elif c == 1:
-                    above = green
-                else:
-                    above = blue
-                entry = 3 * c + d
-                balanced = _matrix(corner, grid, down, across, entry) / white
-                over_white = tl.sum(above * seen) / white
-                of_seen += balanced * (above - over_white)
-                of_entry = over_white + tl.load(shine + c)
-                c00 = tl.load(corner + entry)
-                c01 = tl.load(corner + 9 + entry)
-                c10 = tl.load(corner + grid * 9 + entry)
-                c11 = tl.load(corner + grid * 9 + 9 + entry)
-                slope_down = (1.0 - across) * (c10 - c00) + across * (c11 - c01)
-                slope_across = (1.0 - down) * (c01 - c00) + down * (c11 - c10)
-                of_b0 += of_entry * slope_down * slope0
-                of_b1 += of_entry * slope_across * slope1
+            c00, c01, c10, c11 = _corners(corner, grid, d)
+            balanced = _between(c00, c01, c10, c11, down, across) / white
+            over_white = tl.sum(above * seen[None, :], axis=1) / white
+            of_seen = tl.sum(balanced[:, None] * (above - over_white[:, None]), axis=0)
+            of_entry = over_white + shine
+            slope_down = (1.0 - across) * (c10 - c00) + across * (c11 - c01)
+            slope_across = (1.0 - down) * (c01 - c00) + down * (c11 - c10)
+            of_b0 += tl.sum(of_entry * slope_down) * slope0
+            of_b1 += tl.sum(of_entry * slope_across) * slope1
             of_light += of_seen * sensitivity
             from_camera = tl.where(sensitivity > 0.0, of_seen * light, 0.0)
             at = slopes + 2 * (d * BANDS + bands)
@@ -332,10 +325,11 @@ def light_gradients_kernel(
         tl.store(of_camera + index * 2, of_b0)
         tl.store(of_camera + index * 2 + 1, of_b1)
         if MIXED:
-            for i in range(ILLUMINANTS):
-                emission = tl.load(fixed + i * BANDS + bands, mask=known, other=0.0)
-                emission = tl.where(i == 1, day, emission)
-                tl.store(of_mixture + index * ILLUMINANTS + i, tl.sum(of_light * emission))
+            i = tl.arange(0, 16)
+            emissions = _emissions(fixed, i, bands, known, BANDS, ILLUMINANTS)
+            emissions += tl.where((i == 1)[:, None], day[None, :], 0.0)
+            found = tl.sum(of_light[None, :] * emissions, axis=1)
+            tl.store(of_mixture + index * ILLUMINANTS + i, found, mask=i < ILLUMINANTS)
             share = tl.load(mixture + index * mixture_each + 1)
             tl.store(of_cct + index, share * tl.sum(of_light * day_slope))
         else:
