@@ -77,18 +77,23 @@ def check_inputs(
     if not melanin.dtype.is_floating_point:
         raise ValueError(f"melanin must be floating point, got {melanin.dtype}")
     curves = camera.ndim == 3
-    light_rows = len(illuminant.weights if isinstance(illuminant, Illuminant) else illuminant)
-    batches = {melanin.shape[0], light_rows, len(camera)} - {1}
-    if len(batches) > 1:
-        raise ValueError(
-            "maps, light and camera must be of as many images, or of 1 for all, got "
-            f"{melanin.shape[0]}, {light_rows} and {len(camera)}"
-        )
+    if isinstance(illuminant, Illuminant):
+        light_rows = max(illuminant.weights.shape[0], illuminant.cct.shape[0])
+    else:
+        light_rows = illuminant.shape[0]
+    rows = {"melanin": melanin.shape[0], "illuminant": light_rows, "camera": camera.shape[0]}
+    several = [(name, count) for name, count in rows.items() if count != 1]
+    for name, count in several[1:]:
+        if count != several[0][1]:
+            raise ValueError(
+                f"{name} must be of {several[0][1]} images like {several[0][0]}, or of 1 for all, "
+                f"got {count}"
+            )
     expected = {
         "haemoglobin": (haemoglobin, tuple(melanin.shape)),
         "diffuse": (diffuse, tuple(melanin.shape)),
         "specular": (specular, tuple(melanin.shape)),
-        "camera": (camera, (len(camera), 3, BANDS) if curves else (len(camera), 2)),
+        "camera": (camera, (camera.shape[0], 3, BANDS) if curves else (camera.shape[0], 2)),
     }
     if isinstance(illuminant, Illuminant):
         expected["illuminant.weights"] = (

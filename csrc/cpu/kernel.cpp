@@ -4,6 +4,14 @@
 // one pixel a lane, rows of the two tables are read with one (function, channel) a lane, and sums over
 // functions are turned back into one pixel a lane with as few shuffles as there can be.
 
+#if defined(__GNUC__) && !defined(__clang__)
+// All of this is inlined, so that no vector is passed by any ABI; and GCC takes its own headers' way of
+// saying "any value" for a mistake.
+#pragma GCC diagnostic ignored "-Wpsabi"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#endif
+
 #include "kernel.h"
 
 #include "vector.h"
@@ -65,7 +73,7 @@ class Write {
 // Where each pixel of a run reads one axis.
 template <typename T>
 struct Places {
-  alignas(64) int index[kRun];
+  alignas(64) unsigned index[kRun];
   Row<T> fraction;
 };
 
@@ -73,7 +81,7 @@ template <typename T>
 void locate_all(const T* __restrict values, int nodes, Places<T>& places) {
   for (int i = 0; i < kRun; ++i) {
     const Position<T> at = locate(values[i], nodes);
-    places.index[i] = at.index;
+    places.index[i] = unsigned(at.index);
     places.fraction.at[i] = at.fraction;
   }
 }
@@ -270,8 +278,9 @@ void forward_packed(const Image<float>& image, const Skin<float>& skin, int64_t 
   typedef float T;
   constexpr int vectors = kFull / kLanes<T>;  // to a full row
   constexpr int blocks = kLanes<T> / 4;       // to a vector
-  const T* const fixed_tails = skin.functions + skin.fixed_nodes * kFull;
-  const T* const folded_tails = skin.table + skin.folded_nodes * kFull;
+  const T *const functions = skin.functions, *const table = skin.table;
+  const T* const fixed_tails = functions + skin.fixed_nodes * kFull;
+  const T* const folded_tails = table + skin.folded_nodes * kFull;
   Row<T> rows[4];
   Places<T> fixed, folded;
   Row<T> colour[kChannels];
@@ -283,8 +292,8 @@ void forward_packed(const Image<float>& image, const Skin<float>& skin, int64_t 
       Vector<T> x[vectors][4];
       for (int j = 0; j < 4; ++j) {
         const int i = group + j;
-        const T* e = skin.functions + fixed.index[i] * kFull;
-        const T* y = skin.table + folded.index[i] * kFull;
+        const T* e = functions + fixed.index[i] * kFull;
+        const T* y = table + folded.index[i] * kFull;
         const Vector<T> across = splat(fixed.fraction.at[i]), down = splat(folded.fraction.at[i]);
         Vector<T> first = {};
         if constexpr (Tail) {
@@ -345,8 +354,8 @@ template <typename T>
 struct Run {
   Row<T> rows[6];
   Places<T> fixed, folded;
-  alignas(64) T active[4 * kRun];  // gradient where the image was not clipped, (r g b 0) a pixel
-  Row<T> lower, upper;             // diffuse times the shares of the two nodes of Y
+  Row<T> active[kChannels];  // gradient where the image was not clipped
+  Row<T> lower, upper;       // diffuse times the shares of the two nodes of Y
   Row<T> fixed_sums, folded_sums, diffuse_sums;
   const T *fixed_values, *folded_values, *diffuse, *specular;
 
@@ -361,14 +370,13 @@ struct Run {
     for (int i = 0; i < kRun; ++i) {
       upper.at[i] = diffuse[i] * folded.fraction.at[i];
       lower.at[i] = diffuse[i] - upper.at[i];
-      active[4 * i + 3] = T(0);
     }
     for (int c = 0; c < kChannels; ++c) {
       const T* __restrict above = read(gradient[c], image.width, start, count, rows[4]);
       const T* __restrict value = read(rendered[c], image.width, start, count, rows[5]);
       for (int i = 0; i < kRun; ++i) {
         const T whole = above[i];
-        active[4 * i + c] = pass(whole, value[i]);
+        active[c].at[i] = pass(whole, value[i]);
       }
     }
   }
@@ -400,14 +408,18 @@ struct Run {
       Write<T> write(gradients.specular + start, count, rows[4]);
       T* __restrict target = write.at();
       for (int i = 0; i < kRun; ++i) {
-        const T* g = active + 4 * i;
-        target[i] = g[0] * image.highlight[0] + g[1] * image.highlight[1] + g[2] * image.highlight[2];
+        target[i] = active[0].at[i] * image.highlight[0] + active[1].at[i] * image.highlight[1] +
+                    active[2].at[i] * image.highlight[2];
       }
     }
     if (gradients.highlight) {
-      Block<T> sum = {};
-      for (int i = 0; i < kRun; ++i) sum = sum + load_block(active + 4 * i) * specular[i];
-      for (int c = 0; c < kChannels; ++c) highlight[c] += double(sum[c]);
+      for (int c = 0; c < kChannels; ++c) {
+        Vector<T> sum = {};
+        for (int i = 0; i < kRun; i += kLanes<T>) {
+          sum = sum + load(active[c].at + i) * load(specular + i);
+        }
+        for (int lane = 0; lane < kLanes<T>; ++lane) highlight[c] += double(sum[lane]);
+      }
     }
   }
 };
@@ -428,8 +440,11 @@ void backward_packed(const Image<float>& image, const Skin<float>& skin, int64_t
                      const Plane<float> (&rendered)[kChannels], const Gradients<float>& gradients) {
   typedef float T;
   constexpr int lanes = kLanes<T>, vectors = kFull / lanes;
-  const T* const fixed_tails = skin.functions + skin.fixed_nodes * kFull;
-  const int folded_full = skin.folded_nodes * kFull;
+  // Copies, which no store can change.
+  const T *const functions = skin.functions, *const table = skin.table;
+  const T* const fixed_tails = functions + skin.fixed_nodes * kFull;
+  T* const of_table = skin.of_table;
+  const unsigned folded_full = unsigned(skin.folded_nodes) * kFull;
   Run<T> run;
   Partial<T> fixed_terms, folded_terms, diffuse_terms;
   double highlight[kChannels] = {};
@@ -439,34 +454,35 @@ void backward_packed(const Image<float>& image, const Skin<float>& skin, int64_t
     for (int group = 0; group < kRun; group += lanes) {
       const auto add_pixel = [&](int pixel, int place) __attribute__((always_inline)) {
         const int i = group + pixel;
-        const T* e = skin.functions + run.fixed.index[i] * kFull;
-        const int at = run.folded.index[i] * kFull;
+        const T* e = functions + run.fixed.index[i] * kFull;
+        const unsigned at = run.folded.index[i] * kFull;
         const Vector<T> across = splat(run.fixed.fraction.at[i]);
         const Vector<T> down = splat(run.folded.fraction.at[i]);
         const Vector<T> lower = splat(run.lower.at[i]), upper = splat(run.upper.at[i]);
-        const Block<T> active = load_block(run.active + 4 * i);
+        const T red = run.active[0].at[i], green = run.active[1].at[i], blue = run.active[2].at[i];
+        const Vector<T> active = spread<0>(red, green, blue);
         PixelSums<Vector<T>> sums = {};
         if constexpr (Tail) {
-          const int tail_at = folded_full + run.folded.index[i] * Tail;
+          const unsigned tail_at = folded_full + run.folded.index[i] * Tail;
           PixelSums<Block<T>> first = {};
           const Block<T> shone = add_gradients(
               read_block(fixed_tails + run.fixed.index[i] * Tail, Tail, block<0>(across)),
-              read_block(skin.table + tail_at, Tail, block<0>(down)), active, first);
+              read_block(table + tail_at, Tail, block<0>(down)), block<0>(active), first);
           if (Maps) sums = {widen(first.fixed), widen(first.folded), widen(first.diffuse)};
           if (Table) {
-            add_block_to(skin.of_table + tail_at, shone * block<0>(lower));
-            add_block_to(skin.of_table + tail_at + Tail, shone * block<0>(upper));
+            add_block_to(of_table + tail_at, shone * block<0>(lower));
+            add_block_to(of_table + tail_at + Tail, shone * block<0>(upper));
           }
         }
         for_each_vector<vectors>([&](auto vector) __attribute__((always_inline)) {
           constexpr int v = decltype(vector)::value;
           const Vector<T> shone =
               add_gradients(read_vector(e + v * lanes, kFull, across),
-                            read_vector(skin.table + at + v * lanes, kFull, down),
-                            spread<v>(active), sums);
+                            read_vector(table + at + v * lanes, kFull, down),
+                            v == 0 ? active : spread<v>(red, green, blue), sums);
           if (Table) {
-            add_to(skin.of_table + at + v * lanes, shone * lower);
-            add_to(skin.of_table + at + kFull + v * lanes, shone * upper);
+            add_to(of_table + at + v * lanes, shone * lower);
+            add_to(of_table + at + kFull + v * lanes, shone * upper);
           }
         });
         if (Maps) {
@@ -509,7 +525,7 @@ void backward_any(const Image<T>& image, const Skin<T>& skin, int64_t begin, int
       const T across = run.fixed.fraction.at[i];
       const Block<T> down = splat_block(run.folded.fraction.at[i]);
       const Block<T> lower = splat_block(run.lower.at[i]), upper = splat_block(run.upper.at[i]);
-      const Block<T> active = load_block(run.active + 4 * i);
+      const Block<T> active = {run.active[0].at[i], run.active[1].at[i], run.active[2].at[i], T(0)};
       PixelSums<Block<T>> sums = {};
       for (int p = 0; p < P; ++p) {
         const Reading<T> function = interpolate(e[p], e[P + p], across);

@@ -1,14 +1,6 @@
 // Vectors of the compiler's own: one source for AVX-512, AVX2, NEON and anything else.
 #pragma once
 
-#if defined(__GNUC__) && !defined(__clang__)
-// All of this is inlined, so that no vector is passed by any ABI; and GCC takes its own headers' way of
-// saying "any value" for a mistake.
-#pragma GCC diagnostic ignored "-Wpsabi"
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#endif
-
 #if defined(__AVX2__)
 #include <immintrin.h>
 #endif
@@ -107,20 +99,19 @@ BIOFACENET_INLINE Vector<float> widen(Block<float> block) {
 #endif
 }
 
-// Vector `Index` of the sixteen numbers (a b c 0) (a a a a) (b b b b) (c c c c), of a block (a b c 0).
+// Vector `Index` of the sixteen numbers (a b c .) (a a a a) (b b b b) (c c c c).
 template <int Index>
-BIOFACENET_INLINE Vector<float> spread(Block<float> values) {
+BIOFACENET_INLINE Vector<float> spread(float a, float b, float c) {
 #if defined(__AVX512F__)
-  const __m512i which = _mm512_setr_epi32(0, 1, 2, 3, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2);
-  return Vector<float>(_mm512_permutevar_ps(_mm512_broadcast_f32x4(__m128(values)), which));
+  const __m512 with_b = _mm512_mask_broadcastss_ps(_mm512_set1_ps(a), 0x0F02, _mm_set_ss(b));
+  return Vector<float>(_mm512_mask_broadcastss_ps(with_b, 0xF004, _mm_set_ss(c)));
 #elif defined(__AVX2__)
-  const __m256i which = Index == 0 ? _mm256_setr_epi32(0, 1, 2, 3, 0, 0, 0, 0)
-                                   : _mm256_setr_epi32(1, 1, 1, 1, 2, 2, 2, 2);
-  const __m256 twice = _mm256_insertf128_ps(_mm256_castps128_ps256(__m128(values)), __m128(values), 1);
-  return Vector<float>(_mm256_permutevar_ps(twice, which));
+  if constexpr (Index == 1) return Vector<float>(_mm256_blend_ps(_mm256_set1_ps(b), _mm256_set1_ps(c), 0xF0));
+  const __m256 with_b = _mm256_blend_ps(_mm256_set1_ps(a), _mm256_set1_ps(b), 0x02);
+  return Vector<float>(_mm256_blend_ps(with_b, _mm256_set1_ps(c), 0x04));
 #else
-  if constexpr (Index == 0) return values;
-  return splat(values[Index == 0 ? 0 : Index - 1]);
+  if constexpr (Index == 0) return Vector<float>{a, b, c, 0.0f};
+  return splat(Index == 1 ? a : (Index == 2 ? b : c));
 #endif
 }
 
