@@ -32,6 +32,9 @@ LEAST_CAPABILITY = (8, 0)
 FEW = 6
 """Functions that a lane reads by itself, in single precision."""
 
+LEAST_STEPS = 8
+"""Tiles of a program in backward, whose sums are as many numbers as a tile has."""
+
 NODES = 256
 """Of an axis that are worked on at a time."""
 
@@ -100,13 +103,9 @@ class Made:
         return len(self.table)
 
     @property
-    def nodes_and_steps(self) -> tuple[int, int, int, int]:
-        """Nodes of both axes, and distances from image to image in the table and in `shine`."""
-        several = self.lights > 1
-        return (
-            *(len(self.functions), len(self.others)),
-            *(self.table.stride(0) if several else 0, 3 if several else 0),
-        )
+    def nodes(self) -> tuple[int, int, int]:
+        """Of both axes; and lights from image to image, 1 or 0."""
+        return len(self.functions), len(self.others), int(self.lights > 1)
 
 
 def _steps(light: Sequence[Tensor | None]) -> list[int]:
@@ -200,7 +199,7 @@ def render(
             (images * tiles,),
             melanin.device,
             *(*maps, made.functions, made.table, made.shine, image),
-            *(*strides, pixels, *made.nodes_and_steps, tiles),
+            *(*strides, pixels, *made.nodes, tiles),
             FEW=size.few,
             PADDED_P=size.padded_p,
             ROW=size.row,
@@ -250,7 +249,7 @@ def _backward_tiles(
     images, _, height, width = maps[0].shape
     pixels, size = height * width, made.size
     tiles = triton.cdiv(pixels, chosen.tile)
-    steps = triton.cdiv(tiles, max(1, chosen.programs // images))
+    steps = max(triton.cdiv(tiles, max(1, chosen.programs // images)), min(LEAST_STEPS, tiles))
     programs = triton.cdiv(tiles, steps)
     sums = made.table.new_empty(images * programs if summed else 1, size.q * 3 * size.row + 3)
     _launch(
@@ -263,7 +262,7 @@ def _backward_tiles(
         sums,
         *strides,
         *(gradient.stride(0), gradient.stride(1), layout.step(gradient)),
-        *(pixels, *made.nodes_and_steps, programs, steps),
+        *(pixels, *made.nodes, programs, steps),
         FEW=size.few,
         Q=size.q,
         PADDED_P=size.padded_p,

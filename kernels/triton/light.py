@@ -88,7 +88,8 @@ def _corner(raw_to_srgb, b0, b1, grid, HALF: tl.constexpr):
 @triton.jit
 def _corners(corner, grid, d):
     """A column of raw to linear sRGB at all four corners of the camera's cell: what raw channel d gives
-    to red, green and blue, and 0."""
+    to red, green and blue, and 0.
+    """
     c = tl.arange(0, 4)
     at = corner + 3 * c + d
     there = c < 3
@@ -158,7 +159,8 @@ def table_kernel(
     ILLUMINANTS: tl.constexpr,
 ):
     """An image's table [folded_nodes][3][ROW] and highlight; the first also copies the functions, to
-    [fixed_nodes][PADDED_P] and [folded_nodes][PADDED_Q], zeros behind the last."""
+    [fixed_nodes][PADDED_P] and [folded_nodes][PADDED_Q], zeros behind the last.
+    """
     index = tl.program_id(0).to(tl.int64)
     bands = tl.arange(0, PADDED_BANDS)
     known = bands < BANDS
@@ -172,7 +174,18 @@ def table_kernel(
             mixture + index * mixture_each,
             cct + index * cct_each,
             spectrum + index * spectrum_each,
-            *(fixed, daylights, daylight_rows, bands, known, MIXED, FIRST, STEP, BANDS, ILLUMINANTS),
+            *(
+                fixed,
+                daylights,
+                daylight_rows,
+                bands,
+                known,
+                MIXED,
+                FIRST,
+                STEP,
+                BANDS,
+                ILLUMINANTS,
+            ),
         )
         b0 = tl.load(camera + index * camera_each)
         b1 = tl.load(camera + index * camera_each + 1)
@@ -296,7 +309,18 @@ def light_gradients_kernel(
             mixture + index * mixture_each,
             cct + index * cct_each,
             spectrum + index * spectrum_each,
-            *(fixed, daylights, daylight_rows, bands, known, MIXED, FIRST, STEP, BANDS, ILLUMINANTS),
+            *(
+                fixed,
+                daylights,
+                daylight_rows,
+                bands,
+                known,
+                MIXED,
+                FIRST,
+                STEP,
+                BANDS,
+                ILLUMINANTS,
+            ),
         )
         b0 = tl.load(camera + index * camera_each)
         b1 = tl.load(camera + index * camera_each + 1)

@@ -7,7 +7,7 @@ interpolates the sums over functions, not the functions.
 
 # Bodies under @triton.jit are Triton's language, not Python's; their arguments have no Python types.
 # mypy: disable-error-code="no-untyped-def, untyped-decorator"
-# ruff: noqa: N803, RET505
+# ruff: noqa: N803
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 STRIDES = ("fixed_batch", "folded_batch", "diffuse_batch", "specular_batch", "maps_step")
-SIZES = ("pixels", "fixed_nodes", "folded_nodes", "table_each", "shine_each")
+SIZES = ("pixels", "fixed_nodes", "folded_nodes", "light_each")
 PLANES = ("fixed", "folded", "diffuse", "specular", "image")
 
 # Reading the skin
@@ -77,9 +77,7 @@ def _shade(skin, diffuse, specular, highlight):
     return tl.where(value < 0.0, 0.0, value)  # a NaN passes
 
 
-@triton.jit(
-    do_not_specialize=[*STRIDES, *SIZES, "tiles"], do_not_specialize_on_alignment=[*PLANES]
-)
+@triton.jit(do_not_specialize=[*STRIDES, *SIZES, "tiles"], do_not_specialize_on_alignment=[*PLANES])
 def forward_kernel(
     fixed,
     folded,
@@ -97,8 +95,7 @@ def forward_kernel(
     pixels: tl.int64,
     fixed_nodes: tl.int32,
     folded_nodes: tl.int32,
-    table_each: tl.int64,
-    shine_each: tl.int64,
+    light_each: tl.int64,
     tiles: tl.int32,
     FEW: tl.constexpr,
     PADDED_P: tl.constexpr,
@@ -120,8 +117,10 @@ def forward_kernel(
     row, share = _locate(x, fixed_nodes)
     at_functions = functions + row * PADDED_P
     row, fraction = _locate(y, folded_nodes)
-    at_table = table + index * table_each + row * (3 * ROW)
-    shine += index * shine_each
+    # Rows are counted and not numbers, so that the compiler sees where they are aligned.
+    light = index * light_each
+    at_table = table + (light * folded_nodes + row) * (3 * ROW)
+    shine += light * 3
     output = image + index * 3 * pixels + start
     if FEW:
         e4 = _piece(at_functions, 4)
@@ -225,8 +224,7 @@ def backward_kernel(
     pixels: tl.int64,
     fixed_nodes: tl.int32,
     folded_nodes: tl.int32,
-    table_each: tl.int64,
-    shine_each: tl.int64,
+    light_each: tl.int64,
     programs: tl.int32,
     steps: tl.int32,
     FEW: tl.constexpr,
@@ -246,8 +244,8 @@ def backward_kernel(
     index = (program // programs).to(tl.int64)
     number = table.dtype.element_ty
     within = tl.arange(0, TILE)
-    table += index * table_each
-    shine += index * shine_each
+    light = index * light_each
+    shine += light * 3
     if SUMS:
         line = sums + program.to(tl.int64) * (Q * 3 * ROW + 3)
         shine_red = tl.zeros((TILE,), dtype=number)
@@ -280,7 +278,7 @@ def backward_kernel(
         row, share = _locate(x, fixed_nodes)
         at_functions = functions + row * PADDED_P
         row, fraction = _locate(y, folded_nodes)
-        at_table = table + row * (3 * ROW)
+        at_table = table + (light * folded_nodes + row) * (3 * ROW)
         to = index * pixels + start
         if FIXED or FOLDED or DIFFUSE:
             # Sums with the functions and with their slopes, at both nodes of the folded axis.

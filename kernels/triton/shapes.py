@@ -40,21 +40,25 @@ def rule(functions: int, few: bool, backward: bool) -> Shape:
     forward, 16 a thread, and half of that in backward.
     """
     if few:
-        return Shape(128 if backward else 256, 4, 2048)
+        # One warp a program: the sums of products are over pixels, and several warps would each hold
+        # all of them.
+        return Shape(32, 1, 4096) if backward else Shape(256, 4, 2048)
     numbers = 1024 if backward else 2048
     return Shape(max(16, numbers // triton.next_power_of_2(max(8, functions))), 4, 2048)
 
 
 def candidates(functions: int, few: bool, backward: bool) -> list[Shape]:
     """What autotuning tries."""
-    programs = (1024, 2048, 4096) if backward else (2048,)
-    usual = rule(functions, few, backward).tile
+    usual = rule(functions, few, backward)
+    tiles = (usual.tile // 2, usual.tile, usual.tile * 2, usual.tile * 4)
+    if few and backward:
+        return [Shape(tile, 1, target) for tile in tiles[1:3] for target in (2048, 4096, 8192)]
     return [
         Shape(tile, warps, target)
-        for tile in (usual // 2, usual, usual * 2, usual * 4)
+        for tile in tiles
         for warps in (2, 4, 8)
         if tile >= 16 and (not few or 1 <= tile // (32 * warps) <= 4)
-        for target in programs
+        for target in ((1024, 2048, 4096) if backward else (2048,))
     ]
 
 
