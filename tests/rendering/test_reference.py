@@ -252,7 +252,9 @@ def test_renderer_settings_are_checked(random_decomposition) -> None:  # type: i
 def test_a_named_backend_runs_or_says_why_not(random_decomposition, name: str) -> None:  # type: ignore[no-untyped-def]
     d, reason = random_decomposition(), available()[name]
     if reason is None:
-        torch.testing.assert_close(d.render(accuracy="exact", backend=name), reference.render(*d.arguments()))
+        torch.testing.assert_close(
+            d.render(accuracy="exact", backend=name), reference.render(*d.arguments())
+        )
     else:
         with pytest.raises(BackendUnavailableError, match=name) as caught:
             d.render(backend=name)
@@ -303,7 +305,10 @@ def test_any_dtype_is_as_exact_as_its_precision_allows(
     dtype: torch.dtype,
 ) -> None:
     d = random_decomposition(4, 8, 8, dtype=dtype)
-    found, exact = d.render(backend="reference"), d.to(dtype=torch.float64).render(backend="reference")
+    found, exact = (
+        d.render(backend="reference"),
+        d.to(dtype=torch.float64).render(backend="reference"),
+    )
     assert found.dtype == dtype
     assert (found.double() - exact).abs().max() < 16 * torch.finfo(dtype).eps * exact.max()
 
