@@ -86,6 +86,28 @@ void locate_all(const T* __restrict values, int nodes, Places<T>& places) {
   }
 }
 
+#if defined(__AVX512F__)
+// The same, a full vector at a time: compilers make comparisons and blends of each maximum.
+void locate_all(const float* __restrict values, int nodes, Places<float>& places) {
+  const __m512 last = _mm512_set1_ps(float(nodes - 1)), zero = _mm512_setzero_ps();
+  const __m512 scale = _mm512_set1_ps(0.5f * float(nodes - 1)), one = _mm512_set1_ps(1.0f);
+  const __m512i highest = _mm512_set1_epi32(nodes - 2);
+  for (int i = 0; i < kRun; i += 16) {
+    const __m512 value = _mm512_loadu_ps(values + i);
+    const __m512 place = _mm512_mul_ps(_mm512_add_ps(value, one), scale);
+    // The second operand is the result where one is NaN.
+    const __m512 clamped = _mm512_min_ps(last, _mm512_max_ps(zero, place));
+    // Of a NaN the conversion makes the lowest number there is.
+    const __m512i whole = _mm512_max_epi32(_mm512_cvttps_epi32(clamped), _mm512_setzero_si512());
+    const __m512i index = _mm512_min_epi32(whole, highest);
+    const __m512 fraction = _mm512_sub_ps(clamped, _mm512_cvtepi32_ps(index));
+    _mm512_store_si512(places.index + i, index);
+    _mm512_store_ps(places.fraction.at + i,
+                    _mm512_add_ps(fraction, _mm512_sub_ps(value, value)));
+  }
+}
+#endif
+
 template <typename T>
 BIOFACENET_INLINE Reading<Vector<T>> read_vector(const T* row, int length, Vector<T> fraction) {
   return interpolate(load(row), load(row + length), fraction);
@@ -171,99 +193,159 @@ BIOFACENET_INLINE int place_in_row(int P, int p, int c) {
   return p < 4 ? 4 + 4 * c + p : (p == 4 ? c : kFull + c);
 }
 
-// Calls `work(part, apart, first, zero)` for each part of a table that is kept together: it begins at
-// `part`, its pieces are as long as `zero` and lie `apart` from a node to the next, and are numbers of a
-// row from `first` on.
-template <typename T, typename Work>
-BIOFACENET_INLINE void for_each_part(int P, int nodes, T* table, const Work& work) {
-  if constexpr (packed<T>(5)) {
-    if (packed<T>(P)) {
-      work(table, kFull, 0, FullRow<T>{});
-      if (tail<T>(P)) work(table + nodes * kFull, 4, kFull, Block<T>{});
-      return;
-    }
-  }
-  for (int p = 0; p < P; ++p) work(table + 4 * p, 4 * P, 4 * p, Block<T>{});
+// Eight numbers of twice the precision: what few of are summed, and carefully.
+typedef double Wide __attribute__((vector_size(64)));
+constexpr int kWide = 8;
+
+template <typename T>
+BIOFACENET_INLINE Wide widened(const T* from) {
+  Wide wide;
+  for (int i = 0; i < kWide; ++i) wide[i] = double(from[i]);
+  return wide;
 }
 
-// (q, p) that are mixed at a time
-constexpr int kTogether = 64;
+// The mixing of a band (Q P numbers), `kWide` at a time, the last of them padded with zeros.
+template <typename T>
+BIOFACENET_INLINE Wide mixing_of(const T* band, int first, int count) {
+  if (count - first >= kWide) return widened(band + first);
+  T padded[kWide] = {};
+  for (int i = 0; i < count - first; ++i) padded[i] = band[first + i];
+  return widened(padded);
+}
+
+constexpr int kNodes = 4;  // nodes, or functions, whose sums are kept in registers
+
+// table[node] = sum_q others[node][q] mixed[q], as many numbers as Full and Rest have.
+template <typename T, typename Full, typename Rest>
+BIOFACENET_INLINE void fill_nodes(const Basis<T>& basis, const Skin<T>& skin, int node, int count,
+                                  T* full, int full_row, T* rest, int mixed_row, int first) {
+  Full sums[kNodes] = {};
+  Rest rests[kNodes] = {};
+  const T* others = basis.others + node * basis.Q;
+  for (int q = 0; q < basis.Q; ++q) {
+    const T* mixed = skin.mixed + q * mixed_row + first;
+    const Full numbers = load_like(mixed, Full{});
+    const Rest last = rest ? load_like(mixed + kFull, Rest{}) : Rest{};
+    for (int i = 0; i < kNodes; ++i) {
+      const T factor = others[(i < count ? i : 0) * basis.Q + q];
+      sums[i] = sums[i] + factor * numbers;
+      rests[i] = rests[i] + factor * last;
+    }
+  }
+  for (int i = 0; i < count; ++i) {
+    store_like(full + (node + i) * full_row, sums[i]);
+    if (rest) store_like(rest + (node + i) * 4, rests[i]);
+  }
+}
 
 template <typename T>
 void make_table(const Basis<T>& basis, const double* weights, Skin<T>& skin) {
   const int P = basis.P, Q = basis.Q, row = table_row<T>(P);
   for (int i = 0; i < Q * row; ++i) skin.mixed[i] = T(0);
-  for (int first = 0; first < Q * P; first += kTogether) {
-    const int count = Q * P - first < kTogether ? Q * P - first : kTogether;
-    double sums[kChannels][kTogether] = {};
+  int q = 0, p = 0;
+  for (int first = 0; first < Q * P; first += kWide) {
+    Wide sums[kChannels] = {};
     for (int l = 0; l < kBands; ++l) {
-      const T* __restrict from = basis.mixing + l * Q * P + first;
-      for (int c = 0; c < kChannels; ++c) {
-        double* __restrict sum = sums[c];
-        const double weight = weights[c * kBands + l];
-        for (int i = 0; i < count; ++i) sum[i] += weight * double(from[i]);
-      }
+      const Wide mixing = mixing_of(basis.mixing + l * Q * P, first, Q * P);
+      for (int c = 0; c < kChannels; ++c) sums[c] = sums[c] + weights[c * kBands + l] * mixing;
     }
-    for (int i = 0; i < count; ++i) {
-      const int q = (first + i) / P, p = (first + i) % P;
+    for (int i = 0; i < kWide && first + i < Q * P; ++i) {
       for (int c = 0; c < kChannels; ++c) {
         skin.mixed[q * row + place_in_row<T>(P, p, c)] = T(sums[c][i]);
       }
+      if (++p == P) p = 0, ++q;
     }
   }
-  const auto fill = [&](T* table, int apart, int first, auto zero) {
-    for (int node = 0; node < basis.folded_nodes; ++node) {
-      auto sum = zero;
-      const T* others = basis.others + node * Q;
-      for (int q = 0; q < Q; ++q) {
-        sum = sum + others[q] * load_like(skin.mixed + q * row + first, zero);
+  const int nodes = basis.folded_nodes;
+  for (int node = 0; node < nodes; node += kNodes) {
+    const int count = nodes - node < kNodes ? nodes - node : kNodes;
+    if constexpr (packed<T>(5)) {
+      if (P == 5) {
+        fill_nodes<T, FullRow<T>, Block<T>>(basis, skin, node, count, skin.table, kFull, nullptr,
+                                            row, 0);
+        continue;
       }
-      store_like(table + node * apart, sum);
+      if (P == 6) {
+        fill_nodes<T, FullRow<T>, Block<T>>(basis, skin, node, count, skin.table, kFull,
+                                            skin.table + nodes * kFull, row, 0);
+        continue;
+      }
     }
-  };
-  for_each_part(P, basis.folded_nodes, skin.table, fill);
+    for (int function = 0; function < P; ++function) {
+      fill_nodes<T, Block<T>, Block<T>>(basis, skin, node, count, skin.table + 4 * function, row,
+                                        nullptr, row, 4 * function);
+    }
+  }
+}
+
+// The gradient of `mixed`, sums over the nodes, of some q.
+template <typename T, typename Full, typename Rest>
+BIOFACENET_INLINE void sum_nodes(const Basis<T>& basis, const Skin<T>& skin, int q, int count,
+                                 const T* full, int full_row, const T* rest, int mixed_row,
+                                 int first) {
+  Full sums[kNodes] = {};
+  Rest rests[kNodes] = {};
+  for (int node = 0; node < basis.folded_nodes; ++node) {
+    const T* others = basis.others + node * basis.Q + q;
+    const Full numbers = load_like(full + node * full_row, Full{});
+    const Rest last = rest ? load_like(rest + node * 4, Rest{}) : Rest{};
+    for (int i = 0; i < kNodes; ++i) {
+      const T factor = others[i < count ? i : 0];
+      sums[i] = sums[i] + factor * numbers;
+      rests[i] = rests[i] + factor * last;
+    }
+  }
+  for (int i = 0; i < count; ++i) {
+    T* mixed = skin.mixed + (q + i) * mixed_row + first;
+    store_like(mixed, sums[i]);
+    if (rest) store_like(mixed + kFull, rests[i]);
+  }
 }
 
 template <typename T>
 void gather(const Basis<T>& basis, Skin<T>& skin, double* of_weights) {
-  const int P = basis.P, Q = basis.Q, row = table_row<T>(P);
-  // The gradient of `mixed`: for each q, sums over the nodes.
-  const auto sum_nodes = [&](const T* table, int apart, int first, auto zero) {
-    for (int q = 0; q < Q; ++q) {
-      auto even = zero, odd = zero;
-      int node = 0;
-      for (; node + 1 < basis.folded_nodes; node += 2) {
-        const T* others = basis.others + node * Q + q;
-        even = even + others[0] * load_like(table + node * apart, zero);
-        odd = odd + others[Q] * load_like(table + (node + 1) * apart, zero);
+  const int P = basis.P, Q = basis.Q, row = table_row<T>(P), nodes = basis.folded_nodes;
+  for (int q = 0; q < Q; q += kNodes) {
+    const int count = Q - q < kNodes ? Q - q : kNodes;
+    if constexpr (packed<T>(5)) {
+      if (P == 5) {
+        sum_nodes<T, FullRow<T>, Block<T>>(basis, skin, q, count, skin.of_table, kFull, nullptr,
+                                           row, 0);
+        continue;
       }
-      if (node < basis.folded_nodes) {
-        even = even + basis.others[node * Q + q] * load_like(table + node * apart, zero);
+      if (P == 6) {
+        sum_nodes<T, FullRow<T>, Block<T>>(basis, skin, q, count, skin.of_table, kFull,
+                                           skin.of_table + nodes * kFull, row, 0);
+        continue;
       }
-      store_like(skin.mixed + q * row + first, even + odd);
     }
-  };
-  for_each_part(P, basis.folded_nodes, skin.of_table, sum_nodes);
-  for (int first = 0; first < Q * P; first += kTogether) {
-    const int count = Q * P - first < kTogether ? Q * P - first : kTogether;
-    double of_sums[kChannels][kTogether] = {};
-    for (int i = 0; i < count; ++i) {
-      const int q = (first + i) / P, p = (first + i) % P;
+    for (int function = 0; function < P; ++function) {
+      sum_nodes<T, Block<T>, Block<T>>(basis, skin, q, count, skin.of_table + 4 * function, row,
+                                       nullptr, row, 4 * function);
+    }
+  }
+  // A few (q, p) at a time, so that their gradients stay near.
+  constexpr int together = 16;
+  int q = 0, p = 0;
+  for (int start = 0; start < Q * P; start += together * kWide) {
+    Wide of_sums[kChannels][together] = {};
+    for (int i = 0; i < together * kWide && start + i < Q * P; ++i) {
       for (int c = 0; c < kChannels; ++c) {
-        of_sums[c][i] = double(skin.mixed[q * row + place_in_row<T>(P, p, c)]);
+        of_sums[c][i / kWide][i % kWide] =
+            double(skin.mixed[q * row + place_in_row<T>(P, p, c)]);
       }
+      if (++p == P) p = 0, ++q;
     }
     for (int l = 0; l < kBands; ++l) {
-      double from[kTogether] = {};
-      for (int i = 0; i < count; ++i) from[i] = double(basis.mixing[l * Q * P + first + i]);
+      Wide sums[kChannels] = {};
+      for (int i = 0; i < together && start + i * kWide < Q * P; ++i) {
+        const Wide mixing = mixing_of(basis.mixing + l * Q * P, start + i * kWide, Q * P);
+        for (int c = 0; c < kChannels; ++c) sums[c] = sums[c] + of_sums[c][i] * mixing;
+      }
       for (int c = 0; c < kChannels; ++c) {
-        double lanes[8] = {};
-        for (int i = 0; i < kTogether; i += 8) {
-          for (int j = 0; j < 8; ++j) lanes[j] += of_sums[c][i + j] * from[i + j];
-        }
-        double sum = 0.0;
-        for (const double lane : lanes) sum += lane;
-        of_weights[c * kBands + l] += sum;
+        const Wide& s = sums[c];
+        of_weights[c * kBands + l] +=
+            ((s[0] + s[1]) + (s[2] + s[3])) + ((s[4] + s[5]) + (s[6] + s[7]));
       }
     }
   }
