@@ -4,7 +4,7 @@
 // linear, and there are fewer sums. What all pixels of an image share is the sum of an outer product,
 // D_q(y) with g_c e_p(x) diffuse (fold.h has how it leads on). A warp lays 32 pixels of both factors
 // in a strip of shared memory; then each of its four groups of eight lanes takes every fourth pixel, and
-// a lane a piece of the product, 4 q by 3 p by 3 c. Blocks store their items' sums, and a second kernel
+// a lane a piece of the product, 3 q by 3 p by 3 c. Blocks store their items' sums, and a second kernel
 // adds them up in order: equal inputs, equal bits.
 #pragma once
 
@@ -14,7 +14,8 @@ namespace biofacenet {
 namespace cuda {
 
 constexpr int kForwardThreads = 512, kBackwardThreads = 256;
-constexpr int kOthers = 16;  // most functions of the folded axis
+constexpr int kOthers = 12;      // most functions of the folded axis
+constexpr int kOthersRow = 64;   // bytes of a node's: four parts, of three functions and nothing
 
 // The items of a block: neighbours, so that few of them are of another image than the one before.
 struct Share {
@@ -79,10 +80,10 @@ __global__ void __launch_bounds__(kForwardThreads, 1)
 struct Outer {
   static constexpr int kOthersStride = 80, kSkinStride = 112;  // bytes: rows of neighbours, other banks
   static constexpr int kBytes = kWarp * (kOthersStride + kSkinStride);
-  static constexpr int kQ = 4, kP = 3;        // of a lane's piece
+  static constexpr int kQ = 3, kP = 3;              // of a lane's piece
   static constexpr int kPieces = kOthers / kQ * 2;  // lanes of a group
 
-  const char* others;  // [nodes][kOthers], in shared memory
+  const char* others;  // [nodes] rows of kOthersRow, in shared memory
   char *strip, *skin;
   int lane;
   float sums[kQ][kP][kChannels];
@@ -102,15 +103,15 @@ struct Outer {
   __device__ __forceinline__ void add(const Position<float>& y, const float (&e)[kFunctions],
                                       const float (&shone)[kChannels]) {
     const int own = lane % kTurns * kPart;
-    const char* const row = others + y.index * (kOthers * 4);
+    const char* const row = others + y.index * kOthersRow;
     char* const to_others = strip + lane * kOthersStride;
     char* const to_skin = skin + lane * kSkinStride;
     __syncwarp();
     for (int j = 0; j < kTurns; ++j) {
       const int part = own ^ (j * kPart);
       const Four low = *reinterpret_cast<const Four*>(row + part);
-      const Four high = *reinterpret_cast<const Four*>(row + kOthers * 4 + part);
-      Four d;
+      const Four high = *reinterpret_cast<const Four*>(row + kOthersRow + part);
+      Four d = {};
       for (int q = 0; q < kQ; ++q) d.at[q] = interpolate(low.at[q], high.at[q], y.fraction).value;
       *reinterpret_cast<Four*>(to_others + part) = d;
     }
@@ -121,7 +122,7 @@ struct Outer {
     }
     __syncwarp();
     const char* const from_others = strip + lane / kPieces * kOthersStride + own;
-    const char* const from_skin = skin + lane / kPieces * kSkinStride + lane / kQ % 2 * (kP * kPart);
+    const char* const from_skin = skin + lane / kPieces * kSkinStride + lane / kTurns % 2 * (kP * kPart);
 #pragma unroll 2
     for (int turn = 0; turn < kWarp; turn += kWarp / kPieces) {
       const Four d = *reinterpret_cast<const Four*>(from_others + turn * kOthersStride);
@@ -143,7 +144,7 @@ struct Outer {
           for (int step = kPieces; step < kWarp; step *= 2) {
             sum += __shfl_xor_sync(kAllLanes, sum, step);
           }
-          const int to_q = lane % kTurns * kQ + q, to_p = lane / kQ % 2 * kP + p;
+          const int to_q = lane % kTurns * kQ + q, to_p = lane / kTurns % 2 * kP + p;
           if (lane < kPieces && to_q < Q && to_p < P) {
             line[(to_q * P + to_p) * kChannels + c] = sum;
           }
@@ -156,15 +157,16 @@ struct Outer {
 // Copies the functions of the folded axis, zeros behind the last.
 __device__ __forceinline__ void stage_others(const float* functions, int nodes, int Q, char* shared) {
 #pragma unroll 4
-  for (int i = threadIdx.x; i < nodes * kOthers; i += blockDim.x) {
-    const int q = i % kOthers;
-    reinterpret_cast<float*>(shared)[i] = q < Q ? functions[i / kOthers * Q + q] : 0.0f;
+  for (int i = threadIdx.x; i < nodes * (kOthersRow / 4); i += blockDim.x) {
+    const int place = i % (kOthersRow / 4), q = place / 4 * Outer::kQ + place % 4;
+    const bool there = place % 4 < Outer::kQ && q < Q;
+    reinterpret_cast<float*>(shared)[i] = there ? functions[i / (kOthersRow / 4) * Q + q] : 0.0f;
   }
 }
 
 template <int Row>
 constexpr int64_t backward_shared(int fixed_nodes, int folded_nodes, bool sums) {
-  const int64_t outer = folded_nodes * kOthers * 4 + kBackwardThreads / kWarp * Outer::kBytes;
+  const int64_t outer = folded_nodes * kOthersRow + kBackwardThreads / kWarp * Outer::kBytes;
   return Tables<Row>::bytes(fixed_nodes, folded_nodes) + (sums ? outer : 0);
 }
 
@@ -177,7 +179,7 @@ __global__ void __launch_bounds__(kBackwardThreads, 1)
   const int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
   const Tables<Row> tables(memory, lit.fixed_nodes, lit.folded_nodes, lane);
   char* const others = memory + Tables<Row>::bytes(lit.fixed_nodes, lit.folded_nodes);
-  char* const strips = others + lit.folded_nodes * (kOthers * 4);
+  char* const strips = others + lit.folded_nodes * kOthersRow;
   tables.stage_fixed(lit.functions, lit.fixed_nodes, lit.P);
   if (Sums) stage_others(lit.others, lit.folded_nodes, lit.Q, others);
   int64_t staged = -1;
