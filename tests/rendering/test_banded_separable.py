@@ -6,7 +6,7 @@ import torch
 from biofacenet import Renderer
 from biofacenet.physics.skin import SkinParameters, reflectance_table
 from biofacenet.physics.tables import Tables
-from biofacenet.rendering.separable import factor, kept_bands
+from biofacenet.rendering.banded.separable import factor, kept_bands
 
 
 @pytest.fixture(scope="module")
