@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..system.undisturbed import undisturbed
 from .camera import COORDINATE_RANGE, spectral_sensitivity
 from .spectra import figures
 
@@ -29,13 +30,15 @@ __all__ = [
     "srgb_to_linear",
 ]
 
-XYZ_TO_SRGB = torch.tensor(
-    [[3.2406, -1.5372, -0.4986], [-0.9689, 1.8758, 0.0415], [0.0557, -0.2040, 1.0570]],
-    dtype=torch.float64,
+XYZ_TO_SRGB = undisturbed(
+    lambda: torch.tensor(
+        [[3.2406, -1.5372, -0.4986], [-0.9689, 1.8758, 0.0415], [0.0557, -0.2040, 1.0570]],
+        dtype=torch.float64,
+    )
 )
 """Acts on XYZ column vectors (IEC 61966-2-1)."""
 
-WHITE_ROW_SUMS = torch.tensor([0.3253, 0.3425, 0.3723], dtype=torch.float64)
+WHITE_ROW_SUMS = undisturbed(lambda: torch.tensor([0.3253, 0.3425, 0.3723], dtype=torch.float64))
 """XYZ of a white-balanced white, proportional to the D65 white point.
 
 Rows of unit sum, as the paper's text has it, would turn white into (1.20, 0.95, 0.91) sRGB.

@@ -33,6 +33,20 @@ def _differentiable(
     return image
 
 
+def _batched(
+    tensors: Sequence[Tensor | None],
+    wanted: Sequence[bool],
+    gradient: Tensor,
+    half_folded: HalfFolded,
+) -> tuple[Tensor, ...]:
+    """Gradients for the many gradients at once of `is_grads_batched`, which asks no Function's vmap."""
+    chosen = [i for i, want in enumerate(wanted) if want]
+    with torch.enable_grad():
+        leaves = [tensors[i].detach().requires_grad_() for i in chosen]  # type: ignore[union-attr]
+        image = _differentiable(tensors, chosen, half_folded)(*leaves)
+    return torch.autograd.grad(image, leaves, gradient)
+
+
 def _pushed(
     function: Callable[..., Any], primals: Sequence[Tensor], tangents: tuple[Tensor, ...]
 ) -> Any:
@@ -102,9 +116,14 @@ class Render(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
         *tensors, image = ctx.saved_tensors
         wanted = ctx.needs_input_grad[:INPUTS]
-        found = RenderBackward.apply(  # type: ignore[no-untyped-call]
-            *tensors, image, gradient, wanted, ctx.half_folded, ctx.backend
-        )
+        try:
+            found = RenderBackward.apply(  # type: ignore[no-untyped-call]
+                *tensors, image, gradient, wanted, ctx.half_folded, ctx.backend
+            )
+        except RuntimeError as error:
+            if "Batching rule not implemented" not in str(error):
+                raise
+            found = _batched(tensors, wanted, gradient, ctx.half_folded)
         left = iter(found)
         return (*(next(left) if want else None for want in wanted), None, None)
 

@@ -19,7 +19,7 @@ def backend(reason: str | None = None, **functions: object) -> types.ModuleType:
     """A module that is the C++ kernel under another name, but for some functions."""
     module = types.ModuleType("stand_in")
     module.unavailable = lambda: reason
-    for name in ("forward", "backward", "fold", "fold_backward"):
+    for name in ("render", "render_backward"):
         setattr(module, name, functions.get(name, getattr(kernels.cpp, name)))
     return module
 
@@ -44,15 +44,15 @@ def test_a_backend_from_outside_renders(random_decomposition) -> None:
     expected = scene.render(backend="cpp")
     calls = []
 
-    def forward(*tensors: torch.Tensor) -> None:
-        calls.append(len(tensors))
-        kernels.cpp.forward(*tensors)
+    def render(*arguments: object) -> None:
+        calls.append(len(arguments))
+        kernels.cpp.render(*arguments)
 
-    with kernels.register("plain", backend(forward=forward), device="cpu"):
+    with kernels.register("plain", backend(render=render), device="cpu"):
         assert kernels.available()["plain"] is None
         assert torch.equal(scene.render(backend="plain"), expected)
         assert torch.equal(Renderer(backend="plain")(*scene.arguments()), expected)
-        assert calls == [9, 9]
+        assert calls == [16, 16]
         assert kernels.choose("auto", "cpu") == "cpp"  # it has no priority
     assert "plain" not in kernels.available()
     with pytest.raises(ValueError, match="unknown backend 'plain'"):
@@ -86,7 +86,7 @@ def test_a_name_is_taken_once(name: str) -> None:
     assert before == kernels.BACKENDS
 
 
-@pytest.mark.parametrize("name", ["unavailable", "forward", "backward", "fold", "fold_backward"])
+@pytest.mark.parametrize("name", ["unavailable", "render", "render_backward"])
 def test_what_its_code_lacks_is_named(
     name: str, monkeypatch: pytest.MonkeyPatch, registered: ExitStack
 ) -> None:

@@ -3,10 +3,9 @@
 import pytest
 import torch
 
-from biofacenet import Renderer
 from biofacenet.physics.skin import SkinParameters, reflectance_table
 from biofacenet.physics.tables import Tables
-from biofacenet.rendering.separable import factor, kept_bands
+from biofacenet.rendering.banded.separable import factor, kept_bands
 
 
 @pytest.fixture(scope="module")
@@ -60,24 +59,6 @@ def test_inseparable_table_gets_terms_and_states_its_error(table: torch.Tensor) 
     assert rough.components == 33
     assert rough.error == pytest.approx(float((rough.table() - bent).abs().max()))
     assert rough.error > 1e-3
-
-
-def test_renderer_states_the_error_and_follows_a_foreign_table(
-    table: torch.Tensor, random_decomposition
-) -> None:
-    from dataclasses import replace
-
-    foreign = replace(Tables.computed(), skin=0.95 * table.sqrt() + 0.02 * torch.rand_like(table))
-    # Noise has full rank: eight terms cannot hold it, and the renderer says so.
-    assert Renderer(tables=foreign, backend="reference").table_error > 1e-3
-    smooth = replace(Tables.computed(), skin=0.95 * table.sqrt() + 0.05)
-    decomposition = random_decomposition()
-    fused = Renderer(tables=smooth, bands=33, backend="cpp")
-    plain = Renderer(tables=smooth, backend="reference")
-    assert fused.table_error < 1e-8
-    torch.testing.assert_close(
-        fused(*decomposition.arguments()), plain(*decomposition.arguments()), rtol=0, atol=1e-7
-    )
 
 
 def test_zero_band() -> None:
