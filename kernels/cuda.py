@@ -51,4 +51,11 @@ def render_backward(
     )
 
 
-register("cuda", __name__, device="cuda", priority=10, half=True)
+register(
+    "cuda",
+    __name__,
+    device="cuda",
+    priority=10,
+    half=True,
+    max_components=32,  # sums of products of more do not fit into shared memory
+)

@@ -7,7 +7,6 @@
 #include <torch/headeronly/util/Half.h>
 
 #include <algorithm>
-#include <initializer_list>
 #include <optional>
 #include <type_traits>
 #include <vector>

@@ -12,7 +12,6 @@ import torch
 import biofacenet
 from biofacenet import Decomposition, Renderer, kernels
 from biofacenet.errors import BackendUnavailableError
-from biofacenet.rendering import operator
 
 
 def backend(reason: str | None = None, **functions: object) -> types.ModuleType:
@@ -147,7 +146,7 @@ def test_a_named_backend_takes_its_device_and_its_tables(registered: ExitStack) 
     assert kernels.choose("reference", "abacus", 9) == "reference"
     with pytest.raises(BackendUnavailableError, match="'few' takes abacus tensors, got cpu"):
         kernels.choose("few", "cpu")
-    with pytest.raises(BackendUnavailableError, match="9 components are more than its 8"):
+    with pytest.raises(BackendUnavailableError, match="9 functions are more than its 8"):
         kernels.choose("few", "abacus", 9)
     with pytest.raises(BackendUnavailableError, match="'sundial' has no kernel"):
         kernels.choose("sundial", "abacus")
@@ -168,7 +167,7 @@ def test_auto_takes_the_highest_priority_that_runs(registered: ExitStack) -> Non
 def test_auto_takes_the_reference_with_one_warning(registered: ExitStack) -> None:
     register(registered, "broken", "the moon is full", priority=20)
     register(registered, "few", priority=10, max_components=8)
-    expected = "broken: the moon is full; few: 32 components are more than its 8"
+    expected = "broken: the moon is full; few: 32 functions are more than its 8"
     with pytest.warns(UserWarning, match=expected):
         assert kernels.choose("auto", "abacus", 32) == "reference"
     assert kernels.choose("auto", "abacus", 32) == "reference"  # the second time in silence
@@ -182,40 +181,39 @@ def test_the_packages_own() -> None:
     assert devices == {"cpp": "cpu", "cuda": "cuda", "triton": "cuda"}
     assert sorted(kernels.HALF) == ["cuda", "triton"]
     assert own["triton"].priority > own["cuda"].priority
-    assert own["triton"].max_components == 128
-    assert own["cuda"].max_components is own["cpp"].max_components is None
+    assert (own["triton"].max_components, own["cuda"].max_components) == (64, 32)
+    assert own["cpp"].max_components is None
 
 
 # The operator
 
 
-def operands(components: int = 4, maps: torch.dtype = torch.float32) -> list[torch.Tensor]:
-    plane = torch.rand(4, 1, 1, 3, 5)
-    tables = torch.rand(2, 7, components)
-    return [*plane.to(maps), torch.rand(1, 3, components), torch.rand(1, 3), *tables]
-
-
-def test_the_operator_obeys_what_was_told(registered: ExitStack) -> None:
+def test_a_backend_that_takes_few_functions_is_refused(
+    registered: ExitStack,
+    random_decomposition,  # type: ignore[no-untyped-def]
+) -> None:
+    """Of the default there are 6, of the exact published skin 14."""
+    scene = random_decomposition(dtype=torch.float32)
     register(registered, "few", device="cpu", max_components=8)
-    assert operator.render(*operands(8), "few").shape == (1, 3, 3, 5)
-    with pytest.raises(ValueError, match="'few' cannot take these tables: 9 components"):
-        operator.render(*operands(9), "few")
-    with pytest.raises(ValueError, match="'few' takes float32 or float64 maps, got"):
-        operator.render(*operands(maps=torch.float16), "few")
+    torch.testing.assert_close(scene.render(backend="few"), scene.render(backend="cpp"))
+    with pytest.raises(BackendUnavailableError, match="14 functions are more than its 8"):
+        scene.render(backend="few", accuracy="exact")
 
 
-def test_maps_of_16_bits_reach_a_backend_that_takes_them(random_decomposition) -> None:
+def test_maps_of_16_bits_reach_a_backend_that_takes_them(random_decomposition) -> None:  # type: ignore[no-untyped-def]
     scene = random_decomposition(dtype=torch.float16)
     seen = []
 
-    def forward(*tensors: torch.Tensor) -> None:
-        seen.append(tensors[0].dtype)
-        image = tensors[-1].float()
-        kernels.cpp.forward(*(tensor.float() for tensor in tensors[:-1]), image)
-        tensors[-1].copy_(image)
+    def render(*arguments: object) -> None:
+        *maps_and_more, image = arguments
+        seen.append(maps_and_more[0].dtype)
+        maps = [m.float() for m in maps_and_more[:4]]
+        whole = image.float()
+        kernels.cpp.render(*maps, *maps_and_more[4:], whole)
+        image.copy_(whole)
 
     for half in (True, False):
-        with kernels.register("x", backend(forward=forward), device="cpu", half=half):
+        with kernels.register("x", backend(render=render), device="cpu", half=half):
             assert scene.render(backend="x").dtype == torch.float16
     assert seen == [torch.float16, torch.float32]
 
