@@ -57,6 +57,8 @@ def _launch(
     """Launch on the current stream of the tensors' device."""
     # Stated, since the default differs between versions of Triton.
     options["enable_fp_fusion"] = True
+    if INTERPRETED:  # which takes a tensor of one number for the number
+        args = tuple(arg.detach() if isinstance(arg, Tensor) else arg for arg in args)
     with torch.cuda.device(device) if device.type == "cuda" else contextlib.nullcontext():
         kernel[grid](*args, **options)
 
@@ -222,7 +224,7 @@ def render_backward(
                 total.zero_()
         return
     maps, strides = _maps(melanin, haemoglobin, diffuse, specular, melanin_fixed)
-    wanted = (*_by_axis(*of_maps[:2], melanin_fixed), *of_maps[2:])
+    wanted = (*_by_axis(of_maps[0], of_maps[1], melanin_fixed), *of_maps[2:])
     colours = (image.contiguous(), layout.flat(gradient))
     made = _make(len(melanin), light, tables, numbers)
     summed = any(tensor is not None for tensor in of_light)
