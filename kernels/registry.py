@@ -17,7 +17,11 @@ from functools import cache, cached_property
 from types import MappingProxyType, ModuleType, TracebackType
 from typing import Any, Protocol, TypeVar, cast
 
+import torch
+
 from biofacenet.errors import BackendUnavailableError
+
+from .measured import cuda_is_faster
 
 __all__ = [
     "BACKENDS",
@@ -278,7 +282,18 @@ def _preferred(device_type: str) -> list[Backend]:
         for backend in _backends.values()
         if backend.device == device_type and backend.priority is not None
     ]
-    return [backend for _, backend in sorted(there, key=lambda one: -one[0])]
+    ordered = [backend for _, backend in sorted(there, key=lambda one: -one[0])]
+    if device_type == "cuda" and _cuda_is_faster():
+        # Before Triton, whose place it takes; what others registered above both stays there.
+        names = [backend.name for backend in ordered]
+        if {"cuda", "triton"} <= set(names):
+            ordered.insert(names.index("triton"), ordered.pop(names.index("cuda")))
+    return ordered
+
+
+def _cuda_is_faster() -> bool:
+    """Whether it was measured to be so on this machine's GPU."""
+    return torch.cuda.is_available() and cuda_is_faster(torch.cuda.get_device_name())
 
 
 @cache

@@ -175,6 +175,30 @@ def test_auto_takes_the_reference_with_one_warning(registered: ExitStack) -> Non
         assert kernels.choose("auto", "sundial") == "reference"
 
 
+@pytest.mark.parametrize(("ratio", "first"), [(1.2, "cuda"), (1.05, "triton"), (0.7, "triton")])
+def test_cuda_goes_before_triton_where_it_was_measured_to_be_faster(
+    monkeypatch: pytest.MonkeyPatch, registered: ExitStack, ratio: float, first: str
+) -> None:
+    """By more than a tenth, on a GPU of that name; a backend of a higher priority stays first."""
+    from biofacenet.kernels import measured, registry
+
+    monkeypatch.setattr(measured, "CUDA_OVER_TRITON", {"NVIDIA H100": ratio})
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "NVIDIA H100")
+
+    def order() -> list[str]:
+        return [backend.name for backend in registry._preferred("cuda")]
+
+    if "triton" not in order():
+        pytest.skip("Triton is interpreted here, and takes CPU tensors")
+    assert order()[0] == first
+    assert sorted(order()) == ["cuda", "triton"]
+    register(registered, "better", device="cuda", priority=30)
+    assert order()[:2] == ["better", first]
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "NVIDIA A100")
+    assert order() == ["better", "triton", "cuda"]
+
+
 def test_the_packages_own() -> None:
     own = kernels.BACKENDS
     devices = {name: told.device for name, told in own.items()}
