@@ -5,6 +5,7 @@ import sys
 import types
 from collections.abc import Iterator
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 import torch
@@ -12,7 +13,6 @@ import torch
 import biofacenet
 from biofacenet import Decomposition, Renderer, kernels
 from biofacenet.errors import BackendUnavailableError
-from biofacenet.rendering import operator
 
 
 def backend(reason: str | None = None, **functions: object) -> types.ModuleType:
@@ -147,7 +147,7 @@ def test_a_named_backend_takes_its_device_and_its_tables(registered: ExitStack) 
     assert kernels.choose("reference", "abacus", 9) == "reference"
     with pytest.raises(BackendUnavailableError, match="'few' takes abacus tensors, got cpu"):
         kernels.choose("few", "cpu")
-    with pytest.raises(BackendUnavailableError, match="9 components are more than its 8"):
+    with pytest.raises(BackendUnavailableError, match="9 functions are more than its 8"):
         kernels.choose("few", "abacus", 9)
     with pytest.raises(BackendUnavailableError, match="'sundial' has no kernel"):
         kernels.choose("sundial", "abacus")
@@ -168,7 +168,7 @@ def test_auto_takes_the_highest_priority_that_runs(registered: ExitStack) -> Non
 def test_auto_takes_the_reference_with_one_warning(registered: ExitStack) -> None:
     register(registered, "broken", "the moon is full", priority=20)
     register(registered, "few", priority=10, max_components=8)
-    expected = "broken: the moon is full; few: 32 components are more than its 8"
+    expected = "broken: the moon is full; few: 32 functions are more than its 8"
     with pytest.warns(UserWarning, match=expected):
         assert kernels.choose("auto", "abacus", 32) == "reference"
     assert kernels.choose("auto", "abacus", 32) == "reference"  # the second time in silence
@@ -189,33 +189,38 @@ def test_the_packages_own() -> None:
 # The operator
 
 
-def operands(components: int = 4, maps: torch.dtype = torch.float32) -> list[torch.Tensor]:
+def operands(functions: int = 6, maps: torch.dtype = torch.float32) -> list:
+    """What `torch.ops.biofacenet.render` takes, but for the backend."""
     plane = torch.rand(4, 1, 1, 3, 5)
-    tables = torch.rand(2, 7, components)
-    return [*plane.to(maps), torch.rand(1, 3, components), torch.rand(1, 3), *tables]
+    light = Renderer(backend="cpp").prepared(torch.device("cpu"), torch.float32).native[:5]
+    basis = [torch.rand(7, functions), torch.rand(5, 4), torch.rand(33, 4, functions)]
+    lit = (None, None, None, None, torch.rand(1, 3, 33), torch.rand(1, 3))
+    return [*plane.to(maps), *lit, [*light, *basis], True]
 
 
 def test_the_operator_obeys_what_was_told(registered: ExitStack) -> None:
+    render = torch.ops.biofacenet.render
     register(registered, "few", device="cpu", max_components=8)
-    assert operator.render(*operands(8), "few").shape == (1, 3, 3, 5)
-    with pytest.raises(ValueError, match="'few' cannot take these tables: 9 components"):
-        operator.render(*operands(9), "few")
+    assert render(*operands(8), "few").shape == (1, 3, 3, 5)
+    with pytest.raises(ValueError, match="'few' cannot take these tables: 9 functions"):
+        render(*operands(9), "few")
     with pytest.raises(ValueError, match="'few' takes float32 or float64 maps, got"):
-        operator.render(*operands(maps=torch.float16), "few")
+        render(*operands(maps=torch.float16), "few")
 
 
 def test_maps_of_16_bits_reach_a_backend_that_takes_them(random_decomposition) -> None:
     scene = random_decomposition(dtype=torch.float16)
     seen = []
 
-    def forward(*tensors: torch.Tensor) -> None:
-        seen.append(tensors[0].dtype)
-        image = tensors[-1].float()
-        kernels.cpp.forward(*(tensor.float() for tensor in tensors[:-1]), image)
-        tensors[-1].copy_(image)
+    def render(*arguments: Any) -> None:
+        *maps, image = (*arguments[:4], arguments[-1])
+        seen.append(maps[0].dtype)
+        whole = image.float()
+        kernels.cpp.render(*(m.float() for m in maps), *arguments[4:-1], whole)
+        image.copy_(whole)
 
     for half in (True, False):
-        with kernels.register("x", backend(forward=forward), device="cpu", half=half):
+        with kernels.register("x", backend(render=render), device="cpu", half=half):
             assert scene.render(backend="x").dtype == torch.float16
     assert seen == [torch.float16, torch.float32]
 
