@@ -49,8 +49,8 @@ class Banded:
     ) -> Tensor:
         """The image; light and camera of the maps' number dtype."""
         skin, folding = self.prepared(camera.device, camera.dtype)
-        mixture = isinstance(illuminant, Illuminant)
-        batch = max(len(maps[0]), len(camera), len(illuminant.weights if mixture else illuminant))
+        spectra = illuminant.weights if isinstance(illuminant, Illuminant) else illuminant
+        batch = max(len(maps[0]), len(camera), len(spectra))
         maps = [m.expand(batch, -1, -1, -1) for m in maps]
         camera = camera.expand(batch, *camera.shape[1:])
         if isinstance(illuminant, Illuminant):
