@@ -47,7 +47,7 @@ def _batched(
     return torch.autograd.grad(image, leaves, gradient)
 
 
-def _vjp(function: Callable[..., Any], *primals: Tensor) -> tuple[Any, Callable[..., Any]]:
+def _vjp(function: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., Any]]:
     """What a function gives, and what pulls gradients back through it."""
     result: Any = torch.func.vjp(function, *primals)
     return result[0], result[1]
