@@ -17,7 +17,10 @@ from .system.settings import option
 
 __all__ = ["Settings", "main"]
 
-EXAMPLES = ("portrait.jpg --melanin 0.6", "predictions/portrait/maps.npz --specular-scale 0")
+EXAMPLES = (
+    "portrait.jpg --melanin 0.6",
+    "predictions/portrait/maps.npz --specular-scale 0",
+)
 
 
 FITTED_SIZE, SEEN_SIZE = 256, 96
@@ -65,6 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     settings = parse(Settings, arguments, program="edit", examples=EXAMPLES)
     try:
         settings.edit.check()
+        change = settings.edit.read()
     except ValueError as error:
         raise BioFaceNetError(str(error)) from error
     if settings.size is not None:
@@ -87,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if settings.model is not None:
         model = BioFaceNet.from_pretrained(settings.model).to(device)
         method = ByNetwork(model, settings.size or SEEN_SIZE, resolution=settings.resolution)
-    edit_all(sources, settings.out, method, wanted, settings.edit, everywhere=settings.everywhere)
+    edit_all(sources, settings.out, method, wanted, change, everywhere=settings.everywhere)
 
 
 if __name__ == "__main__":

@@ -28,10 +28,6 @@ def _open(library: Path) -> None:
     torch.ops.load_library(library)  # type: ignore[no-untyped-call]
 
 
-def _there(operators: object) -> bool:
-    return hasattr(operators, "render") or hasattr(operators, "forward")
-
-
 def load(library: build.Library) -> str | None:
     """Load the library; None, or in one line why there is none."""
     operators = getattr(torch.ops, library.namespace)
@@ -44,14 +40,14 @@ def load(library: build.Library) -> str | None:
             reasons.append(f"the installed binary does not load ({str(error).splitlines()[0]})")
     else:
         reasons.append("no binary was installed")
-    if not _there(operators):
+    if not hasattr(operators, "render"):
         try:
             _open(build.cached(library, this_torch()))
         except build.BuildError as error:
             reasons.append(f"no build: {error}")
         except OSError as error:
             reasons.append(f"the build does not load ({str(error).splitlines()[0]})")
-    return None if _there(operators) else "; ".join(reasons)
+    return None if hasattr(operators, "render") else "; ".join(reasons)
 
 
 def demand(reason: str | None) -> str | None:

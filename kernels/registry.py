@@ -41,9 +41,6 @@ RESERVED = ("auto", REFERENCE)
 FUNCTIONS = ("unavailable", "render", "render_backward")
 """What the code of a backend must have."""
 
-BANDED = ("unavailable", "forward", "backward", "fold", "fold_backward")
-"""What the code of one must have that still takes folding and rendering apart, band by band."""
-
 
 def constant_for_compile(function: Function) -> Function:
     """Mark a function that torch.compile calls while tracing, and whose result it takes for constant.
@@ -87,8 +84,6 @@ class Backend:
     """Whether it reads and writes maps of 16 bits."""
     max_components: int | None = None
     """Most functions of a skin table that it takes; None: any number."""
-    banded: bool = False
-    """Whether it takes folding and rendering apart."""
 
     @cached_property
     def _imported(self) -> tuple[Kernels | None, str]:
@@ -102,7 +97,7 @@ class Backend:
             elsewhere = missing not in ("", self.module.partition(".")[0])
             hint = f"; pip install {missing}" if elsewhere else ""
             return None, f"{self.module} cannot be imported ({error}){hint}"
-        lacking = _lacking(module, self.banded)
+        lacking = _lacking(module)
         return (None, lacking) if lacking else (cast(Kernels, module), "")
 
     def code(self) -> Kernels:
@@ -167,7 +162,6 @@ def register(
     priority: int | None = None,
     half: bool = False,
     max_components: int | None = None,
-    banded: bool = False,
 ) -> Backend:
     """Make a backend known under a name, which ``backend=`` accepts from then on.
 
@@ -180,7 +174,6 @@ def register(
             it takes this one never. The package's own have 10 and 20.
         half: whether it reads and writes maps of 16 bits.
         max_components: most functions of a skin table that it takes; by default any number.
-        banded: whether it takes folding and rendering apart.
 
     Returns:
         The backend. It stays until its `remove` is called; in a ``with``, until that ends.
@@ -196,20 +189,19 @@ def register(
     """
     if name in RESERVED or name in _backends:
         raise ValueError(f"backend {name!r} is registered already; choose another name")
-    if not isinstance(module, str) and (lacking := _lacking(module, banded)):
+    if not isinstance(module, str) and (lacking := _lacking(module)):
         raise TypeError(f"backend {name!r}: {lacking}")
     code = cast("Kernels | str", module)
-    _backends[name] = backend = Backend(name, code, device, priority, half, max_components, banded)
+    _backends[name] = backend = Backend(name, code, device, priority, half, max_components)
     if half:
         _half.add(name)
     _decide.cache_clear()
     return backend
 
 
-def _lacking(module: object, banded: bool) -> str:
+def _lacking(module: object) -> str:
     """Which functions a backend's code lacks; nothing if none."""
-    wanted = BANDED if banded else FUNCTIONS
-    lacking = [name for name in wanted if not callable(getattr(module, name, None))]
+    lacking = [name for name in FUNCTIONS if not callable(getattr(module, name, None))]
     whose = getattr(module, "__name__", repr(module))
     return f"{whose} has no function {', '.join(lacking)}" if lacking else ""
 

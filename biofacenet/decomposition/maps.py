@@ -13,7 +13,9 @@ from torch import Tensor
 
 from ..errors import DataError
 from ..physics.camera import spectral_sensitivity
+from ..physics.colour import response_problem
 from ..physics.illuminant import Illuminant, spectrum
+from ..physics.measured import CameraCurves, Spectrum
 from ..physics.skin import (
     SKINS,
     SkinName,
@@ -33,6 +35,9 @@ from .edit import Edit
 __all__ = ["FORMAT", "Decomposition"]
 
 FORMAT = "biofacenet decomposition 2"
+
+OF_ANY_LIGHT = "biofacenet decomposition 3"
+"""Of files with a measured light or camera, which earlier versions would take for an estimated one."""
 
 WITHOUT_SKIN = "biofacenet decomposition 1"
 """Of files that do not say which skin they belong to: the published one."""
@@ -66,6 +71,10 @@ class Decomposition:
     """(B, 2), coordinates b in [-3, 3]."""
     skin: SkinName = "published"
     """Which constants of the skin model the maps are of: ``published`` or ``measured``."""
+    measured_light: Tensor | None = None
+    """(B, 33), a spectrum that lights the faces in place of the illuminant, which stays as estimated."""
+    measured_camera: Tensor | None = None
+    """(B, 3, 33), curves that see the faces in place of the coordinates, which stay as estimated."""
 
     def __post_init__(self) -> None:
         reference.check_inputs(*self.arguments())
@@ -84,6 +93,8 @@ class Decomposition:
     @classmethod
     def join(cls, parts: Sequence[Decomposition]) -> Decomposition:
         """One batch of several, which must be of one skin."""
+        light = any(part.measured_light is not None for part in parts)
+        camera = any(part.measured_camera is not None for part in parts)
         skins = {part.skin for part in parts}
         if len(skins) > 1:
             raise ValueError(f"decompositions of different skins, {', '.join(sorted(skins))}")
@@ -99,21 +110,26 @@ class Decomposition:
             ),
             camera=torch.cat([part.camera for part in parts]),
             skin=parts[0].skin,
+            measured_light=torch.cat([part.spectrum() for part in parts]) if light else None,
+            measured_camera=(
+                torch.cat([part.spectral_sensitivity() for part in parts]) if camera else None
+            ),
         )
 
-    def arguments(self) -> tuple[Tensor, Tensor, Tensor, Tensor, Illuminant, Tensor]:
-        """The six arguments of `biofacenet.render`, in order."""
+    def arguments(self) -> tuple[Tensor, Tensor, Tensor, Tensor, Illuminant | Tensor, Tensor]:
+        """The six arguments of `biofacenet.render`, in order; a measured light or camera goes first."""
         return (
             self.melanin,
             self.haemoglobin,
             self.diffuse,
             self.specular,
-            self.illuminant,
-            self.camera,
+            self.illuminant if self.measured_light is None else self.measured_light,
+            self.camera if self.measured_camera is None else self.measured_camera,
         )
 
     def map(self, change: Callable[[Tensor], Tensor]) -> Decomposition:
         """A decomposition with a function applied to each of its tensors."""
+        light, camera = self.measured_light, self.measured_camera
         return replace(
             self,
             melanin=change(self.melanin),
@@ -122,6 +138,8 @@ class Decomposition:
             specular=change(self.specular),
             illuminant=Illuminant(change(self.illuminant.weights), change(self.illuminant.cct)),
             camera=change(self.camera),
+            measured_light=None if light is None else change(light),
+            measured_camera=None if camera is None else change(camera),
         )
 
     def check_same_skin(self, other: Decomposition) -> None:
@@ -155,11 +173,15 @@ class Decomposition:
 
     def spectrum(self, *, tables: Tables | None = None) -> Tensor:
         """Spectral power distribution of the light: (B, 33), unit sums."""
+        if self.measured_light is not None:
+            return self.measured_light
         tables = (tables or Tables.computed()).to(self.camera.device, self.camera.dtype)
         return spectrum(self.illuminant, tables.fixed_illuminants, tables.daylights)
 
     def spectral_sensitivity(self, *, tables: Tables | None = None) -> Tensor:
         """Curves of the camera: (B, 3, 33), rows R, G, B."""
+        if self.measured_camera is not None:
+            return self.measured_camera
         tables = (tables or Tables.computed()).to(self.camera.device, self.camera.dtype)
         return spectral_sensitivity(self.camera, tables.camera_mean, tables.camera_components)
 
@@ -189,12 +211,15 @@ class Decomposition:
         Raises:
             ValueError: a number is out of range, or the light is unknown.
             TypeError: there is no number of that name.
+            DataError: a file of a light or camera cannot be used, or a channel of the camera sees none
+                of the light.
 
         Example:
             >>> flat = Decomposition.load("maps.npz").edit(melanin=0.6).render()  # doctest: +SKIP
         """
         edit = replace(edit or Edit(), **numbers)
         edit.check()
+        edit = edit.read()
 
         def changed(before: Tensor, after: Tensor) -> Tensor:
             return after if mask is None else before + mask.to(before) * (after - before)
@@ -202,27 +227,48 @@ class Decomposition:
         def pigment(values: Tensor, added: float, factor: float) -> Tensor:
             return changed(values, changed_pigment(values, added, factor))
 
+        lit = self._lit(edit)._seen(edit)
+        if edit.light is not None or edit.camera is not None:
+            lit._check_balance(edit)
         return replace(
-            self,
+            lit,
             melanin=pigment(self.melanin, edit.melanin, edit.melanin_scale),
             haemoglobin=pigment(self.haemoglobin, edit.haemoglobin, edit.haemoglobin_scale),
             diffuse=changed(self.diffuse, self.diffuse * edit.diffuse_scale),
             specular=changed(self.specular, self.specular * edit.specular_scale),
-            illuminant=self._light_of(edit),
-            camera=self.camera
-            if edit.camera is None
-            else self.camera.new_tensor(edit.camera).expand(len(self), 2).contiguous(),
         )
 
-    def _light_of(self, edit: Edit) -> Illuminant:
-        """The light under an edit."""
+    def _lit(self, edit: Edit) -> Decomposition:
+        """The same faces in the light of an edit."""
+        if isinstance(edit.light, Spectrum):
+            bands = edit.light.bands(self.camera.device, self.camera.dtype)
+            return replace(self, measured_light=bands.repeat(len(self), 1))
         if edit.light is None and edit.cct is None:
-            return self.illuminant
+            return self
         cct = 6504.0 if edit.cct is None else edit.cct
         standard = Illuminant.standard(edit.light or "D", cct, len(self))
-        return Illuminant(
-            standard.weights.to(self.illuminant.weights), standard.cct.to(self.illuminant.cct)
+        weights = self.illuminant.weights
+        return replace(
+            self, illuminant=standard.to(weights.device, weights.dtype), measured_light=None
         )
+
+    def _seen(self, edit: Edit) -> Decomposition:
+        """The same faces through the camera of an edit."""
+        if isinstance(edit.camera, CameraCurves):
+            curves = edit.camera.bands(self.camera.device, self.camera.dtype)
+            return replace(self, measured_camera=curves.repeat(len(self), 1, 1))
+        if edit.camera is None or isinstance(edit.camera, str):
+            return self
+        b = self.camera.new_tensor(edit.camera).repeat(len(self), 1)
+        return replace(self, camera=b, measured_camera=None)
+
+    def _check_balance(self, edit: Edit) -> None:
+        """Raise DataError where a channel of the camera sees no light, or all see the same."""
+        if self.measured_light is None and self.measured_camera is None:
+            return
+        if problem := response_problem(self.spectrum(), self.spectral_sensitivity()):
+            light, camera = edit.light or "as it is", edit.camera or "as it is"
+            raise DataError(f"light {light} and camera {camera}: {problem}")
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The tensors by name, as NumPy arrays."""
@@ -235,7 +281,17 @@ class Decomposition:
             "cct": self.illuminant.cct,
             "camera": self.camera,
         }
+        if self.measured_light is not None:
+            named["measured_light"] = self.measured_light
+        if self.measured_camera is not None:
+            named["measured_camera"] = self.measured_camera
         return {name: tensor.detach().cpu().numpy() for name, tensor in named.items()}
+
+    @property
+    def format(self) -> str:
+        """What files of it say they are."""
+        ordinary = self.measured_light is None and self.measured_camera is None
+        return FORMAT if ordinary else OF_ANY_LIGHT
 
     def save(self, path: str | Path) -> None:
         """Write to one NPZ file, whole or not at all; `load` gives the same values back."""
@@ -243,7 +299,7 @@ class Decomposition:
             np.savez_compressed(
                 stream,
                 allow_pickle=False,
-                format=np.array(FORMAT),
+                format=np.array(self.format),
                 skin=np.array(self.skin),
                 **self.arrays(),
             )
@@ -261,9 +317,9 @@ class Decomposition:
         try:
             with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
                 found = str(file["format"])
-                if found not in (FORMAT, WITHOUT_SKIN):
+                if found not in (FORMAT, OF_ANY_LIGHT, WITHOUT_SKIN):
                     raise ValueError(f"of the form {found!r}, not {FORMAT!r}")
-                skin = skin_name(str(file["skin"]) if found == FORMAT else "published")
+                skin = skin_name("published" if found == WITHOUT_SKIN else str(file["skin"]))
                 stored = {
                     name: torch.from_numpy(file[name])
                     for name in file.files
@@ -277,6 +333,8 @@ class Decomposition:
                 illuminant=Illuminant(stored["illuminant_weights"], stored["cct"]),
                 camera=stored["camera"],
                 skin=skin,
+                measured_light=stored.get("measured_light"),
+                measured_camera=stored.get("measured_camera"),
             )
         except KeyError as error:
             raise DataError(

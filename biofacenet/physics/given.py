@@ -74,16 +74,16 @@ def check_seen(illuminant: Tensor | Illuminant, camera: Tensor, tables: Tables) 
     where values are not known yet, as while compiling.
     """
     light = illuminant.weights if isinstance(illuminant, Illuminant) else illuminant
-    mixture = isinstance(illuminant, Illuminant)
-    if (mixture and camera.ndim == 2) or torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or {light.device.type, camera.device.type} != {"cpu"}:
         return
-    if light.device.type != "cpu" or camera.device.type != "cpu" or not len(light) * len(camera):
+    if (light is not illuminant and camera.ndim == 2) or len(light) * len(camera) == 0:
         return
     with torch.no_grad():
         curves = spectral_sensitivity(camera, tables.camera_mean, tables.camera_components)
-        e = mixed(illuminant, tables.fixed_illuminants, tables.daylights) if mixture else illuminant
+        if isinstance(illuminant, Illuminant):
+            illuminant = mixed(illuminant, tables.fixed_illuminants, tables.daylights)
         try:
-            problem = response_problem(e, curves)
+            problem = response_problem(illuminant, curves)
         except RuntimeError:  # vmap and its like have no values to look at
             return
     if problem:

@@ -183,13 +183,10 @@ class CameraCurves:
             raise DataError(
                 f"{path}: {len(columns.rows[0])} columns; expected four, wavelength, R, G and B"
             )
-        order: Sequence[int] | None = range(3)
-        if columns.names is not None:
-            order = _order(columns.names[1:])
-            if order is None:
-                raise DataError(
-                    f"{path}: columns are named {', '.join(columns.names[1:])}; expected R, G, B"
-                )
+        named = columns.names[1:] if columns.names is not None else ("R", "G", "B")
+        order = _order(named)
+        if order is None:
+            raise DataError(f"{path}: columns are named {', '.join(named)}; expected R, G, B")
         wavelengths, *curves = zip(*sorted(columns.rows), strict=True)
         try:
             return cls(wavelengths, tuple(curves[i] for i in order), name=Path(path).name)

@@ -14,6 +14,7 @@ from ..decomposition import Decomposition
 from ..physics.colour import XYZ_TO_SRGB, linear_to_srgb, observer
 from ..physics.illuminant import ILLUMINANT_NAMES
 from ..physics.spectra import WAVELENGTHS
+from ..physics.temperature import correlated_temperature
 from ..system.files import write_csv
 from .canvas import (
     CHANNEL_COLOURS,
@@ -39,7 +40,10 @@ __all__ = [
 
 
 def light_note(decomposition: Decomposition) -> str:
-    """The strongest standard lights of the mixture, in words."""
+    """The strongest standard lights of the mixture, in words, or that the light was measured."""
+    if decomposition.measured_light is not None:
+        kelvin, _ = correlated_temperature(decomposition.measured_light[:1])
+        return f"a measured spectrum, {float(kelvin):.0f} K"
     weights = decomposition.illuminant.weights[0].detach()
     cct = float(decomposition.illuminant.cct[0])
     shares = []
@@ -50,7 +54,9 @@ def light_note(decomposition: Decomposition) -> str:
 
 
 def camera_note(decomposition: Decomposition) -> str:
-    """The coordinates of the camera, in words."""
+    """The coordinates of the camera, in words, or that it was measured."""
+    if decomposition.measured_camera is not None:
+        return "measured curves"
     b1, b2 = decomposition.camera[0].tolist()
     return f"b = ({b1:.2f}, {b2:.2f})"
 

@@ -16,7 +16,6 @@ from ..physics.tables import Tables
 from ..system.undisturbed import undisturbed
 from . import operator, reference
 from .accuracy import Accuracy, check_accuracy, no_bands
-from .banded.renderer import Banded
 from .basis import errors, half_fold
 from .folding import fold
 from .half_folded import HalfFolded
@@ -69,7 +68,6 @@ class Renderer(nn.Module):
         given = tables or Tables.computed(skin)
         self._tables = undisturbed(lambda: given.map(Tensor.detach).to("cpu", torch.float64))
         self._source: HalfFolded | None = None
-        self._banded: Banded | None = None
         self._converted: dict[tuple[torch.device, torch.dtype], HalfFolded] = {}
         self._converted_tables: dict[tuple[torch.device, torch.dtype], Tables] = {}
         if self.backend != "reference":
@@ -137,10 +135,6 @@ class Renderer(nn.Module):
         maps: Sequence[Tensor] = (melanin, haemoglobin, diffuse, specular)
         if half and backend not in kernels.HALF:
             maps = [values.float() for values in maps]
-        if kernels.BACKENDS[backend].banded:
-            check_seen(illuminant, camera, self._tables)
-            self._banded = self._banded or Banded(self._tables, self.accuracy)
-            return self._banded.render(maps, illuminant, camera, backend).to(dtype)
         prepared = self.prepared(device, number)
         check_seen(illuminant, camera, prepared.tables)
         lit = _lit(illuminant, camera, prepared.tables)

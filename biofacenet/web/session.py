@@ -22,7 +22,6 @@ from torch import Tensor
 from ..analysis.editing import combine, paste, soft
 from ..analysis.results import Result
 from ..decomposition import Decomposition, Edit
-from ..decomposition.maps import FORMAT
 from ..errors import BioFaceNetError
 from ..fitting.uncertainty import Uncertainty, estimate
 from ..photos.boxes import crop
@@ -132,7 +131,7 @@ class Session:
         np.savez_compressed(
             stream,
             allow_pickle=False,
-            format=np.array(FORMAT),
+            format=np.array(self.found.format),
             skin=np.array(self.found.skin),
             mask=self.mask.numpy(),
             **self.found.arrays(),

@@ -130,6 +130,10 @@ GIVES: dict[str, Callable[[Given], Decomposition]] = {
     "decomposition/maps.py:to": lambda g: g[0].to("cpu", torch.float64),
     "decomposition/maps.py:detach": lambda g: g[0].detach(),
     "decomposition/maps.py:edit": lambda g: g[0].edit(melanin=0.1),
+    "decomposition/maps.py:_lit": lambda g: g[0]._lit(biofacenet.decomposition.Edit(light="A")),
+    "decomposition/maps.py:_seen": lambda g: g[0]._seen(
+        biofacenet.decomposition.Edit(camera=(0.5, 0.5))
+    ),
     "decomposition/maps.py:load": stored,
     "data/records.py:known": lambda g: Faces.join([g[1], g[1][:1]]).known(),
     "data/truth.py:read": written,
