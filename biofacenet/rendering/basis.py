@@ -141,7 +141,7 @@ def _some(nodes: int) -> Tensor:
     if nodes <= NODES:
         return torch.arange(nodes)
     even = (1.0 - torch.cos(torch.linspace(0.0, math.pi, NODES, dtype=torch.float64))) / 2.0
-    return (even * (nodes - 1)).round().long().unique()
+    return torch.unique((even * (nodes - 1)).round().long())
 
 
 def _few(table: Tensor, lights: Tensor, count: int) -> Basis:

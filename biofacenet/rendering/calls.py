@@ -26,7 +26,7 @@ MAPS, INPUTS = 4, 10
 def image_count(tensors: Sequence[Tensor | None]) -> int:
     """How many images there are: what is not for all images says so."""
     for tensor in (tensors[0], *tensors[MAPS:]):
-        if tensor is not None and tensor.shape[0] != 1:
+        if tensor is not None and tensor.ndim and tensor.shape[0] != 1:
             return tensor.shape[0]
     return 1
 

@@ -47,13 +47,19 @@ def _batched(
     return torch.autograd.grad(image, leaves, gradient)
 
 
+def _vjp(function: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., Any]]:
+    """What a function gives, and what pulls gradients back through it."""
+    result: Any = torch.func.vjp(function, *primals)
+    return result[0], result[1]
+
+
 def _pushed(
     function: Callable[..., Any], primals: Sequence[Tensor], tangents: tuple[Tensor, ...]
 ) -> Any:
     """A Jacobian times tangents, by reverse mode alone: what is pulled back is linear."""
-    out, pull = torch.func.vjp(function, *primals)
+    out, pull = _vjp(function, *primals)
     zeros = torch.zeros_like(out) if isinstance(out, Tensor) else tuple(map(torch.zeros_like, out))
-    _, push = torch.func.vjp(pull, zeros)
+    _, push = _vjp(pull, zeros)
     return push(tangents)[0]
 
 
@@ -113,7 +119,7 @@ class Render(torch.autograd.Function):
         ctx.save_for_forward(*tensors)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         *tensors, image = ctx.saved_tensors
         wanted = ctx.needs_input_grad[:INPUTS]
         try:
@@ -128,7 +134,7 @@ class Render(torch.autograd.Function):
         return (*(next(left) if want else None for want in wanted), None, None)
 
     @staticmethod
-    def jvp(ctx: Any, *tangents: Tensor | None) -> Tensor:  # type: ignore[override]
+    def jvp(ctx: Any, *tangents: Tensor | None) -> Tensor:
         tensors = ctx.saved_tensors[:INPUTS]
         chosen, given = _tangents(tangents[:INPUTS], tensors)
         function = _differentiable(tensors, chosen, ctx.half_folded)
@@ -175,24 +181,24 @@ class RenderBackward(torch.autograd.Function):
                 every[index] = value
             *tensors, gradient = every
             function = _differentiable(tensors, wanted, ctx.half_folded)
-            _, pull = torch.func.vjp(function, *(tensors[i] for i in wanted))
+            _, pull = _vjp(function, *(tensors[i] for i in wanted))
             found: tuple[Tensor, ...] = pull(gradient)
             return found
 
         return pulled
 
     @staticmethod
-    def backward(ctx: Any, *above: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, *above: Tensor) -> tuple[Tensor | None, ...]:
         needed = (*ctx.needs_input_grad[:INPUTS], ctx.needs_input_grad[INPUTS + 1])
         chosen = [i for i, need in enumerate(needed) if need]
         function = RenderBackward._again(ctx, chosen)
-        _, pull = torch.func.vjp(function, *(ctx.saved_tensors[i] for i in chosen))
+        _, pull = _vjp(function, *(ctx.saved_tensors[i] for i in chosen))
         left = iter(pull(above))
         *tensors, gradient = (next(left) if need else None for need in needed)
         return (*tensors, None, gradient, None, None, None)
 
     @staticmethod
-    def jvp(ctx: Any, *tangents: Tensor | None) -> tuple[Tensor, ...]:  # type: ignore[override]
+    def jvp(ctx: Any, *tangents: Tensor | None) -> tuple[Tensor, ...]:
         given = (*tangents[:INPUTS], tangents[INPUTS + 1])
         chosen, values = _tangents(given, ctx.saved_tensors)
         function = RenderBackward._again(ctx, chosen)

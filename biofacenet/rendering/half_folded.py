@@ -93,7 +93,7 @@ def render(
     functions, others = read(basis.functions, x), read(basis.others, y)  # [B, H, W, P], [.., Q]
     mixed = torch.einsum("lqp,bcl->bqpc", basis.mixing, weights)
     table = others.flatten(1, 2) @ mixed.flatten(2)  # [B, H W, P 3]
-    rows = table.unflatten(2, (functions.shape[3], 3)).unflatten(1, tuple(others.shape[1:3]))
+    rows = table.reshape(*others.shape[:3], functions.shape[3], 3)
     skin = (rows * functions.unsqueeze(-1)).sum(dim=3).permute(0, 3, 1, 2)
     finite = (diffuse - diffuse) + (specular - specular)  # NaN where one is infinite
     return torch.relu(diffuse * skin + specular * highlight[:, :, None, None] + finite)
@@ -109,5 +109,6 @@ def render_lit(tensors: tuple[Tensor | None, ...], half_folded: HalfFolded) -> T
     if weights is None or highlight is None:
         light = Illuminant(mixture, cct) if mixture is not None else spectrum  # type: ignore[arg-type]
         weights, highlight = fold(light, camera, half_folded.tables)  # type: ignore[arg-type]
-    image = render(*(m.to(number) for m in maps), weights, highlight, half_folded.basis)  # type: ignore[union-attr]
+    m, h, d, s = (values.to(number) for values in maps if values is not None)
+    image = render(m, h, d, s, weights, highlight, half_folded.basis)
     return image.to(melanin.dtype)  # type: ignore[union-attr]

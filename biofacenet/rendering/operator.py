@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..kernels.registry import HALF
+from ..kernels.registry import BACKENDS, HALF
 from .calls import INPUTS, NAMES, Lit, forward, gradients, image_count
 from .function import Render
 from .half_folded import HalfFolded
@@ -71,6 +71,8 @@ def _check(tensors: Sequence[Tensor | None], tables: Sequence[Tensor], backend: 
             f"backend {backend!r} takes float32 or float64 maps, got {melanin.dtype}; "
             f"{' and '.join(sorted(HALF))} take maps of 16 bits"
         )
+    if backend in BACKENDS and (reason := BACKENDS[backend].refuses(tables[5].shape[1])):
+        raise ValueError(f"backend {backend!r} cannot take these tables: {reason}")
     for name, tensor, each in zip(NAMES, tensors, EACH, strict=True):
         if tensor is None:
             continue
@@ -79,7 +81,9 @@ def _check(tensors: Sequence[Tensor | None], tables: Sequence[Tensor], backend: 
                 f"{name} must have shape {tuple(melanin.shape)}, got {tuple(tensor.shape)}"
             )
         if each is not None and (
-            tuple(tensor.shape[1:]) != each or tensor.shape[0] not in (1, images)
+            tensor.ndim != len(each) + 1
+            or tuple(tensor.shape[1:]) != each
+            or tensor.shape[0] not in (1, images)
         ):
             raise ValueError(
                 f"{name} must have shape {(images, *each)} or {(1, *each)}, got "

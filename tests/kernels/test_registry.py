@@ -5,6 +5,7 @@ import sys
 import types
 from collections.abc import Iterator
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 import torch
@@ -224,16 +225,34 @@ def test_a_backend_that_takes_few_functions_is_refused(
         scene.render(backend="few", accuracy="exact")
 
 
+def operands(functions: int = 6, maps: torch.dtype = torch.float32) -> list:
+    """What `torch.ops.biofacenet.render` takes, but for the backend."""
+    plane = torch.rand(4, 1, 1, 3, 5)
+    light = Renderer(backend="cpp").prepared(torch.device("cpu"), torch.float32).native[:5]
+    basis = [torch.rand(7, functions), torch.rand(5, 4), torch.rand(33, 4, functions)]
+    lit = (None, None, None, None, torch.rand(1, 3, 33), torch.rand(1, 3))
+    return [*plane.to(maps), *lit, [*light, *basis], True]
+
+
+def test_the_operator_obeys_what_was_told(registered: ExitStack) -> None:
+    render = torch.ops.biofacenet.render
+    register(registered, "few", device="cpu", max_components=8)
+    assert render(*operands(8), "few").shape == (1, 3, 3, 5)
+    with pytest.raises(ValueError, match="'few' cannot take these tables: 9 functions"):
+        render(*operands(9), "few")
+    with pytest.raises(ValueError, match="'few' takes float32 or float64 maps, got"):
+        render(*operands(maps=torch.float16), "few")
+
+
 def test_maps_of_16_bits_reach_a_backend_that_takes_them(random_decomposition) -> None:  # type: ignore[no-untyped-def]
     scene = random_decomposition(dtype=torch.float16)
     seen = []
 
-    def render(*arguments: object) -> None:
-        *maps_and_more, image = arguments
-        seen.append(maps_and_more[0].dtype)
-        maps = [m.float() for m in maps_and_more[:4]]
+    def render(*arguments: Any) -> None:
+        *maps, image = (*arguments[:4], arguments[-1])
+        seen.append(maps[0].dtype)
         whole = image.float()
-        kernels.cpp.render(*maps, *maps_and_more[4:], whole)
+        kernels.cpp.render(*(m.float() for m in maps), *arguments[4:-1], whole)
         image.copy_(whole)
 
     for half in (True, False):

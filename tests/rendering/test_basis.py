@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from biofacenet import DataError, Renderer, Tables
+from biofacenet import Renderer, Tables
+from biofacenet.errors import DataError
 from biofacenet.rendering.accuracy import ACCURACIES, Accuracy
 from biofacenet.rendering.basis import Basis, errors, half_fold, white_balanced
 

@@ -149,7 +149,7 @@ def test_gradients_against_the_reference(
     found = torch.autograd.grad(image, single, gradient.float())
     for name, one, other in zip(NAMES, found, expected, strict=True):
         # White balance cancels most of what light and camera gradients are made of.
-        digits = tolerance + (1e-3 if name in ("weights", "cct", "camera") else 2e-5)
+        digits = tolerance + (1e-3 if name in ("weights", "cct", "camera") else 5e-5)
         assert (one - other).abs().max() <= digits * other.abs().max(), name
 
 
@@ -469,7 +469,7 @@ def test_bad_arguments_are_named() -> None:
             wrong[index] = inputs[index].double()
             with pytest.raises(ValueError, match=f"{name} must be torch.float32"):
                 render(*wrong)
-    with pytest.raises(ValueError, match="float32 or float64 maps, got torch.bfloat16"):
+    with pytest.raises(ValueError, match=r"float32 or float64 maps, got torch\.bfloat16"):
         render(*(x.bfloat16() for x in inputs[:4]), *inputs[4:])
     with pytest.raises(BackendUnavailableError, match="no kernel"):
         render(*inputs[:12], "abacus")
