@@ -10,6 +10,7 @@ from torch import Tensor
 
 import biofacenet
 from biofacenet import Decomposition, Illuminant, Tables, reference
+from biofacenet.rendering.accuracy import ACCURACIES, Accuracy
 
 __all__ = ["FUSED", "Render", "Step", "eager", "fused", "inputs", "step"]
 
@@ -18,8 +19,8 @@ Render = Callable[..., Tensor]
 Step = Callable[[], tuple[Tensor, ...]]
 """Renders once and returns the image, and the gradients where they are asked for."""
 
-FUSED = {"fused, 33 bands": 33, "fused, 32 bands": 32, "fused, 16 bands": 16}
-"""Fused renderers by name, with their bands."""
+FUSED: dict[str, Accuracy] = {f"fused, {name}": name for name in reversed(ACCURACIES)}
+"""Fused renderers by name, with their accuracy."""
 
 
 def inputs(
@@ -52,9 +53,9 @@ def eager(device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
     return partial(reference.render, tables=Tables.computed().to(device, dtype))
 
 
-def fused(bands: int, backend: str) -> Render:
+def fused(accuracy: Accuracy, backend: str) -> Render:
     """A fused renderer through the public function."""
-    return partial(biofacenet.render, bands=bands, backend=backend)
+    return partial(biofacenet.render, accuracy=accuracy, backend=backend)
 
 
 def step(render: Render, decomposition: Decomposition, backward: bool) -> Step:
@@ -63,7 +64,8 @@ def step(render: Render, decomposition: Decomposition, backward: bool) -> Step:
     The gradient of the image is random, and the same in every step; no ``.grad`` is accumulated.
     """
     arguments = decomposition.arguments()
-    *maps, light, camera = arguments
+    *maps, _, camera = arguments
+    light = decomposition.illuminant
     sources = (*maps, light.weights, light.cct, camera)
     batch, _, height, width = decomposition.melanin.shape
     generator = torch.Generator().manual_seed(1)

@@ -50,9 +50,9 @@ LEAST_ROUNDS, LEAST_TURN = 5, 0.005
 STYLES = {
     EAGER: ("#1f2328", "o"),
     COMPILED: ("#c2571a", "s"),
-    "fused, 33 bands": ("#123f8c", "^"),
-    "fused, 32 bands": ("#2f7fd8", "D"),
-    "fused, 16 bands": ("#1f9e89", "v"),
+    "fused, exact": ("#123f8c", "^"),
+    "fused, default": ("#2f7fd8", "D"),
+    "fused, fast": ("#1f9e89", "v"),
 }
 
 Key = TypeVar("Key", bound=Hashable)
@@ -129,9 +129,9 @@ def renderers(device: torch.device, compiled: bool) -> tuple[dict[str, Render], 
         skipped[COMPILED] = "not asked for"
     backend = FUSED_BACKENDS[device.type]
     reason = available()[backend]
-    for name, bands in FUSED.items():
+    for name, accuracy in FUSED.items():
         if reason is None:
-            found[name] = fused(bands, backend)
+            found[name] = fused(accuracy, backend)
         else:
             skipped[name] = reason
     return found, skipped

@@ -113,80 +113,85 @@ def triton_resources(gpu: int) -> list[Resources]:
         BioFaceNetError: there is no Triton here.
     """
     try:
-        from biofacenet.kernels.triton import fold, pixel, shapes
+        from biofacenet.kernels.triton import light, pixel, shapes
     except ImportError as error:
         raise BioFaceNetError(f"triton cannot be imported: {error}; pip install triton") from error
     found = []
-    maps = dict.fromkeys(("MELANIN", "HAEMOGLOBIN", "DIFFUSE", "SPECULAR", "SUMS"), True)
-    for components in (16, 32):
-        for kind in ("fp32", "bf16", "fp64"):
-            for backward in (False, True):
-                shape = shapes.rule(components, backward)
-                found.append(
-                    _compiled(
-                        f"{'backward' if backward else 'forward'} {kind}, {components}",
-                        pixel.backward_kernel if backward else pixel.forward_kernel,
-                        gpu,
-                        shape.warps,
-                        kind,
-                        COMPONENTS=components,
-                        PADDED=components,
-                        TILE=shape.tile,
-                        **(maps if backward else {}),
-                    )
+    wanted: dict[str, Any] = dict.fromkeys(("FIXED", "FOLDED", "DIFFUSE", "SPECULAR", "SUMS"), True)
+    for kind, p, q in (("fp32", 6, 14), ("bf16", 6, 14), ("fp32", 14, 22), ("fp64", 14, 22)):
+        few = p <= 6
+        rows: dict[str, Any] = {"FEW": few, "PADDED_P": 16, "ROW": 8 if few else 16}
+        for backward in (False, True):
+            shape = shapes.rule(p, few, backward)
+            options: dict[str, Any] = {"TILE": shape.tile, **rows}
+            if backward:
+                options |= wanted | {"Q": q, "PADDED_Q": 16 if few else 32}
+            found.append(
+                _compiled(
+                    f"{'backward' if backward else 'forward'} {kind}, {p}",
+                    pixel.backward_kernel if backward else pixel.forward_kernel,
+                    *(gpu, shape.warps, kind),
+                    **options,
                 )
+            )
     found.append(
-        _compiled(
-            "add_up fp32, 32",
-            *(pixel.add_up_kernel, gpu, 4, "fp32"),
-            COMPONENTS=32,
-            ROWS=256,
-            COLUMNS=16,
-            WEIGHTS=True,
-            HIGHLIGHT=True,
-        )
+        _compiled("add_up fp32", pixel.add_up_kernel, gpu, 4, "fp32", ROWS=256, COLUMNS=16)
     )
-    light: dict[str, Any] = {"MIXED": True, "FIRST": 4000.0, "STEP": 1000.0, "HALF": 3.0}
-    light |= {"COMPONENTS": 32, "PADDED": 32}
-    light |= {name: getattr(fold, name) for name in ("BANDS", "PADDED_BANDS", "ILLUMINANTS")}
-    wanted = {"OF_MIXTURE": True, "OF_CCT": True, "OF_GIVEN": False, "OF_CAMERA": True}
-    found.append(_compiled("fold fp32, 32", fold.fold_kernel, gpu, 4, "fp32", **light))
-    found.append(
-        _compiled(
-            "fold_backward fp32, 32", fold.fold_backward_kernel, gpu, 4, "fp32", **light, **wanted
+    constants: dict[str, Any] = {"MIXED": True, "GIVEN": False, "FIRST": 4000.0, "STEP": 1000.0}
+    constants |= {"HALF": 3.0, "P": 6, "Q": 14, "PADDED_Q": 16, "ROW": 8}
+    constants |= {name: getattr(light, name) for name in ("BANDS", "PADDED_BANDS", "ILLUMINANTS")}
+    for kind in ("fp32", "fp64"):
+        found.append(
+            _compiled(
+                f"table {kind}, 6",
+                *(light.table_kernel, gpu, 8, kind),
+                PADDED_P=16,
+                NODES=256,
+                **constants,
+            )
         )
-    )
+        found.append(
+            _compiled(
+                f"light_gradients {kind}, 6",
+                light.light_gradients_kernel,
+                gpu,
+                8,
+                kind,
+                **constants,
+            )
+        )
     return found
 
 
 MAPS = {
-    *("melanin", "haemoglobin", "diffuse", "specular", "image", "gradient"),
-    *("of_melanin", "of_haemoglobin", "of_diffuse", "of_specular"),
+    *("fixed", "folded", "diffuse", "specular", "image", "gradient"),
+    *("of_fixed", "of_folded", "of_diffuse", "of_specular"),
 }
-NUMBERS = ("pixels", "tiles", "programs", "steps", "grid")
+OF_LIGHT = "daylights"
+"""An argument by which the kernels of light are known, whose `fixed` are illuminants and no map."""
 DIVISIBLE = [["tt.divisibility", 16]]
 
 
 def _compiled(
     label: str, kernel: Any, gpu: int, warps: int, maps: str, **constants: Any
 ) -> Resources:
-    """Compile one kernel as its launcher does for aligned, contiguous maps."""
+    """Compile one kernel as its launcher does."""
     import triton
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
-    signature, attributes, known = {}, {}, dict(constants)
-    for place, name in enumerate(kernel.arg_names):
+    signature, attributes = {}, {}
+    planes = set() if OF_LIGHT in kernel.arg_names else MAPS
+    for place, (name, parameter) in enumerate(zip(kernel.arg_names, kernel.params, strict=True)):
         if name in constants:
             signature[name] = "constexpr"
-        elif name.endswith("_step"):
-            signature[name], known[name] = "constexpr", 1
-        elif name in NUMBERS or name.endswith(("_rows", "_batch", "_channel")):
-            signature[name], attributes[(place,)] = "i32", DIVISIBLE
+        elif parameter.annotation_type:
+            signature[name] = parameter.annotation_type
         else:
-            signature[name] = f"*{maps if name in MAPS or maps == 'fp64' else 'fp32'}"
-            attributes[(place,)] = DIVISIBLE
-    places = {(kernel.arg_names.index(name),): value for name, value in known.items()}
+            signature[name] = f"*{maps if name in planes or maps == 'fp64' else 'fp32'}"
+            if not parameter.do_not_specialize_on_alignment:
+                attributes[(place,)] = DIVISIBLE
+    places = {(kernel.arg_names.index(name),): value for name, value in constants.items()}
     built = triton.compile(
         ASTSource(fn=kernel, signature=signature, constexprs=places, attrs=attributes),
         target=GPUTarget("cuda", gpu, THREADS_OF_WARP),
@@ -247,7 +252,9 @@ def report(settings: Settings) -> None:
     console.print()
     try:
         console.print(_table("CUDA kernels", cuda_resources(settings.gpus)[0]))
-        console.print("Tables in shared memory (64 KiB and a strip a warp) come on top.")
+        console.print(
+            "Tables in shared memory (80 to 160 KiB, and strips of 6 KiB a warp) come on top."
+        )
     except build.BuildError as error:
         console.print(f"CUDA kernels: {error}", markup=False)
 

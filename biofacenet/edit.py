@@ -72,6 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     settings = parse(Settings, arguments, program="edit", examples=EXAMPLES)
     try:
         settings.edit.check()
+        change = settings.edit.read()
     except ValueError as error:
         raise BioFaceNetError(str(error)) from error
     if settings.size is not None:
@@ -103,7 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 "that was trained with --shape-weights"
             )
         method = ByNetwork(model, settings.size or SEEN_SIZE, resolution=settings.resolution)
-    edit_all(sources, settings.out, method, wanted, settings.edit, everywhere=settings.everywhere)
+    edit_all(sources, settings.out, method, wanted, change, everywhere=settings.everywhere)
 
 
 def _only_maps(sources: Sequence[Path]) -> bool:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from .cli import parse, run
+from .errors import BioFaceNetError
 from .network.folders import check_ending, check_opset, find
+from .rendering.accuracy import Accuracy
 from .system.files import check_file
 from .system.settings import option
 
@@ -36,9 +39,9 @@ class Settings:
     """One file or more, ending in .onnx (needs the export extra) or .pt2."""
     encoding: Literal["srgb", "linear"] = "srgb"
     """Of the input image and the reconstruction: srgb, as photos are stored, or linear light."""
-    bands: Literal[16, 32, 33] = 32
-    """Bands that spectra are reduced to: 32 is as exact as float32, 16 is smaller and faster and finer
-    than 8-bit images."""
+    accuracy: Accuracy = "default"
+    """Of the skin table: default is as exact as float32, fast is smaller and faster and finer than 8-bit
+    images, exact is all that float64 tells apart."""
     opset: int = 18
     """Version of the operators of an .onnx file, 18 to 23."""
     precision: Literal["float32", "float16"] = "float32"
@@ -48,6 +51,11 @@ class Settings:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Export what the command line names."""
+    for word in sys.argv[1:] if arguments is None else arguments:
+        if word.partition("=")[0] == "--bands":
+            raise BioFaceNetError(
+                "--bands: no such option any more; give --accuracy fast (for 16), default (32) or exact (33)"
+            )
     settings = parse(Settings, arguments, program="export", examples=EXAMPLES)
     for path in settings.out:
         check_ending(path)
@@ -67,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             network,
             *settings.out,
             encoding=settings.encoding,
-            bands=settings.bands,
+            accuracy=settings.accuracy,
             opset=settings.opset,
             precision=settings.precision,
         )

@@ -1,12 +1,18 @@
 // The mathematics of one pixel, once for every backend.
 //
-//   r_l   = epidermis_l(melanin) * dermis_l(haemoglobin)            separable skin table
-//   rgb_c = max(0, diffuse * sum_l r_l w_cl + specular * k_c)       folded light, camera and colour
+//   skin_c = sum_p e_p(x) Y_pc(y)                      half-folded skin: rendering/basis.py
+//   rgb_c  = max(0, diffuse * skin_c + specular * k_c)
 //
-// l runs over components (bands of the spectrum), c over red, green, blue. The type T is a pixel's
-// scalar, V what one step computes on: a vector of consecutive components on the CPU, a single
-// component on the GPU. Nothing here allocates, branches on data or includes another header, so that
-// a C++ compiler, for any instruction set, and nvcc can both take it.
+// One of the two pigment axes is fixed: x is the map on it (melanin, or haemoglobin), and its functions
+// e_1 .. e_P belong to the skin model. The other axis is folded: y is the map on it, and an image's
+// light, camera and colours are in its table Y (fold.h), rows of 3 P numbers at as many nodes as the
+// skin table has. Both are read linearly between nodes. c runs over red, green, blue.
+//
+// The type T is a pixel's scalar; V is what one step computes on: a vector of some (p, c) on the CPU, a
+// single one on the GPU. Nothing here allocates or includes another header, so that a C++ compiler, for
+// any instruction set, and nvcc can both take it.
+//
+// What is not finite: a map value of NaN or infinity makes its pixel NaN, in all channels.
 #pragma once
 
 #ifdef __CUDACC__
@@ -22,37 +28,38 @@
 #endif
 
 namespace biofacenet {
-namespace BIOFACENET_TARGET {
 
 constexpr int kChannels = 3;
 
-// Where a map value in [-1, 1] reads a table axis: between the rows `index` and `index` + 1.
+namespace BIOFACENET_TARGET {
+
+// Where a map value in [-1, 1] reads an axis: between the nodes `index` and `index` + 1.
 template <typename T>
 struct Position {
   int index;
-  T fraction;  // in [0, 1]; NaN for NaN
+  T fraction;  // in [0, 1]; NaN for what is not finite
 };
 
-// -1 and 1 are the centres of the first and the last row; values beyond are clamped.
+// -1 and 1 are the first and the last node; values beyond are clamped.
 template <typename T>
-BIOFACENET_INLINE Position<T> locate(T value, int rows) {
-  const T last = T(rows - 1);
-  const T place = (value + T(1)) * T(0.5) * last;
+BIOFACENET_INLINE Position<T> locate(T value, int nodes) {
+  const T last = T(nodes - 1);
+  const T place = (value + T(1)) * (T(0.5) * last);
   // In this order a NaN stays one, and each line is a single instruction.
   const T above = T(0) > place ? T(0) : place;
   const T clamped = last < above ? last : above;
   int index = clamped > T(0) ? int(clamped) : 0;  // a NaN is never converted
-  index = index < rows - 2 ? index : rows - 2;
-  return {index, clamped - T(index)};
+  index = index < nodes - 2 ? index : nodes - 2;
+  return {index, (clamped - T(index)) + (value - value)};  // infinity minus itself is NaN
 }
 
 // d(place) / d(value): 0 where the value was clamped, and at the ends.
 template <typename T>
-BIOFACENET_INLINE T place_slope(T value, int rows) {
-  return value > T(-1) && value < T(1) ? T(0.5) * T(rows - 1) : T(0);
+BIOFACENET_INLINE T place_slope(T value, int nodes) {
+  return value > T(-1) && value < T(1) ? T(0.5) * T(nodes - 1) : T(0);
 }
 
-// A table read at a position: its value and its slope per row.
+// An axis read at a position: its value and its slope per node.
 template <typename V>
 struct Reading {
   V value;
@@ -65,23 +72,18 @@ BIOFACENET_INLINE Reading<V> interpolate(V low, V high, V fraction) {
   return {low + fraction * slope, slope};
 }
 
+// Forward, one step: the share of one (p, c) in its channel's skin colour.
 template <typename V>
-BIOFACENET_INLINE V reflectance(const Reading<V>& epidermis, const Reading<V>& dermis) {
-  return epidermis.value * dermis.value;
+BIOFACENET_INLINE V share(const Reading<V>& fixed, const Reading<V>& folded) {
+  return fixed.value * folded.value;
 }
 
-// Forward, one step: adds the components' share of the skin's colour under unit diffuse shading.
-template <typename V>
-BIOFACENET_INLINE void add_colour(
-    V reflectance, const V (&weights)[kChannels], V (&colour)[kChannels]) {
-  for (int c = 0; c < kChannels; ++c) colour[c] = colour[c] + reflectance * weights[c];
-}
-
-// The pixel's colour from that of its skin. A NaN passes.
+// The pixel's colour from that of its skin. A NaN passes, and infinite shading makes one.
 template <typename T>
 BIOFACENET_INLINE T shade(T skin, T diffuse, T specular, T highlight) {
   const T value = diffuse * skin + specular * highlight;
-  return T(0) > value ? T(0) : value;
+  const T checked = value + ((diffuse - diffuse) + (specular - specular));
+  return T(0) > checked ? T(0) : checked;
 }
 
 // The gradient that reaches a channel's colour: none where it was clipped. A NaN passes it on.
@@ -90,33 +92,25 @@ BIOFACENET_INLINE T pass(T gradient, T value) {
   return value <= T(0) ? T(0) : gradient;
 }
 
-// Sums over components that the gradients of a pixel's four values are made of.
+// Sums over (p, c) that the gradients of a pixel's map values are made of.
 template <typename V>
 struct PixelSums {
-  V melanin;      // sum_l (sum_c g_c w_cl) epidermis'_l dermis_l
-  V haemoglobin;  // sum_l (sum_c g_c w_cl) epidermis_l  dermis'_l
-  V diffuse;      // sum_l (sum_c g_c w_cl) epidermis_l  dermis_l
+  V fixed;    // sum g_c e'_p(x) Y_pc(y): times diffuse and place_slope, the gradient of x
+  V folded;   // sum g_c e_p(x) Y'_pc(y): times diffuse and place_slope, the gradient of y
+  V diffuse;  // sum g_c e_p(x) Y_pc(y):  the gradient of diffuse
 };
 
-// Backward, one step. `gradient` is what `pass` gave.
+// Backward, one step: adds one (p, c); `gradient` is what `pass` gave for channel c. Returns
+// g_c e_p(x): times diffuse and (1 - fraction, fraction), the gradient of the two entries of Y.
 template <typename V>
-BIOFACENET_INLINE void add_gradients(
-    const Reading<V>& epidermis, const Reading<V>& dermis, const V (&weights)[kChannels],
-    const V (&gradient)[kChannels], PixelSums<V>& sums) {
-  V weighted = gradient[0] * weights[0];
-  for (int c = 1; c < kChannels; ++c) weighted = weighted + gradient[c] * weights[c];
-  const V over_dermis = weighted * dermis.value;
-  sums.melanin = sums.melanin + over_dermis * epidermis.slope;
-  sums.diffuse = sums.diffuse + over_dermis * epidermis.value;
-  sums.haemoglobin = sums.haemoglobin + (weighted * epidermis.value) * dermis.slope;
-}
-
-// Backward, one step: gradient of the folded weights, to be summed over the pixels of an image.
-// `shaded` is the reflectance times diffuse shading.
-template <typename V>
-BIOFACENET_INLINE void add_weight_gradients(
-    V shaded, const V (&gradient)[kChannels], V (&weights)[kChannels]) {
-  for (int c = 0; c < kChannels; ++c) weights[c] = weights[c] + gradient[c] * shaded;
+BIOFACENET_INLINE V add_gradients(const Reading<V>& fixed, const Reading<V>& folded, V gradient,
+                                  PixelSums<V>& sums) {
+  const V seen = gradient * folded.value;
+  const V shone = gradient * fixed.value;
+  sums.fixed = sums.fixed + seen * fixed.slope;
+  sums.diffuse = sums.diffuse + seen * fixed.value;
+  sums.folded = sums.folded + shone * folded.slope;
+  return shone;
 }
 
 }  // namespace BIOFACENET_TARGET

@@ -12,10 +12,8 @@ from . import build, native
 from .registry import register
 
 __all__ = [
-    "backward",
-    "fold",
-    "fold_backward",
-    "forward",
+    "render",
+    "render_backward",
     "unavailable",
 ]
 
@@ -42,24 +40,14 @@ def unavailable() -> str | None:
     return native.demand(_load())
 
 
-def forward(*tensors: torch.Tensor) -> None:
-    """Eight inputs of `torch.ops.biofacenet.render` and the image to fill."""
-    torch.ops.biofacenet_cpu.forward(*tensors)
+def render(*arguments: object) -> None:
+    """What `Kernels.render` takes; fills the image."""
+    torch.ops.biofacenet_cpu.render(*arguments)
 
 
-def backward(*tensors: torch.Tensor | None) -> None:
-    """The eight inputs, image, its gradient, and the six gradients to fill or None."""
-    torch.ops.biofacenet_cpu.backward(*tensors)
-
-
-def fold(*arguments: object) -> None:
-    """Light, camera, tables and three numbers about them, and the two results to fill."""
-    torch.ops.biofacenet_cpu.fold(*arguments)
-
-
-def fold_backward(*arguments: object) -> None:
-    """The same inputs, gradients of the results, and the four gradients to fill or None."""
-    torch.ops.biofacenet_cpu.fold_backward(*arguments)
+def render_backward(*arguments: object) -> None:
+    """What `Kernels.render_backward` takes; fills the gradients that are wanted."""
+    torch.ops.biofacenet_cpu.render_backward(*arguments)
 
 
 register("cpp", __name__, device="cpu", priority=10)

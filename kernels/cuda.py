@@ -1,4 +1,4 @@
-"""The CUDA kernels, for CUDA tensors, where Triton is missing or not wanted."""
+"""The CUDA kernels, for CUDA tensors, where Triton is missing, not wanted or measured to be slower."""
 
 from __future__ import annotations
 
@@ -11,10 +11,8 @@ from . import build, layout, native
 from .registry import register
 
 __all__ = [
-    "backward",
-    "fold",
-    "fold_backward",
-    "forward",
+    "render",
+    "render_backward",
     "unavailable",
 ]
 
@@ -32,62 +30,32 @@ def _stream(tensor: Tensor) -> int:
     return torch.cuda.current_stream(tensor.device).cuda_stream if tensor.is_cuda else 0
 
 
-def forward(
-    melanin: Tensor,
-    haemoglobin: Tensor,
-    diffuse: Tensor,
-    specular: Tensor,
-    *others: Tensor,
+def render(
+    melanin: Tensor, haemoglobin: Tensor, diffuse: Tensor, specular: Tensor, *others: object
 ) -> None:
-    """Eight inputs of `torch.ops.biofacenet.render` and the image to fill."""
+    """What `Kernels.render` takes; fills the image."""
     maps = layout.alike((melanin, haemoglobin, diffuse, specular))
-    torch.ops.biofacenet_cuda.forward(*maps, *others, _stream(melanin))
+    torch.ops.biofacenet_cuda.render(*maps, *others, _stream(melanin))
 
 
-def backward(
-    melanin: Tensor,
-    haemoglobin: Tensor,
-    diffuse: Tensor,
-    specular: Tensor,
-    weights: Tensor,
-    highlight: Tensor,
-    epidermis: Tensor,
-    dermis: Tensor,
-    image: Tensor,
-    gradient: Tensor,
-    *wanted: Tensor | None,
+def render_backward(
+    melanin: Tensor, haemoglobin: Tensor, diffuse: Tensor, specular: Tensor, *others: object
 ) -> None:
-    """The eight inputs, image, its gradient, and the six gradients to fill or None."""
-    torch.ops.biofacenet_cuda.backward(
-        *layout.alike((melanin, haemoglobin, diffuse, specular)),
-        *(weights, highlight, epidermis, dermis, image.contiguous(), layout.flat(gradient)),
-        *wanted,
-        _stream(melanin),
+    """What `Kernels.render_backward` takes; fills the gradients that are wanted."""
+    maps = layout.alike((melanin, haemoglobin, diffuse, specular))
+    before, (image, gradient), wanted = others[:11], others[11:13], others[13:]
+    assert isinstance(image, Tensor)
+    assert isinstance(gradient, Tensor)
+    torch.ops.biofacenet_cuda.render_backward(
+        *(*maps, *before, image.contiguous(), layout.flat(gradient), *wanted), _stream(melanin)
     )
 
 
-def fold(
-    mixture: Tensor | None,
-    cct: Tensor | None,
-    spectrum: Tensor | None,
-    camera: Tensor,
-    *others: object,
-) -> None:
-    """Light, camera, tables and three numbers about them, and the two results to fill."""
-    torch.ops.biofacenet_cuda.fold(mixture, cct, spectrum, camera, *others, _stream(camera))
-
-
-def fold_backward(
-    mixture: Tensor | None,
-    cct: Tensor | None,
-    spectrum: Tensor | None,
-    camera: Tensor,
-    *others: object,
-) -> None:
-    """The same inputs, gradients of the results, and the four gradients to fill or None."""
-    torch.ops.biofacenet_cuda.fold_backward(
-        mixture, cct, spectrum, camera, *others, _stream(camera)
-    )
-
-
-register("cuda", __name__, device="cuda", priority=10, half=True)
+register(
+    "cuda",
+    __name__,
+    device="cuda",
+    priority=10,
+    half=True,
+    max_components=32,  # sums of products of more do not fit into shared memory
+)

@@ -1,4 +1,4 @@
-"""Layouts that the GPU kernels take: pixels evenly spaced, and the four maps alike."""
+"""Layouts that the GPU kernels take: pixels evenly spaced, in the four maps alike."""
 
 from __future__ import annotations
 
@@ -28,8 +28,11 @@ def flat(plane: Tensor) -> Tensor:
 
 
 def alike(maps: Sequence[Tensor]) -> tuple[Tensor, ...]:
-    """The maps, all with the same even spacing, as slices of one tensor are; copied if need be."""
-    strides = {(plane.stride(0), step(plane)) for plane in maps}
-    if len(strides) == 1 and step(maps[0]) is not None:
+    """The maps, their pixels all at the same distance, as in slices of one tensor; copied if need be.
+
+    Images may lie anywhere, also on each other.
+    """
+    steps = {step(plane) for plane in maps}
+    if len(steps) == 1 and None not in steps:
         return tuple(maps)
     return tuple(plane.contiguous() for plane in maps)

@@ -40,14 +40,14 @@ def load(library: build.Library) -> str | None:
             reasons.append(f"the installed binary does not load ({str(error).splitlines()[0]})")
     else:
         reasons.append("no binary was installed")
-    if not hasattr(operators, "forward"):
+    if not hasattr(operators, "render"):
         try:
             _open(build.cached(library, this_torch()))
         except build.BuildError as error:
             reasons.append(f"no build: {error}")
         except OSError as error:
             reasons.append(f"the build does not load ({str(error).splitlines()[0]})")
-    return None if hasattr(operators, "forward") else "; ".join(reasons)
+    return None if hasattr(operators, "render") else "; ".join(reasons)
 
 
 def demand(reason: str | None) -> str | None:

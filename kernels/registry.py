@@ -17,7 +17,11 @@ from functools import cache, cached_property
 from types import MappingProxyType, ModuleType, TracebackType
 from typing import Any, Protocol, TypeVar, cast
 
+import torch
+
 from biofacenet.errors import BackendUnavailableError
+
+from .measured import cuda_is_faster
 
 __all__ = [
     "BACKENDS",
@@ -38,7 +42,7 @@ REFERENCE = "reference"
 RESERVED = ("auto", REFERENCE)
 """Names that ``backend=`` accepts besides those of kernels."""
 
-FUNCTIONS = ("unavailable", "forward", "backward", "fold", "fold_backward")
+FUNCTIONS = ("unavailable", "render", "render_backward")
 """What the code of a backend must have."""
 
 
@@ -58,17 +62,15 @@ class Kernels(Protocol):
     def unavailable(self) -> str | None:
         """None where it runs, else in one line why it does not."""
 
-    def forward(self, *arguments: Any) -> None:
-        """Eight inputs of `torch.ops.biofacenet.render` and the image to fill."""
+    def render(self, *arguments: Any) -> None:
+        """Four maps, light and camera (six tensors or None), eight tables, whether melanin is fixed,
+        three numbers about light and camera, and the image to fill; csrc/fold.h says what they are.
+        """
 
-    def backward(self, *arguments: Any) -> None:
-        """The eight inputs, image, its gradient, and the six gradients to fill or None."""
-
-    def fold(self, *arguments: Any) -> None:
-        """Light, camera, tables and three numbers about them, and the two results to fill."""
-
-    def fold_backward(self, *arguments: Any) -> None:
-        """The same inputs, gradients of the results, and the four gradients to fill or None."""
+    def render_backward(self, *arguments: Any) -> None:
+        """The same but for the image to fill; the image, its gradient, and the ten gradients to fill
+        or None.
+        """
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ class Backend:
     half: bool = False
     """Whether it reads and writes maps of 16 bits."""
     max_components: int | None = None
-    """Most components of a skin table that it takes; None: any number."""
+    """Most functions of a skin table that it takes; None: any number."""
 
     @cached_property
     def _imported(self) -> tuple[Kernels | None, str]:
@@ -125,7 +127,7 @@ class Backend:
         """None where it takes so many components, else why it does not."""
         if self.max_components is None or components <= self.max_components:
             return None
-        return f"{components} components are more than its {self.max_components}"
+        return f"{components} functions are more than its {self.max_components}"
 
     def remove(self) -> None:
         """Take it off the register."""
@@ -175,7 +177,7 @@ def register(
         priority: of those that run on a device, ``auto`` takes the one with the highest; by default
             it takes this one never. The package's own have 10 and 20.
         half: whether it reads and writes maps of 16 bits.
-        max_components: most components of a skin table that it takes; by default any number.
+        max_components: most functions of a skin table that it takes; by default any number.
 
     Returns:
         The backend. It stays until its `remove` is called; in a ``with``, until that ends.
@@ -240,10 +242,10 @@ def choose(name: str, device_type: str, components: int = 1) -> str:
     Args:
         name: what `select` returned.
         device_type: ``cpu``, ``cuda`` or another of torch's names.
-        components: of the skin table, some backends limit them.
+        components: functions of the skin table, some backends limit them.
 
     Raises:
-        BackendUnavailableError: the named backend takes no such tensors, or not so many components.
+        BackendUnavailableError: the named backend takes no such tensors, or not so many functions.
     """
     if name == "auto":
         return _automatic(device_type, components)
@@ -280,7 +282,18 @@ def _preferred(device_type: str) -> list[Backend]:
         for backend in _backends.values()
         if backend.device == device_type and backend.priority is not None
     ]
-    return [backend for _, backend in sorted(there, key=lambda one: -one[0])]
+    ordered = [backend for _, backend in sorted(there, key=lambda one: -one[0])]
+    if device_type == "cuda" and _cuda_is_faster():
+        # Before Triton, whose place it takes; what others registered above both stays there.
+        names = [backend.name for backend in ordered]
+        if {"cuda", "triton"} <= set(names):
+            ordered.insert(names.index("triton"), ordered.pop(names.index("cuda")))
+    return ordered
+
+
+def _cuda_is_faster() -> bool:
+    """Whether it was measured to be so on this machine's GPU."""
+    return torch.cuda.is_available() and cuda_is_faster(torch.cuda.get_device_name())
 
 
 @cache
@@ -308,7 +321,7 @@ def _registered(name: str) -> Backend:
 
 
 def kernel(name: str) -> Kernels:
-    """The code whose `forward` and `backward` compute the operator.
+    """The code whose `render` and `render_backward` compute the operator.
 
     Raises:
         BackendUnavailableError: no such kernel, or it cannot run here.

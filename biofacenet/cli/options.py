@@ -34,6 +34,8 @@ class Option:
     """Whether None can be said, which takes back what a settings file holds."""
     single: bool
     """Whether the value is one word and not a tuple of words."""
+    or_file: bool
+    """Whether one word that is no number may stand for a tuple of numbers: the name of a file."""
     positional: bool
     default: Any
     """``dataclasses.MISSING`` where it must be given."""
@@ -112,8 +114,11 @@ def _option(
 ) -> Option:
     parts = typing.get_args(hint)
     optional = typing.get_origin(hint) in (typing.Union, types.UnionType) and type(None) in parts
+    or_file = False
     if optional:
-        hint = next(part for part in parts if part is not type(None))
+        # Of several kinds the first is the one of the command line.
+        hint, *others = (part for part in parts if part is not type(None))
+        or_file = typing.get_origin(hint) is tuple and str in others
         parts = typing.get_args(hint)
     count: int | None = 1
     single = typing.get_origin(hint) is not tuple
@@ -134,6 +139,7 @@ def _option(
         count=count,
         optional=optional,
         single=single,
+        or_file=or_file,
         positional=field.metadata.get("positional", False),
         default=default,
         shown=field.metadata.get("shown", ""),

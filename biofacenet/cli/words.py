@@ -76,10 +76,20 @@ def _take(option: Option, left: list[str]) -> list[str]:
     """The words that belong to an option, taken from what is left."""
     if option.optional and left[:1] == ["None"]:
         return [left.pop(0)]
+    if option.or_file and left and not begins_option(left[0]) and not _is_number(left[0]):
+        return [left.pop(0)]
     taken: list[str] = []
     while left and not begins_option(left[0]) and len(taken) != option.count:
         taken.append(left.pop(0))
     return taken
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
 
 
 def _arguments(options: Sequence[Option], loose: list[str]) -> dict[tuple[str, str], Any]:
@@ -100,6 +110,8 @@ def _convert(option: Option, words: Sequence[str]) -> Any:
     """The value of an option that was given these words."""
     if option.optional and list(words) == ["None"]:
         return None
+    if option.or_file and len(words) == 1 and words[0] and not _is_number(words[0]):
+        return str(_path(option, words[0]))
     if option.count is not None and len(words) != option.count:
         said = " ".join(words) or "no value"
         raise Mistake(f"{option.flag}: expected {_expected(option)}, found {said}")
@@ -134,7 +146,7 @@ def _expected(option: Option) -> str:
         return f"{', '.join(others)} or {last}"
     one = EXPECTED[option.kind]
     if option.count is not None and option.count > 1:
-        return f"{option.count} words, each {one}"
+        return f"{option.count} words, each {one}{', or a file' if option.or_file else ''}"
     example = option.default
     if example is dataclasses.MISSING or example in (None, "", ()):
         return one

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
 
+from ..physics.measured import CameraCurves, Spectrum
 from ..physics.names import CCT_RANGE, COORDINATE_RANGE, DAYLIGHTS, ILLUMINANT_NAMES
 from ..system.settings import option
 
@@ -27,8 +29,9 @@ class Edit:
     """Factor on the diffuse shading."""
     specular_scale: float = 1.0
     """Factor on highlights; 0 removes them."""
-    light: str | None = option(None, shown="as it is", metavar="NAME")
-    """Another light: A, D, F1 .. F12, D50, D55, D65 or D75. White stays white: cameras see to that."""
+    light: str | Spectrum | None = option(None, shown="as it is", metavar="NAME|FILE.csv")
+    """Another light: A, D, F1 .. F12, D50, D55, D65 or D75, or a CSV file of wavelengths and power. White
+    stays white: cameras see to that."""
     cct: float | None = option(None, shown="as it is", metavar="KELVIN")
     """Another temperature of daylight, 4000..25000 K."""
     light_from: str | None = option(
@@ -37,8 +40,24 @@ class Edit:
     """Where the light comes from, as the viewer sees it, in place of the light there is: a word, or degrees
     to the right of the camera, and if you like above it, such as 40 or -40,30. Needs normals, which
     networks tell."""
-    camera: tuple[float, float] | None = option(None, shown="as it is", metavar="B1 B2")
-    """Another camera, by its coordinates b1 b2 in -3..3."""
+    camera: tuple[float, float] | str | CameraCurves | None = option(
+        None, shown="as it is", metavar="B1 B2|FILE.csv"
+    )
+    """Another camera, by its coordinates b1 b2 in -3..3, or by a CSV file of wavelengths and the
+    sensitivities R, G and B."""
+
+    def read(self) -> Edit:
+        """The same edit with the files that it names read.
+
+        Raises:
+            DataError: a file is missing or not of its form.
+        """
+        light, camera = self.light, self.camera
+        if isinstance(light, str) and names_file(light):
+            light = Spectrum.from_csv(Path(light).expanduser())
+        if isinstance(camera, str):
+            camera = CameraCurves.from_csv(Path(camera).expanduser())
+        return replace(self, light=light, camera=camera)
 
     def check(self) -> None:
         """Raise ValueError where a number is out of range, or the light is unknown."""
@@ -51,17 +70,20 @@ class Edit:
                 f"what is added must be finite, got {self.melanin} and {self.haemoglobin}"
             )
         known = (*ILLUMINANT_NAMES, *DAYLIGHTS)
-        if self.light is not None and self.light not in known:
-            raise ValueError(f"unknown light {self.light!r}: choose one of {', '.join(known)}")
+        if isinstance(self.light, str) and self.light not in known and not names_file(self.light):
+            raise ValueError(
+                f"unknown light {self.light!r}: choose one of {', '.join(known)}, or a CSV file"
+            )
         if self.cct is not None:
             if self.light not in (None, "D"):
-                raise ValueError(f"only light D has a temperature, and {self.light!r} none")
+                raise ValueError(f"only light D has a temperature, and '{self.light}' none")
             if not CCT_RANGE[0] <= self.cct <= CCT_RANGE[1]:
                 raise ValueError(f"cct must lie in 4000..25000 K, got {self.cct}")
         if self.light_from is not None:
             direction_of(self.light_from)
         low, high = COORDINATE_RANGE
-        if self.camera is not None and not all(low <= value <= high for value in self.camera):
+        coordinates = self.camera if isinstance(self.camera, tuple) else ()
+        if not all(low <= value <= high for value in coordinates):
             raise ValueError(f"camera coordinates must lie in {low:g}..{high:g}, got {self.camera}")
 
     def words(self) -> str:
@@ -112,6 +134,11 @@ def direction_of(text: str) -> tuple[float, float, float]:
             )
     across, up = math.radians(across), math.radians(up)
     return (math.sin(across) * math.cos(up), math.sin(up), math.cos(across) * math.cos(up))
+
+
+def names_file(light: str) -> bool:
+    """Whether a light is a file's name: it has an ending, or a folder before it."""
+    return Path(light).suffix != "" or Path(light).name != light
 
 
 SCALES = ("melanin_scale", "haemoglobin_scale", "diffuse_scale", "specular_scale")

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import DataError
 from ..physics.camera import spectral_sensitivity
 from ..physics.illuminant import Illuminant, spectrum
 from ..physics.lighting import unit
@@ -19,65 +18,22 @@ from ..physics.skin import (
     SKINS,
     SkinName,
     blood_fraction,
-    from_axis,
     melanosome_fraction,
     skin_name,
-    to_axis,
 )
 from ..physics.tables import Tables
 from ..rendering import reference
+from ..rendering.accuracy import Accuracy, no_bands
 from ..rendering.renderer import render
 from ..system.brief import Brief
 from ..system.device import plain_defaults
 from ..system.files import whole_file
-from ..system.limits import TooLargeError, check_zip
-from .edit import Edit, direction_of
+from .changes import edited
+from .edit import Edit
 from .parts import PART_NAMES
-from .relighting import relit
+from .storage import FORMAT, MAY_BE_MISSING, OF_ANY_LIGHT, read_stored
 
-__all__ = ["FORMAT", "NO_NORMALS", "Decomposition"]
-
-FORMAT = "biofacenet decomposition 2"
-
-WITHOUT_SKIN = "biofacenet decomposition 1"
-"""Of files that do not say which skin they belong to: the published one."""
-
-
-NO_NORMALS = (
-    "light_from needs normals, which these maps lack; decompose with a network that tells them, such as "
-    "small"
-)
-
-STORED_SLACK = 1e-2
-"""By how much lengths of stored normals and sums of stored shares may be off 1."""
-
-
-def changed_pigment(values: Tensor, added: float, factor: float) -> Tensor:
-    """Values of a pigment's map with its fraction scaled, and then something added to the map."""
-    # The fraction goes with the cube of u.
-    scaled = from_axis(to_axis(values) * factor ** (1.0 / 3.0))
-    return (scaled + added).clamp(-1.0, 1.0)
-
-
-def _checked_normals(values: Tensor | None) -> Tensor | None:
-    """Stored normals, of unit length or zero where there is no head, or ValueError."""
-    if values is not None:
-        values = values.float()
-        lengths = torch.linalg.vector_norm(values, dim=1)
-        known = ((lengths - 1.0).abs() < STORED_SLACK) | (lengths == 0.0)
-        if not bool(known.all()):
-            raise ValueError("normals whose length is not 1")
-    return values
-
-
-def _checked_parts(values: Tensor | None) -> Tensor | None:
-    """Stored shares of parts, or ValueError where they are none."""
-    if values is not None:
-        values = values.float()
-        sums = values.sum(dim=1)
-        if not bool((values >= 0.0).all() and ((sums - 1.0).abs() < STORED_SLACK).all()):
-            raise ValueError("parts that do not add up to 1")
-    return values
+__all__ = ["Decomposition"]
 
 
 @dataclass(repr=False)
@@ -107,6 +63,10 @@ class Decomposition(Brief):
     parts: Tensor | None = None
     """(B, 9, H, W), probabilities of `biofacenet.decomposition.parts.PART_NAMES`, which add up to 1; None
     likewise."""
+    measured_light: Tensor | None = None
+    """(B, 33), a spectrum that lights the faces in place of the illuminant, which stays as estimated."""
+    measured_camera: Tensor | None = None
+    """(B, 3, 33), curves that see the faces in place of the coordinates, which stay as estimated."""
 
     def __post_init__(self) -> None:
         reference.check_inputs(*self.arguments())
@@ -133,6 +93,8 @@ class Decomposition(Brief):
     @classmethod
     def join(cls, parts: Sequence[Decomposition]) -> Decomposition:
         """One batch of several, which must be of one skin; normals and parts where all have them."""
+        light = any(part.measured_light is not None for part in parts)
+        camera = any(part.measured_camera is not None for part in parts)
         skins = {part.skin for part in parts}
         if len(skins) > 1:
             raise ValueError(f"decompositions of different skins, {', '.join(sorted(skins))}")
@@ -152,21 +114,26 @@ class Decomposition(Brief):
             skin=parts[0].skin,
             normals=torch.cat(normals) if len(normals) == len(parts) else None,
             parts=torch.cat(shares) if len(shares) == len(parts) else None,
+            measured_light=torch.cat([part.spectrum() for part in parts]) if light else None,
+            measured_camera=(
+                torch.cat([part.spectral_sensitivity() for part in parts]) if camera else None
+            ),
         )
 
-    def arguments(self) -> tuple[Tensor, Tensor, Tensor, Tensor, Illuminant, Tensor]:
-        """The six arguments of `biofacenet.render`, in order."""
+    def arguments(self) -> tuple[Tensor, Tensor, Tensor, Tensor, Illuminant | Tensor, Tensor]:
+        """The six arguments of `biofacenet.render`, in order; a measured light or camera goes first."""
         return (
             self.melanin,
             self.haemoglobin,
             self.diffuse,
             self.specular,
-            self.illuminant,
-            self.camera,
+            self.illuminant if self.measured_light is None else self.measured_light,
+            self.camera if self.measured_camera is None else self.measured_camera,
         )
 
     def map(self, change: Callable[[Tensor], Tensor]) -> Decomposition:
         """A decomposition with a function applied to each of its tensors."""
+        light, camera = self.measured_light, self.measured_camera
         return replace(
             self,
             melanin=change(self.melanin),
@@ -177,6 +144,8 @@ class Decomposition(Brief):
             camera=change(self.camera),
             normals=None if self.normals is None else change(self.normals),
             parts=None if self.parts is None else change(self.parts),
+            measured_light=None if light is None else change(light),
+            measured_camera=None if camera is None else change(camera),
         )
 
     def renormalised(self) -> Decomposition:
@@ -207,9 +176,12 @@ class Decomposition(Brief):
         """A copy without gradient history."""
         return self.map(Tensor.detach)
 
-    def render(self, *, bands: int = 32, backend: str = "auto") -> Tensor:
+    def render(
+        self, *, accuracy: Accuracy = "default", backend: str = "auto", **others: object
+    ) -> Tensor:
         """The image these maps explain: linear sRGB (B, 3, H, W); see `biofacenet.render`."""
-        return render(*self.arguments(), bands=bands, backend=backend, skin=self.skin)
+        no_bands(others)
+        return render(*self.arguments(), accuracy=accuracy, backend=backend, skin=self.skin)
 
     def trace(self, *, tables: Tables | None = None) -> reference.Trace:
         """All intermediate quantities: spectra, reflectance, raw, albedo, XYZ and more."""
@@ -217,11 +189,15 @@ class Decomposition(Brief):
 
     def spectrum(self, *, tables: Tables | None = None) -> Tensor:
         """Spectral power distribution of the light: (B, 33), unit sums."""
+        if self.measured_light is not None:
+            return self.measured_light
         tables = (tables or Tables.computed()).to(self.camera.device, self.camera.dtype)
         return spectrum(self.illuminant, tables.fixed_illuminants, tables.daylights)
 
     def spectral_sensitivity(self, *, tables: Tables | None = None) -> Tensor:
         """Curves of the camera: (B, 3, 33), rows R, G, B."""
+        if self.measured_camera is not None:
+            return self.measured_camera
         tables = (tables or Tables.computed()).to(self.camera.device, self.camera.dtype)
         return spectral_sensitivity(self.camera, tables.camera_mean, tables.camera_components)
 
@@ -253,53 +229,18 @@ class Decomposition(Brief):
             ValueError: a number is out of range, the light is unknown, or light is to come from another
                 direction and there are no normals.
             TypeError: there is no number of that name.
+            DataError: a file of a light or camera cannot be used, or a channel of the camera sees none
+                of the light.
 
         Example:
             >>> flat = Decomposition.load("maps.npz").edit(melanin=0.6).render()  # doctest: +SKIP
         """
         edit = replace(edit or Edit(), **numbers)
         edit.check()
-
-        def changed(before: Tensor, after: Tensor) -> Tensor:
-            return after if mask is None else before + mask.to(before) * (after - before)
-
-        def pigment(values: Tensor, added: float, factor: float) -> Tensor:
-            return changed(values, changed_pigment(values, added, factor))
-
-        diffuse, specular = self._shadings_of(edit)
-        return replace(
-            self,
-            melanin=pigment(self.melanin, edit.melanin, edit.melanin_scale),
-            haemoglobin=pigment(self.haemoglobin, edit.haemoglobin, edit.haemoglobin_scale),
-            diffuse=changed(self.diffuse, diffuse * edit.diffuse_scale),
-            specular=changed(self.specular, specular * edit.specular_scale),
-            illuminant=self._light_of(edit),
-            camera=self.camera
-            if edit.camera is None
-            else self.camera.new_tensor(edit.camera).expand(len(self), 2).contiguous(),
-        )
-
-    def _shadings_of(self, edit: Edit) -> tuple[Tensor, Tensor]:
-        """Diffuse and specular under light from another direction, if an edit asks for it."""
-        if edit.light_from is None:
-            return self.diffuse, self.specular
-        if self.normals is None:
-            raise ValueError(NO_NORMALS)
-        direction = direction_of(edit.light_from)
-        return relit(self.diffuse, self.specular, self.normals, self.parts, direction)
-
-    def _light_of(self, edit: Edit) -> Illuminant:
-        """The light under an edit."""
-        if edit.light is None and edit.cct is None:
-            return self.illuminant
-        cct = 6504.0 if edit.cct is None else edit.cct
-        standard = Illuminant.standard(edit.light or "D", cct, len(self))
-        return Illuminant(
-            standard.weights.to(self.illuminant.weights), standard.cct.to(self.illuminant.cct)
-        )
+        return edited(self, edit.read(), mask)
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """The tensors by name, as NumPy arrays; normals and parts where there are some."""
+        """The tensors by name, as NumPy arrays; those that there need not be where there are."""
         named = {
             "melanin": self.melanin,
             "haemoglobin": self.haemoglobin,
@@ -308,14 +249,18 @@ class Decomposition(Brief):
             "illuminant_weights": self.illuminant.weights,
             "cct": self.illuminant.cct,
             "camera": self.camera,
-            "normals": self.normals,
-            "parts": self.parts,
-        }
+        } | {name: getattr(self, name) for name in MAY_BE_MISSING}
         return {
             name: tensor.detach().cpu().numpy()
             for name, tensor in named.items()
             if tensor is not None
         }
+
+    @property
+    def format(self) -> str:
+        """What files of it say they are."""
+        ordinary = self.measured_light is None and self.measured_camera is None
+        return FORMAT if ordinary else OF_ANY_LIGHT
 
     def save(self, path: str | Path) -> None:
         """Write to one NPZ file, whole or not at all; `load` gives the same values back."""
@@ -323,7 +268,7 @@ class Decomposition(Brief):
             np.savez_compressed(
                 stream,
                 allow_pickle=False,
-                format=np.array(FORMAT),
+                format=np.array(self.format),
                 skin=np.array(self.skin),
                 **self.arrays(),
             )
@@ -335,42 +280,4 @@ class Decomposition(Brief):
         Raises:
             DataError: the file is missing, damaged, of another kind, too large, or holds NaN.
         """
-        path = Path(path)
-        if not path.is_file():
-            raise DataError(f"{path}: no such file; expected an NPZ file that predict wrote")
-        try:
-            check_zip(path)
-            with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-                found = str(file["format"])
-                if found not in (FORMAT, WITHOUT_SKIN):
-                    raise ValueError(f"of the form {found!r}, not {FORMAT!r}")
-                skin = skin_name(str(file["skin"]) if found == FORMAT else "published")
-                stored = {
-                    name: torch.from_numpy(file[name])
-                    for name in file.files
-                    if name not in ("format", "skin")
-                }
-            for name, values in stored.items():
-                if not values.is_floating_point() or not bool(torch.isfinite(values).all()):
-                    raise ValueError(f"{name} holds NaN, infinite values or no floating point")
-            return cls(
-                melanin=stored["melanin"],
-                haemoglobin=stored["haemoglobin"],
-                diffuse=stored["diffuse"],
-                specular=stored["specular"],
-                illuminant=Illuminant(stored["illuminant_weights"], stored["cct"]),
-                camera=stored["camera"],
-                skin=skin,
-                normals=_checked_normals(stored.get("normals")),
-                parts=_checked_parts(stored.get("parts")),
-            )
-        except TooLargeError as error:
-            raise DataError(f"{path}: {error}") from error
-        except KeyError as error:
-            raise DataError(
-                f"{path}: holds no {error}; expected an NPZ file that predict wrote"
-            ) from error
-        except Exception as error:  # the readers raise many kinds on damaged bytes
-            raise DataError(
-                f"{path}: not a readable decomposition ({error}); expected an NPZ file that predict wrote"
-            ) from error
+        return cls(**read_stored(Path(path)))

@@ -138,15 +138,15 @@ def _maps(values: Tensor, like: Decomposition) -> Decomposition:
 def _slopes(values: Tensor, like: Decomposition) -> tuple[Tensor, list[Tensor]]:
     """What values render to, (B, 3, H, W), and its derivatives by each of the four, as many."""
     found = _maps(values, like)
-    rendered = found.render(bands=16)
+    rendered = found.render(accuracy="fast")
     columns = []
     for index in range(2):
         # Toward the middle of the range, where the pigment can go.
         way = torch.where(values[:, index : index + 1] > 0.5, -STEP, STEP)
         moved = values.clone()
         moved[:, index : index + 1] += way
-        columns.append((_maps(moved, like).render(bands=16) - rendered) / way)
-    body = replace(found, specular=torch.zeros_like(found.specular)).render(bands=16)
+        columns.append((_maps(moved, like).render(accuracy="fast") - rendered) / way)
+    body = replace(found, specular=torch.zeros_like(found.specular)).render(accuracy="fast")
     return rendered, [*columns, body, (rendered - body) / found.specular]
 
 

@@ -60,14 +60,14 @@ def explain(
     found = start
     first = values = _values(start)
     for _ in range(rounds):
-        rendered = found.render(bands=16)
+        rendered = found.render(accuracy="fast")
         slopes = []
         for index in range(4):
             moved = values.clone()
             # Toward the middle of the range, where the map can go.
             way = torch.where(moved[:, index] > 0.0, -STEP, STEP) if index < 2 else STEP
             moved[:, index] += way
-            slope = (_decomposition(moved, start).render(bands=16) - rendered) / (
+            slope = (_decomposition(moved, start).render(accuracy="fast") - rendered) / (
                 way[:, None] if isinstance(way, Tensor) else way
             )
             slopes.append(slope)

@@ -188,7 +188,7 @@ def objective_of(
 ) -> tuple[Tensor, Decomposition, Tensor]:
     """What is minimised, for each image; the decomposition and its rendering."""
     found = unknowns.decomposition()
-    rendered = found.render(bands=16)
+    rendered = found.render(accuracy="fast")
     error = ((rendered - image) / priors.noise).square().sum(dim=1, keepdim=True)
     # Robust: what is no skin within the mask does not drag light and camera along.
     total = weighted_mean(torch.sqrt(1.0 + error) - 1.0, weight)

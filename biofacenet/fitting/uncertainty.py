@@ -187,7 +187,7 @@ def _pixel_slopes(found: Decomposition) -> Tensor:
     )
     maps = (melanin, haemoglobin, diffuse, specular)
     changed = dict(zip(UNKNOWNS, maps, strict=True))
-    image = replace(found, **changed).render(bands=16)
+    image = replace(found, **changed).render(accuracy="fast")
     # A pixel's colour depends on its own maps alone, so a sum over pixels keeps them apart.
     rows = [
         torch.autograd.grad(image[:, channel].sum(), maps, retain_graph=channel < 2)
@@ -206,7 +206,7 @@ def _image_slopes(found: Decomposition) -> Tensor:
 
     def colours(weights: Tensor, cct: Tensor, camera: Tensor) -> Tensor:
         moved = replace(found, illuminant=Illuminant(weights, cct), camera=camera)
-        return moved.render(bands=16)[0].flatten(1).T
+        return moved.render(accuracy="fast")[0].flatten(1).T
 
     # At the ends of a range, differences are one-sided.
     columns = []

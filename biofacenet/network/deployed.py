@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from ..physics.colour import linear_to_srgb, srgb_to_linear
 from ..physics.illuminant import spectrum
+from ..rendering import half_folded
+from ..rendering.accuracy import Accuracy
 from ..rendering.folding import fold
 from ..rendering.renderer import Renderer
 from .unet import BioFaceNet
@@ -53,7 +55,7 @@ class Deployed(nn.Module):
     Args:
         network: a trained one.
         encoding: ``srgb`` or ``linear``, of the image and of the reconstruction.
-        bands: 16, 32 or 33, that spectra are reduced to.
+        accuracy: of the skin table, ``fast``, ``default`` or ``exact``; see `Renderer`.
         precision: of weights and features. ``float16`` stays float32 in what it takes and gives, in
             exposure and logarithms, and in all that the renderer does: 16 bits have too few digits for
             a place in the skin table.
@@ -69,7 +71,7 @@ class Deployed(nn.Module):
         network: BioFaceNet,
         *,
         encoding: Literal["srgb", "linear"] = "srgb",
-        bands: int = 32,
+        accuracy: Accuracy = "default",
         precision: Precision = "float32",
     ) -> None:
         super().__init__()
@@ -84,10 +86,8 @@ class Deployed(nn.Module):
             if self.network.ratios is not None:
                 self.network.ratios.float()
         self.encoding = encoding
-        cpu = torch.device("cpu")
-        renderer = Renderer(network.skin, bands=bands)
-        tables, self.skin, self.folding = renderer.prepared(cpu, torch.float32)
-        self.lights = (tables.fixed_illuminants, tables.daylights)
+        renderer = Renderer(network.skin, accuracy=accuracy)
+        self.half_folded = renderer.prepared(torch.device("cpu"), torch.float32)
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
         """All results by name.
@@ -97,13 +97,10 @@ class Deployed(nn.Module):
         """
         linear = srgb_to_linear(image) if self.encoding == "srgb" else image
         found = self.network(linear)
-        weights, highlight = fold(found.illuminant, found.camera, self.folding)
-        # All that a pixel does: a row of each table, their product, three sums.
-        components = read(self.skin.epidermis, found.melanin) * read(
-            self.skin.dermis, found.haemoglobin
-        )
-        skin = torch.einsum("bhwk,bck->bchw", components, weights)
-        rendered = torch.relu(found.diffuse * skin + found.specular * highlight[:, :, None, None])
+        tables = self.half_folded.tables
+        weights, highlight = fold(found.illuminant, found.camera, tables)
+        maps = (found.melanin, found.haemoglobin, found.diffuse, found.specular)
+        rendered = half_folded.render(*maps, weights, highlight, self.half_folded.basis)
         reconstruction = linear_to_srgb(rendered) if self.encoding == "srgb" else rendered
         return {
             "melanin": found.melanin,
@@ -112,16 +109,7 @@ class Deployed(nn.Module):
             "specular": found.specular,
             "illuminant_weights": found.illuminant.weights,
             "cct": found.illuminant.cct,
-            "spectrum": spectrum(found.illuminant, *self.lights),
+            "spectrum": spectrum(found.illuminant, tables.fixed_illuminants, tables.daylights),
             "camera": found.camera,
             "reconstruction": reconstruction,
         }
-
-
-def read(table: Tensor, values: Tensor) -> Tensor:
-    """Rows of a table (N, K) at map values (B, 1, H, W) in [-1, 1]: (B, H, W, K)."""
-    last = table.shape[0] - 1
-    position = ((values.squeeze(1) + 1.0) * (last / 2.0)).clamp(0.0, float(last))
-    lower = position.floor().clamp(max=float(last - 1))
-    row = lower.long()
-    return torch.lerp(table[row], table[row + 1], (position - lower).unsqueeze(-1))

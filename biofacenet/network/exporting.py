@@ -20,6 +20,7 @@ from torch.export import Dim, ExportedProgram
 from .._version import __version__
 from ..errors import BioFaceNetError
 from ..physics.colour import linear_to_srgb, srgb_to_linear
+from ..rendering.accuracy import Accuracy
 from ..system.files import whole_file
 from .deployed import OUTPUTS, Deployed, Precision
 from .folders import OPSETS, check_ending, check_opset
@@ -49,7 +50,7 @@ def export(
     network: BioFaceNet,
     *paths: str | Path,
     encoding: Literal["srgb", "linear"] = "srgb",
-    bands: int = 32,
+    accuracy: Accuracy = "default",
     opset: int = OPSETS[0],
     precision: Precision = "float32",
 ) -> list[float]:
@@ -59,7 +60,7 @@ def export(
         network: a trained one.
         paths: each file is whole and checked in the end, or as it was before.
         encoding: of the image and of the reconstruction.
-        bands: 16, 32 or 33, that spectra are reduced to.
+        accuracy: of the skin table, ``fast``, ``default`` or ``exact``; see `Renderer`.
         opset: version of the ONNX operators, one of `OPSETS`.
         precision: of the network's weights and features; image, renderer and results are float32.
 
@@ -76,18 +77,18 @@ def export(
         "biofacenet_version": __version__,
         "image": f"(B, 3, H, W), {'sRGB-encoded' if encoding == 'srgb' else 'linear sRGB'}, 0..1",
         "sizes": "H and W multiples of 16, from 32; any B",
-        "bands": str(bands),
+        "accuracy": accuracy,
         "network": network.size,
         "precision": precision,
         "opset": str(opset),
     }
-    program = trace(Deployed(network, encoding=encoding, bands=bands, precision=precision))
+    program = trace(Deployed(network, encoding=encoding, accuracy=accuracy, precision=precision))
     tolerance = TOLERANCES[precision]
     differences = []
     for path, (write, load) in zip(paths, formats, strict=True):
         with whole_file(path) as temporary:
             write(program, temporary, facts)
-            difference = compare(load(temporary), network, encoding, bands) / tolerance
+            difference = compare(load(temporary), network, encoding, accuracy) / tolerance
             if not difference <= 1.0:
                 raise BioFaceNetError(
                     f"{path}: what was exported differs from the network by {difference:.3g} times the "
@@ -191,7 +192,7 @@ def load_onnx(path: Path) -> Run:
     return results
 
 
-def compare(run_file: Run, network: BioFaceNet, encoding: str, bands: int) -> float:
+def compare(run_file: Run, network: BioFaceNet, encoding: str, accuracy: Accuracy) -> float:
     """Largest difference of a file's results from the network's, as a share of one and the value."""
     network = copy.deepcopy(network).cpu().float().eval()
     worst = 0.0
@@ -200,7 +201,7 @@ def compare(run_file: Run, network: BioFaceNet, encoding: str, bands: int) -> fl
         results = run_file(image)
         with torch.no_grad():
             found = network(srgb_to_linear(image) if encoding == "srgb" else image)
-            rendered = found.render(bands=bands)
+            rendered = found.render(accuracy=accuracy)
         expected = {
             **{name: getattr(found, name) for name in OUTPUTS[:4]},
             "illuminant_weights": found.illuminant.weights,

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from .illuminant import daylight as daylight
     from .illuminant import spectrum as spectrum
     from .lighting import sh_shading as sh_shading
+    from .measured import CameraCurves as CameraCurves
+    from .measured import Spectrum as Spectrum
     from .skin import SKINS as SKINS
     from .skin import SkinParameters as SkinParameters
     from .skin import blood_fraction as blood_fraction
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from .skin import reflectance as reflectance
     from .skin import reflectance_table as reflectance_table
     from .spectra import WAVELENGTHS as WAVELENGTHS
+    from .spectra import to_bands as to_bands
     from .tables import Tables as Tables
     from .temperature import correlated_temperature as correlated_temperature
 
@@ -32,8 +35,10 @@ __all__ = [
     "ILLUMINANT_NAMES",
     "SKINS",
     "WAVELENGTHS",
+    "CameraCurves",
     "Illuminant",
     "SkinParameters",
+    "Spectrum",
     "Tables",
     "blood_fraction",
     "ciede2000",
@@ -51,15 +56,18 @@ __all__ = [
     "spectral_sensitivity",
     "spectrum",
     "srgb_to_linear",
+    "to_bands",
 ]
 
 __getattr__ = lazy(
     __name__,
     {
+        "CameraCurves": "measured",
         "ILLUMINANT_NAMES": "illuminant",
         "Illuminant": "illuminant",
         "SKINS": "skin",
         "SkinParameters": "skin",
+        "Spectrum": "measured",
         "Tables": "tables",
         "WAVELENGTHS": "spectra",
         "blood_fraction": "skin",
@@ -78,5 +86,6 @@ __getattr__ = lazy(
         "spectral_sensitivity": "camera",
         "spectrum": "illuminant",
         "srgb_to_linear": "colour",
+        "to_bands": "spectra",
     },
 )

@@ -1,4 +1,4 @@
-"""Camera: spectral sensitivities as two coordinates of a principal component space.
+"""Camera: spectral sensitivities, also as two coordinates of a principal component space.
 
 Source: BioFaceNet, section 3.3; Jiang, Liu, Gu and Suesstrunk, What is the space of spectral
 sensitivity functions for digital color cameras?, WACV 2013 (28 measured cameras).
@@ -31,11 +31,13 @@ def mean_and_components() -> tuple[Tensor, Tensor]:
 
 
 def spectral_sensitivity(
-    camera: Tensor,  # [B, 2]
+    camera: Tensor,  # [B, 2] or [B, 3, 33]
     mean: Tensor,  # [3, 33]
     components: Tensor,  # [3, 33, 2]
 ) -> Tensor:
-    """S(b) = max(0, mean + PC b): (B, 3, 33), rows R, G, B."""
+    """S(b) = max(0, mean + PC b): (B, 3, 33), rows R, G, B. Curves, which have no b, are themselves."""
+    if camera.ndim == 3:
+        return camera
     return torch.relu(mean + torch.einsum("clk,bk->bcl", components, camera))
 
 

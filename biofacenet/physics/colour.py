@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..system.undisturbed import undisturbed
 from .camera import COORDINATE_RANGE, spectral_sensitivity
 from .spectra import figures
 
@@ -25,16 +26,20 @@ __all__ = [
     "raw_to_xyz",
     "raw_to_xyz_table",
     "read_raw_to_xyz",
+    "response",
+    "response_problem",
     "srgb_to_linear",
 ]
 
-XYZ_TO_SRGB = torch.tensor(
-    [[3.2406, -1.5372, -0.4986], [-0.9689, 1.8758, 0.0415], [0.0557, -0.2040, 1.0570]],
-    dtype=torch.float64,
+XYZ_TO_SRGB = undisturbed(
+    lambda: torch.tensor(
+        [[3.2406, -1.5372, -0.4986], [-0.9689, 1.8758, 0.0415], [0.0557, -0.2040, 1.0570]],
+        dtype=torch.float64,
+    )
 )
 """Acts on XYZ column vectors (IEC 61966-2-1)."""
 
-WHITE_ROW_SUMS = torch.tensor([0.3253, 0.3425, 0.3723], dtype=torch.float64)
+WHITE_ROW_SUMS = undisturbed(lambda: torch.tensor([0.3253, 0.3425, 0.3723], dtype=torch.float64))
 """XYZ of a white-balanced white, proportional to the D65 white point.
 
 Rows of unit sum, as the paper's text has it, would turn white into (1.20, 0.95, 0.91) sRGB.
@@ -85,13 +90,72 @@ def observer() -> Tensor:
 def raw_to_xyz(sensitivity: Tensor) -> Tensor:  # [..., 3, 33]
     """Least-squares matrix from white-balanced raw to XYZ: (..., 3, 3).
 
-    T minimises ||T S - CMF^T||; its rows are then scaled to sum to `WHITE_ROW_SUMS`.
+    T minimises ||T S - CMF^T||; its rows are then scaled to sum to `WHITE_ROW_SUMS`. Raw counts as
+    balanced when the light has the same power in all bands, so the curves must be of unit sum.
+    Computed in float64 and given in the dtype of the curves.
     """
-    cmf = observer().to(sensitivity)
-    gram = sensitivity @ sensitivity.mT
-    matrix = torch.linalg.solve(gram, sensitivity @ cmf.mT).mT
-    row_sums = WHITE_ROW_SUMS.to(sensitivity).unsqueeze(-1)
-    return matrix / matrix.sum(dim=-1, keepdim=True) * row_sums
+    curves = sensitivity.double()  # normal equations halve the digits
+    cmf = observer().to(curves)
+    solved, _ = torch.linalg.solve_ex(curves @ curves.mT, curves @ cmf.mT)
+    matrix = solved.mT
+    row_sums = WHITE_ROW_SUMS.to(curves).unsqueeze(-1)
+    return (matrix / matrix.sum(dim=-1, keepdim=True) * row_sums).to(sensitivity)
+
+
+def response(spectrum: Tensor, curves: Tensor) -> tuple[Tensor, Tensor]:
+    """What a light and a camera make of reflectances, white balanced and in linear sRGB.
+
+    Args:
+        spectrum: e, (B, 33), of any scale.
+        curves: S, (B, 3, 33), unit sums.
+
+    Returns:
+        Weights W (B, 3, 33) by which a reflectance is summed, W = M diag(1/L) S diag(e) with L = S e and
+        M = XYZ_TO_SRGB T(S), and the colour k = M 1 of what reflects all light (B, 3).
+    """
+    seen = curves * spectrum.unsqueeze(1)
+    matrix = XYZ_TO_SRGB.to(curves) @ raw_to_xyz(curves)
+    return matrix @ (seen / seen.sum(dim=-1, keepdim=True)), matrix.sum(dim=-1)
+
+
+MOST_ALIKE = 1e-4
+"""Least determinant of the channels' correlations; cameras have 0.3 and more, a grey one 0."""
+
+UNIT_SUM = (0.5, 2.0)
+"""Sums of curves that are taken for 1; clipping at 0 raises those of S(b) to 1.15."""
+
+CHANNELS = ("red", "green", "blue")
+
+
+def response_problem(spectrum: Tensor, curves: Tensor) -> str | None:
+    """Why a camera cannot balance white under a light, in words: a channel that sees no light of it.
+
+    Args:
+        spectrum: (B or 1, 33).
+        curves: (B or 1, 3, 33), which should be of unit sum.
+    """
+    spectrum, curves = spectrum.detach(), curves.detach()
+    low, high = UNIT_SUM
+    sums = curves.sum(dim=-1)
+    if bool(((sums < low) | (sums > high)).any()):
+        worst = float(sums.flatten()[(sums.flatten() - 1.0).abs().argmax()])
+        return (
+            f"camera curves must be of unit sum, and one sums to {worst:.4g}; divide each channel by "
+            "its sum, or give a CameraCurves"
+        )
+    dark = (curves * spectrum.unsqueeze(1)).sum(dim=-1) <= 0.0
+    if bool(dark.any()):
+        image, channel = dark.nonzero()[0].tolist()
+        return (
+            f"the camera's {CHANNELS[channel]} channel sees no light (image {image} of {len(dark)}), "
+            "so white cannot be balanced; give a light or a camera that reaches more wavelengths"
+        )
+    shape = (curves / curves.norm(dim=-1, keepdim=True)).double()
+    if bool((torch.linalg.det(shape @ shape.mT) < MOST_ALIKE).any()):
+        return (
+            "the camera's channels see alike, so colours cannot be told apart; expected R, G and B"
+        )
+    return None
 
 
 def raw_to_xyz_table(mean: Tensor, components: Tensor) -> Tensor:
@@ -106,7 +170,12 @@ def raw_to_xyz_table(mean: Tensor, components: Tensor) -> Tensor:
 
 
 def read_raw_to_xyz(table: Tensor, camera: Tensor) -> Tensor:
-    """Bilinear read of the tabulated T: (B, 3, 3) for camera coordinates (B, 2)."""
+    """Bilinear read of the tabulated T: (B, 3, 3) for camera coordinates (B, 2).
+
+    Of curves (B, 3, 33) T is computed.
+    """
+    if camera.ndim == 3:
+        return raw_to_xyz(camera)
     if len(camera) == 0:
         return camera.new_zeros(0, 3, 3)
     # grid_sample's x is the column: b2 comes first.

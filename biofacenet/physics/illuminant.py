@@ -71,6 +71,16 @@ class Illuminant(Brief):
         weights[:, ILLUMINANT_NAMES.index(name)] = 1.0
         return cls(weights, torch.full((batch,), cct))
 
+    def to(
+        self, device: torch.device | str | None = None, dtype: torch.dtype | None = None
+    ) -> Illuminant:
+        """The same light on another device or in another precision; itself where nothing changes."""
+        weights = self.weights.to(device=device, dtype=dtype)
+        cct = self.cct.to(device=device, dtype=dtype)
+        if weights is self.weights and cct is self.cct:
+            return self
+        return Illuminant(weights, cct)
+
 
 def daylight(cct: Tensor) -> Tensor:
     """CIE daylight of a correlated colour temperature, scaled to unit sum.

@@ -18,6 +18,7 @@ from ..errors import DataError
 from ..system.brief import Brief
 from ..system.lasting import kept
 from ..system.limits import TooLargeError
+from ..system.undisturbed import undisturbed
 from .camera import mean_and_components
 from .colour import raw_to_xyz_table
 from .illuminant import daylight_table, fixed_spectra
@@ -116,6 +117,10 @@ class Tables(Brief):
 
 @kept
 def _computed(parameters: SkinParameters) -> Tables:
+    return undisturbed(lambda: _compute(parameters))
+
+
+def _compute(parameters: SkinParameters) -> Tables:
     mean, components = mean_and_components()
     return Tables(
         skin=reflectance_table(parameters),

@@ -15,6 +15,7 @@ from ..decomposition import Decomposition
 from ..physics.colour import XYZ_TO_SRGB, linear_to_srgb, observer
 from ..physics.illuminant import ILLUMINANT_NAMES
 from ..physics.spectra import WAVELENGTHS
+from ..physics.temperature import correlated_temperature
 from ..system.files import write_csv
 from .canvas import (
     CHANNEL_COLOURS,
@@ -40,7 +41,12 @@ __all__ = [
 
 
 def light_note(decomposition: Decomposition, known: str = "") -> str:
-    """The strongest standard lights of the mixture, and how far they are known, in words."""
+    """The strongest standard lights of the mixture, and how far they are known, in words, or that the
+    light was measured.
+    """
+    if decomposition.measured_light is not None:
+        kelvin, _ = correlated_temperature(decomposition.measured_light[:1])
+        return f"a measured spectrum, {float(kelvin):.0f} K"
     weights = decomposition.illuminant.weights[0].detach()
     cct = float(decomposition.illuminant.cct[0])
     shares = []
@@ -51,7 +57,9 @@ def light_note(decomposition: Decomposition, known: str = "") -> str:
 
 
 def camera_note(decomposition: Decomposition, known: str = "") -> str:
-    """The coordinates of the camera, and how far they are known, in words."""
+    """The coordinates of the camera, and how far they are known, in words, or that it was measured."""
+    if decomposition.measured_camera is not None:
+        return "measured curves"
     b1, b2 = decomposition.camera[0].tolist()
     return _joined(f"b = ({b1:.2f}, {b2:.2f})", known)
 

@@ -1,11 +1,16 @@
-"""The operator `torch.ops.biofacenet.render`: schema, shapes, gradients and autocast.
+"""The differentiable operator: folding and rendering in one call of a backend, each way.
 
-    rgb[b, c, y, x] = max(0, diffuse sum_k E_k(melanin) D_k(haemoglobin) w[b, c, k] + specular k[b, c])
+Maps (B, 1, H, W) and what lights an image to linear sRGB (B, 3, H, W); csrc/fold.h has the equations.
+Two faces of the same calls:
 
-with E_k and D_k read linearly from two tables. Python owns the operator, so that importing it never
-needs a compiler; what computes it is a backend (`biofacenet.kernels`). Nothing but the inputs and the
-image itself is kept for the backward pass: which channels were clipped is read off the image, all else
-is computed again.
+- an `autograd.Function` (function.py): what PyTorch calls when nothing compiles. It composes with the
+  transforms of torch.func and with forward-mode derivatives, and can be differentiated again: what the
+  kernels have no rule for comes from `half_folded`, which is plain PyTorch.
+- `torch.ops.biofacenet.render`, with a schema: what torch.compile and torch.export see.
+
+Python owns both, so that importing them never needs a compiler. Nothing but the inputs and the image
+itself is kept for the backward pass: which channels were clipped is read off the image, all else is
+computed again.
 """
 
 from __future__ import annotations
@@ -16,207 +21,202 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..kernels.registry import BACKENDS, HALF, kernel
+from ..kernels.registry import BACKENDS, HALF
+from .calls import INPUTS, NAMES, Lit, forward, gradients, image_count
+from .function import Render
+from .half_folded import HalfFolded
 
-__all__ = [
-    "render",
-]
+__all__ = ["Lit", "render"]
+
+EACH = (None, None, None, None, (14,), (), (33,), (2,), (3, 33), (3,))
+"""Shape of each tensor of one image; None: that of the maps."""
 
 
-def _check(
-    melanin: Tensor,
-    haemoglobin: Tensor,
-    diffuse: Tensor,
-    specular: Tensor,
-    weights: Tensor,
-    highlight: Tensor,
-    epidermis: Tensor,
-    dermis: Tensor,
-    backend: str,
-) -> None:
-    if melanin.ndim != 4 or melanin.shape[1] != 1:
-        raise ValueError(f"melanin must have shape (B, 1, H, W), got {tuple(melanin.shape)}")
-    batch = melanin.shape[0]
-    components = weights.shape[-1]
-    expected = {
-        "haemoglobin": (haemoglobin, tuple(melanin.shape)),
-        "diffuse": (diffuse, tuple(melanin.shape)),
-        "specular": (specular, tuple(melanin.shape)),
-        "weights": (weights, (batch, 3, components)),
-        "highlight": (highlight, (batch, 3)),
-        "epidermis": (epidermis, (epidermis.shape[0], components)),
-        "dermis": (dermis, (dermis.shape[0], components)),
-    }
+def render(maps: Sequence[Tensor], lit: Lit, half_folded: HalfFolded, backend: str) -> Tensor:
+    """Image of four maps.
+
+    Args:
+        maps: melanin, haemoglobin, diffuse and specular, (B or 1, 1, H, W), of any strides. With a
+            backend of `biofacenet.kernels.HALF` they may be of 16 bits, the others float32 then.
+        lit: light and camera.
+        half_folded: tables, of the dtype and on the device of light and camera.
+        backend: which kernel.
+
+    Returns:
+        Linear sRGB (B, 3, H, W), contiguous, >= 0, of the maps' dtype; differentiable in all ten.
+
+    Raises:
+        BackendUnavailableError: the backend cannot run here.
+    """
+    if torch.compiler.is_compiling():
+        fixed = half_folded.basis.melanin_fixed
+        image: Tensor = torch.ops.biofacenet.render(*maps, *lit, half_folded.native, fixed, backend)
+        return image
+    rendered: Tensor = Render.apply(*maps, *lit, half_folded, backend)  # type: ignore[no-untyped-call]
+    return rendered
+
+
+def _check(tensors: Sequence[Tensor | None], tables: Sequence[Tensor], backend: str) -> None:
+    """Raise ValueError with one clear line where shapes, dtypes or devices do not fit together."""
+    melanin = tensors[0]
+    if melanin is None or melanin.ndim != 4 or melanin.shape[1] != 1:
+        found = None if melanin is None else tuple(melanin.shape)
+        raise ValueError(f"melanin must have shape (B, 1, H, W), got {found}")
+    if len(tables) != 8:
+        raise ValueError(f"tables must be eight, got {len(tables)}")
+    number, images = tables[0].dtype, image_count(tensors)
     half = melanin.dtype in (torch.float16, torch.bfloat16)
     if half and backend not in HALF:
         raise ValueError(
             f"backend {backend!r} takes float32 or float64 maps, got {melanin.dtype}; "
             f"{' and '.join(sorted(HALF))} take maps of 16 bits"
         )
-    if backend in BACKENDS and (reason := BACKENDS[backend].refuses(components)):
+    if backend in BACKENDS and (reason := BACKENDS[backend].refuses(tables[5].shape[1])):
         raise ValueError(f"backend {backend!r} cannot take these tables: {reason}")
-    for name, (tensor, shape) in expected.items():
-        if tuple(tensor.shape) != shape:
-            raise ValueError(f"{name} must have shape {shape}, got {tuple(tensor.shape)}")
-        if half and tensor.shape != melanin.shape:
-            if tensor.dtype != torch.float32:
-                raise ValueError(
-                    f"{name} must be float32 beside maps of 16 bits, got {tensor.dtype}"
-                )
-        elif tensor.dtype != melanin.dtype:
-            raise ValueError(f"{name} must be {melanin.dtype} like melanin, got {tensor.dtype}")
-        if tensor.device != melanin.device:
+    for name, tensor, each in zip(NAMES, tensors, EACH, strict=True):
+        if tensor is None:
+            continue
+        if each is None and tensor.shape != melanin.shape:
             raise ValueError(
-                f"{name} must be on {melanin.device} like melanin, got {tensor.device}"
+                f"{name} must have shape {tuple(melanin.shape)}, got {tuple(tensor.shape)}"
             )
-    if min(epidermis.shape[0], dermis.shape[0]) < 2:
-        raise ValueError("the skin tables need two rows or more")
+        if each is not None and (
+            tensor.ndim != len(each) + 1
+            or tuple(tensor.shape[1:]) != each
+            or tensor.shape[0] not in (1, images)
+        ):
+            raise ValueError(
+                f"{name} must have shape {(images, *each)} or {(1, *each)}, got "
+                f"{tuple(tensor.shape)}"
+            )
+        dtype = melanin.dtype if each is None else number
+        if tensor.dtype != dtype or (not half and dtype != number):
+            raise ValueError(
+                f"{name} must be {dtype if half else number} like the "
+                f"{'maps' if half and each is None else 'tables'}, got {tensor.dtype}"
+            )
+        if tensor.device != tables[0].device:
+            raise ValueError(
+                f"{name} must be on {tables[0].device} like the tables, got {tensor.device}"
+            )
 
 
 @torch.library.custom_op("biofacenet::render", mutates_args=())
-def render(
+def _operator(
     melanin: Tensor,
     haemoglobin: Tensor,
     diffuse: Tensor,
     specular: Tensor,
-    weights: Tensor,
-    highlight: Tensor,
-    epidermis: Tensor,
-    dermis: Tensor,
+    mixture: Tensor | None,
+    cct: Tensor | None,
+    spectrum: Tensor | None,
+    camera: Tensor | None,
+    weights: Tensor | None,
+    highlight: Tensor | None,
+    tables: list[Tensor],
+    melanin_fixed: bool,
     backend: str,
 ) -> Tensor:
-    """Image of four maps under folded weights; differentiable in the first six arguments.
-
-    Args:
-        melanin: (B, 1, H, W), in [-1, 1], clamped beyond. The maps may have any strides. With a
-            backend of `biofacenet.kernels.HALF` they may be of 16 bits, the others float32 then.
-        haemoglobin: (B, 1, H, W), in [-1, 1], clamped beyond.
-        diffuse: (B, 1, H, W).
-        specular: (B, 1, H, W).
-        weights: (B, 3, K), see `biofacenet.rendering.fold`.
-        highlight: (B, 3).
-        epidermis: (M, K), rows at map values -1 .. 1.
-        dermis: (N, K), rows at map values -1 .. 1.
-        backend: which kernel, ``cpp`` for CPU tensors, ``triton`` or ``cuda`` for CUDA tensors, or
-            another that was registered.
-
-    Returns:
-        Linear sRGB (B, 3, H, W), contiguous, >= 0, of the maps' dtype.
+    """Image of four maps, differentiable in the first ten arguments; see `render`.
 
     Raises:
         ValueError: shapes, dtypes or devices do not fit together.
         BackendUnavailableError: the backend cannot run here.
     """
-    _check(melanin, haemoglobin, diffuse, specular, weights, highlight, epidermis, dermis, backend)
-    image = melanin.new_empty((melanin.shape[0], 3, *melanin.shape[2:]))
-    kernel(backend).forward(
-        melanin,
-        haemoglobin,
-        diffuse,
-        specular,
-        weights.contiguous(),
-        highlight.contiguous(),
-        epidermis.contiguous(),
-        dermis.contiguous(),
-        image,
-    )
-    return image
+    maps = (melanin, haemoglobin, diffuse, specular)
+    tensors = (*maps, mixture, cct, spectrum, camera, weights, highlight)
+    _check(tensors, tables, backend)
+    return forward(tensors, tables, melanin_fixed, backend)
 
 
-@render.register_fake
-def _fake_render(
+@_operator.register_fake
+def _fake(
     melanin: Tensor,
     haemoglobin: Tensor,
     diffuse: Tensor,
     specular: Tensor,
-    weights: Tensor,
-    highlight: Tensor,
-    epidermis: Tensor,
-    dermis: Tensor,
+    mixture: Tensor | None,
+    cct: Tensor | None,
+    spectrum: Tensor | None,
+    camera: Tensor | None,
+    weights: Tensor | None,
+    highlight: Tensor | None,
+    tables: list[Tensor],
+    melanin_fixed: bool,
     backend: str,
 ) -> Tensor:
-    _check(melanin, haemoglobin, diffuse, specular, weights, highlight, epidermis, dermis, backend)
-    return melanin.new_empty((melanin.shape[0], 3, *melanin.shape[2:]))
-
-
-def _outputs(inputs: Sequence[Tensor], wanted: Sequence[bool]) -> list[Tensor]:
-    """Contiguous gradients to fill; of no elements where one is not wanted."""
-    return [
-        tensor.new_empty(tuple(tensor.shape) if want else (0,))
-        for tensor, want in zip(inputs, wanted, strict=True)
-    ]
+    maps = (melanin, haemoglobin, diffuse, specular)
+    tensors = (*maps, mixture, cct, spectrum, camera, weights, highlight)
+    _check(tensors, tables, backend)
+    return melanin.new_empty((image_count(tensors), 3, *melanin.shape[2:]))
 
 
 @torch.library.custom_op("biofacenet::render_backward", mutates_args=())
-def _render_backward(
-    melanin: Tensor,
-    haemoglobin: Tensor,
-    diffuse: Tensor,
-    specular: Tensor,
-    weights: Tensor,
-    highlight: Tensor,
-    epidermis: Tensor,
-    dermis: Tensor,
+def _operator_backward(
+    inputs: list[Tensor],
+    places: list[int],
+    tables: list[Tensor],
+    melanin_fixed: bool,
+    backend: str,
     image: Tensor,
     gradient: Tensor,
-    wanted: Sequence[bool],
-    backend: str,
+    wanted: list[int],
 ) -> list[Tensor]:
-    """Gradients of the first six arguments, of no elements where not wanted."""
-    inputs = (melanin, haemoglobin, diffuse, specular, weights, highlight)
-    outputs = _outputs(inputs, wanted)
-    kernel(backend).backward(
-        melanin,
-        haemoglobin,
-        diffuse,
-        specular,
-        weights.contiguous(),
-        highlight.contiguous(),
-        epidermis.contiguous(),
-        dermis.contiguous(),
-        image,
-        gradient,
-        *(output if want else None for output, want in zip(outputs, wanted, strict=True)),
+    """Gradients at some of the ten places, of inputs that are given at others."""
+    found = gradients(
+        _placed(inputs, places),
+        *(image, gradient, [i in wanted for i in range(INPUTS)]),
+        *(tables, melanin_fixed, backend),
     )
-    return outputs
+    return [value for value in found if value is not None]
 
 
-@_render_backward.register_fake
-def _fake_render_backward(
-    melanin: Tensor,
-    haemoglobin: Tensor,
-    diffuse: Tensor,
-    specular: Tensor,
-    weights: Tensor,
-    highlight: Tensor,
-    epidermis: Tensor,
-    dermis: Tensor,
+@_operator_backward.register_fake
+def _fake_backward(
+    inputs: list[Tensor],
+    places: list[int],
+    tables: list[Tensor],
+    melanin_fixed: bool,
+    backend: str,
     image: Tensor,
     gradient: Tensor,
-    wanted: Sequence[bool],
-    backend: str,
+    wanted: list[int],
 ) -> list[Tensor]:
-    return _outputs((melanin, haemoglobin, diffuse, specular, weights, highlight), wanted)
+    tensors = _placed(inputs, places)
+    return [
+        tensor.new_empty(tensor.shape)
+        for tensor in (tensors[i] for i in wanted)
+        if tensor is not None
+    ]
+
+
+def _placed(inputs: Sequence[Tensor], places: Sequence[int]) -> list[Tensor | None]:
+    tensors: list[Tensor | None] = [None] * INPUTS
+    for tensor, place in zip(inputs, places, strict=True):
+        tensors[place] = tensor
+    return tensors
 
 
 def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-    *tensors, backend = inputs
-    ctx.backend = backend
-    ctx.save_for_backward(*tensors, output)
+    *tensors, tables, ctx.melanin_fixed, ctx.backend = inputs
+    ctx.places = [i for i, tensor in enumerate(tensors) if tensor is not None]
+    ctx.tables = len(tables)
+    ctx.save_for_backward(*(tensors[i] for i in ctx.places), *tables, output)
 
 
-def _backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-    wanted = list(ctx.needs_input_grad[:6])
-    if not any(wanted):
-        return (None,) * 9
-    *tensors, image = ctx.saved_tensors
-    gradients = torch.ops.biofacenet.render_backward(*tensors, image, gradient, wanted, ctx.backend)
-    passed = [value if want else None for value, want in zip(gradients, wanted, strict=True)]
-    return (*passed, None, None, None)
+def _backward(ctx: Any, gradient: Tensor) -> tuple[Any, ...]:
+    *saved, image = ctx.saved_tensors
+    inputs, tables = saved[: len(ctx.places)], saved[len(ctx.places) :]
+    wanted = [i for i in ctx.places if ctx.needs_input_grad[i]]
+    found = torch.ops.biofacenet.render_backward(
+        inputs, ctx.places, tables, ctx.melanin_fixed, ctx.backend, image, gradient, wanted
+    )
+    by_place = dict(zip(wanted, found, strict=True))
+    return (*(by_place.get(i) for i in range(INPUTS)), [None] * ctx.tables, None, None)
 
 
-render.register_autograd(_backward, setup_context=_setup_context)
+_operator.register_autograd(_backward, setup_context=_setup_context)
 
 for _device in ("cpu", "cuda"):
     # Half precision has too few digits for table positions: 1/256 is one row.
-    render.register_autocast(_device, torch.float32)
+    _operator.register_autocast(_device, torch.float32)

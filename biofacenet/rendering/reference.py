@@ -17,6 +17,7 @@ from ..physics import camera as camera_model
 from ..physics import colour
 from ..physics import illuminant as light
 from ..physics import skin as skin_model
+from ..physics.given import Camera, Light, as_tensors, check_seen
 from ..physics.illuminant import Illuminant
 from ..physics.skin import Skin
 from ..physics.spectra import BANDS
@@ -76,28 +77,40 @@ def check_inputs(
         raise ValueError(f"melanin must have shape (B, 1, H, W), got {tuple(melanin.shape)}")
     if not melanin.dtype.is_floating_point:
         raise ValueError(f"melanin must be floating point, got {melanin.dtype}")
-    batch = melanin.shape[0]
-    spectral = isinstance(illuminant, Tensor)
+    curves = camera.ndim == 3
+    if isinstance(illuminant, Illuminant):
+        light_rows = max(illuminant.weights.shape[0], illuminant.cct.shape[0])
+    else:
+        light_rows = illuminant.shape[0]
+    rows = {"melanin": melanin.shape[0], "illuminant": light_rows, "camera": camera.shape[0]}
+    several = [(name, count) for name, count in rows.items() if count != 1]
+    for name, count in several[1:]:
+        if count != several[0][1]:
+            raise ValueError(
+                f"{name} must be of {several[0][1]} images like {several[0][0]}, or of 1 for all, "
+                f"got {count}"
+            )
     expected = {
         "haemoglobin": (haemoglobin, tuple(melanin.shape)),
         "diffuse": (diffuse, tuple(melanin.shape)),
         "specular": (specular, tuple(melanin.shape)),
-        "camera": (camera, (batch, 2)),
+        "camera": (camera, (camera.shape[0], 3, BANDS) if curves else (camera.shape[0], 2)),
     }
     if isinstance(illuminant, Illuminant):
-        expected["illuminant.weights"] = (illuminant.weights, (batch, len(light.ILLUMINANT_NAMES)))
-        expected["illuminant.cct"] = (illuminant.cct, (batch,))
-    elif spectral:
-        expected["illuminant"] = (illuminant, (batch, BANDS))
-    else:
-        raise ValueError(
-            f"illuminant must be a (B, 33) tensor or an Illuminant, got {type(illuminant).__name__}"
+        expected["illuminant.weights"] = (
+            illuminant.weights,
+            (light_rows, len(light.ILLUMINANT_NAMES)),
         )
+        expected["illuminant.cct"] = (illuminant.cct, (light_rows,))
+    else:
+        expected["illuminant"] = (illuminant, (light_rows, BANDS))
     for name, (tensor, shape) in expected.items():
         if tuple(tensor.shape) != shape:
             raise ValueError(f"{name} must have shape {shape}, got {tuple(tensor.shape)}")
-        if tensor.dtype != melanin.dtype:
-            raise ValueError(f"{name} must be {melanin.dtype} like melanin, got {tensor.dtype}")
+        of_maps = name in ("haemoglobin", "diffuse", "specular")
+        if tensor.dtype != melanin.dtype if of_maps else not tensor.is_floating_point():
+            wanted = f"{melanin.dtype} like melanin" if of_maps else "floating point"
+            raise ValueError(f"{name} must be {wanted}, got {tensor.dtype}")
         if tensor.device != melanin.device:
             raise ValueError(
                 f"{name} must be on {melanin.device} like melanin, got {tensor.device}"
@@ -109,8 +122,8 @@ def trace(
     haemoglobin: Tensor,
     diffuse: Tensor,
     specular: Tensor,
-    illuminant: Tensor | Illuminant,
-    camera: Tensor,
+    illuminant: Light,
+    camera: Camera,
     *,
     tables: Tables | None = None,
     skin: Skin | None = None,
@@ -122,18 +135,21 @@ def trace(
         haemoglobin: (B, 1, H, W), in [-1, 1], clamped beyond.
         diffuse: (B, 1, H, W), > 0.
         specular: (B, 1, H, W), > 0.
-        illuminant: (B, 33) spectra of unit sum, or mixture weights and colour temperature.
-        camera: (B, 2), coordinates b in [-3, 3].
+        illuminant: (B, 33) spectra of unit sum, mixture weights and colour temperature, or a `Spectrum`.
+        camera: (B, 2), coordinates b in [-3, 3]; (B, 3, 33), curves of unit sum; or a `CameraCurves`.
         tables: defaults to those of the skin, in the maps' dtype and on their device.
         skin: ``published`` (the default), ``measured`` or other constants, where no tables are given.
 
     Raises:
-        ValueError: shapes, dtypes or devices do not fit together, or tables and a skin are given.
+        ValueError: shapes, dtypes or devices do not fit together, tables and a skin are given, or a
+            channel of the camera sees no light.
     """
     if tables is not None and skin is not None:
         raise ValueError("give a skin or tables, not both")
+    illuminant, camera = as_tensors(illuminant, camera, like=melanin)
     check_inputs(melanin, haemoglobin, diffuse, specular, illuminant, camera)
     tables = (tables or Tables.computed(skin)).to(melanin.device, melanin.dtype)
+    check_seen(illuminant, camera, tables)
     return _trace(melanin, haemoglobin, diffuse, specular, illuminant, camera, tables)
 
 
@@ -162,9 +178,12 @@ def _trace(
     raw_diffuse = diffuse * skin_colour
     raw_specular = specular * per_channel
     raw = raw_diffuse + raw_specular
+    # What is not finite in a map has no colour: infinity minus itself is NaN.
+    for values in (melanin, haemoglobin, diffuse, specular):
+        raw = raw + (values - values)
     # (3) white balance   raw_c / L_c
     white_balanced = raw / per_channel
-    # (4) XYZ = T(b) raw, (5) linear sRGB = max(0, M XYZ)
+    # (4) XYZ = T raw, (5) linear sRGB = max(0, M XYZ)
     matrix = colour.read_raw_to_xyz(tables.raw_to_xyz, camera)
     to_srgb = colour.XYZ_TO_SRGB.to(melanin)
     xyz = torch.einsum("bij,bjhw->bihw", matrix, white_balanced)
@@ -192,8 +211,8 @@ def render(
     haemoglobin: Tensor,
     diffuse: Tensor,
     specular: Tensor,
-    illuminant: Tensor | Illuminant,
-    camera: Tensor,
+    illuminant: Light,
+    camera: Camera,
     *,
     tables: Tables | None = None,
     skin: Skin | None = None,

@@ -142,6 +142,8 @@ class Knobs:
     cct: gr.Slider
     b1: gr.Slider
     b2: gr.Slider
+    light_file: gr.File
+    camera_file: gr.File
     everywhere: gr.Checkbox
 
     @property
@@ -152,6 +154,13 @@ class Knobs:
 
 def _slider(low: float, high: float, value: float, step: float, label: str) -> gr.Slider:
     return gr.Slider(low, high, value=value, step=step, label=label)
+
+
+def _csv(label: str, name: str) -> gr.File:
+    """A place for a measured light or camera, which counts until it is taken away."""
+    return gr.File(
+        file_types=[".csv", ".txt", ".tsv"], type="filepath", label=label, elem_id=name, height=90
+    )
 
 
 def _sliders() -> tuple[Knobs, gr.Button, gr.HTML]:
@@ -176,6 +185,9 @@ def _sliders() -> tuple[Knobs, gr.Button, gr.HTML]:
             cct = _slider(*CCT_RANGE, 6500, 50, "Daylight temperature, kelvin")
             b1 = _slider(low, high, 0, 0.02, "Camera b1")
             b2 = _slider(low, high, 0, 0.02, "Camera b2")
+            with gr.Row():
+                light_file = _csv("Light of a file: nm, power", "light-file")
+                camera_file = _csv("Camera of a file: nm, R, G, B", "camera-file")
         with gr.Row():
             everywhere = gr.Checkbox(label="Change more than skin", container=False)
             reset = gr.Button("Reset", size="sm", elem_id="reset")
@@ -191,6 +203,8 @@ def _sliders() -> tuple[Knobs, gr.Button, gr.HTML]:
         cct=cct,
         b1=b1,
         b2=b2,
+        light_file=light_file,
+        camera_file=camera_file,
         everywhere=everywhere,
     )
     return knobs, reset, links
@@ -299,7 +313,9 @@ def build(app: Studio) -> gr.Blocks:
             "show_progress": "hidden",
             "trigger_mode": "always_last",
         }
-        others = [knob.input for knob in knobs.all if knob is not knobs.cct]
+        files = [knobs.light_file, knobs.camera_file]
+        others = [knob.input for knob in knobs.all if knob not in (knobs.cct, *files)]
+        others += [event for file in files for event in (file.upload, file.clear)]
         seen, inputs = [stage.after, stage.said], [name, *knobs.all]
         gr.on(others, reply.show, inputs, seen, **instant)
         knobs.cct.input(reply.show_daylight, inputs, [*seen, knobs.light], **instant)

@@ -23,7 +23,6 @@ from ..analysis.editing import combine, paste, soft
 from ..analysis.results import Result
 from ..analysis.trust import knowledge, uncertainty
 from ..decomposition import Edit
-from ..decomposition.maps import FORMAT
 from ..errors import BioFaceNetError
 from ..photos.boxes import crop
 from ..photos.framing import crop_text
@@ -130,7 +129,7 @@ class Session:
         np.savez_compressed(
             stream,
             allow_pickle=False,
-            format=np.array(FORMAT),
+            format=np.array(self.found.format),
             skin=np.array(self.found.skin),
             mask=self.mask.numpy(),
             **self.found.arrays(),

@@ -1,8 +1,16 @@
-// Forward and backward over a run of pixels, compiled once for each instruction set.
+// Forward and backward over the pixels of an image, compiled once for each instruction set.
 //
-// A block of pixels at a time, all of it in the first-level cache: values and table positions are
-// worked out with one pixel a lane, table rows are read with one component a lane, and sums over
-// components are turned back into one pixel a lane with as few shuffles as there can be.
+// A run of pixels at a time, all of it in the first-level cache: values and places are worked out with
+// one pixel a lane, rows of the two tables are read with one (function, channel) a lane, and sums over
+// functions are turned back into one pixel a lane with as few shuffles as there can be.
+
+#if defined(__GNUC__) && !defined(__clang__)
+// All of this is inlined, so that no vector is passed by any ABI; and GCC takes its own headers' way of
+// saying "any value" for a mistake.
+#pragma GCC diagnostic ignored "-Wpsabi"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#endif
 
 #include "kernel.h"
 
@@ -12,14 +20,14 @@ namespace biofacenet {
 namespace BIOFACENET_TARGET {
 namespace {
 
-constexpr int kBlock = 128;  // pixels; the last block of a run is padded with zeros
+constexpr int kRun = 128;  // pixels; the last run is padded with zeros
 
 template <typename T>
 struct alignas(64) Row {
-  T at[kBlock];
+  T at[kRun];
 };
 
-// The block's values of one plane: in place where they are consecutive, else copied to `row`.
+// The run's values of one plane: in place where they are consecutive, else copied to `row`.
 template <typename T>
 const T* read(const Plane<T>& plane, int64_t width, int64_t begin, int count, Row<T>& row) {
   const int64_t y = begin / width;
@@ -27,7 +35,7 @@ const T* read(const Plane<T>& plane, int64_t width, int64_t begin, int count, Ro
   const T* line = plane.data + y * plane.row_stride;
   if (plane.row_stride == width * plane.column_stride || x + count <= width) {
     line += x * plane.column_stride;
-    if (plane.column_stride == 1 && count == kBlock) return line;
+    if (plane.column_stride == 1 && count == kRun) return line;
     if (plane.column_stride == 0) {  // one value for all, as the gradient of a sum is
       for (int i = 0; i < count; ++i) row.at[i] = line[0];
     } else {
@@ -42,19 +50,19 @@ const T* read(const Plane<T>& plane, int64_t width, int64_t begin, int count, Ro
       }
     }
   }
-  for (int i = count; i < kBlock; ++i) row.at[i] = T(0);
+  for (int i = count; i < kRun; ++i) row.at[i] = T(0);
   return row.at;
 }
 
-// Where a block's results go: in place, or through `row` where the block is cut short.
+// Where a run's results go: in place, or through `row` where the run is cut short.
 template <typename T>
 class Write {
  public:
   Write(T* target, int count, Row<T>& row) : target_(target), count_(count), row_(row) {}
   ~Write() {
-    for (int i = 0; count_ < kBlock && i < count_; ++i) target_[i] = row_.at[i];
+    for (int i = 0; count_ < kRun && i < count_; ++i) target_[i] = row_.at[i];
   }
-  T* at() const { return count_ == kBlock ? target_ : row_.at; }
+  T* at() const { return count_ == kRun ? target_ : row_.at; }
 
  private:
   T* target_;
@@ -62,334 +70,619 @@ class Write {
   Row<T>& row_;
 };
 
-// Where each pixel of a block reads one table.
+// Where each pixel of a run reads one axis.
 template <typename T>
 struct Places {
-  alignas(64) int offset[kBlock];  // of the lower row
+  alignas(64) unsigned index[kRun];
   Row<T> fraction;
 };
 
 template <typename T>
-void locate_all(const T* __restrict values, int rows, int components, Places<T>& places) {
-  for (int i = 0; i < kBlock; ++i) {
-    const Position<T> at = locate(values[i], rows);
-    places.offset[i] = at.index * components;
+void locate_all(const T* __restrict values, int nodes, Places<T>& places) {
+  for (int i = 0; i < kRun; ++i) {
+    const Position<T> at = locate(values[i], nodes);
+    places.index[i] = unsigned(at.index);
     places.fraction.at[i] = at.fraction;
   }
 }
 
-template <typename T>
-BIOFACENET_INLINE Reading<Vector<T>> read_table(const T* row, int components, T fraction) {
-  return interpolate(load(row), load(row + components), splat(fraction));
-}
-
-// Components of a row: a known number of vectors (Vectors > 0), or counted.
-template <typename T, int Vectors>
-BIOFACENET_INLINE int components_of(const Skin<T>& skin) {
-  return Vectors > 0 ? Vectors * kLanes<T> : skin.components;
-}
-
-// The weights as transposed blocks of reflectances want them: at [v][t][c], lane j of block b holds
-// the weight of component t of block b of vector v.
-template <typename T, int Vectors>
-struct SpreadWeights {
-  Vector<T> at[Vectors][kBlockLanes<T>][kChannels];
-
-  void fill(const T* weights, int components, int first, int vectors) {
-    constexpr int block = kBlockLanes<T>;
-    for (int v = 0; v < vectors; ++v) {
-      for (int t = 0; t < block; ++t) {
-        for (int c = 0; c < kChannels; ++c) {
-          alignas(64) T lanes[kLanes<T>];
-          for (int lane = 0; lane < kLanes<T>; ++lane) {
-            const int component = (first + v) * kLanes<T> + lane / block * block + t;
-            lanes[lane] = weights[c * components + component];
-          }
-          at[v][t][c] = load(lanes);
-        }
-      }
-    }
+#if defined(__AVX512F__)
+// The same, a full vector at a time: compilers make comparisons and blends of each maximum.
+void locate_all(const float* __restrict values, int nodes, Places<float>& places) {
+  const __m512 last = _mm512_set1_ps(float(nodes - 1)), zero = _mm512_setzero_ps();
+  const __m512 scale = _mm512_set1_ps(0.5f * float(nodes - 1)), one = _mm512_set1_ps(1.0f);
+  const __m512i highest = _mm512_set1_epi32(nodes - 2);
+  for (int i = 0; i < kRun; i += 16) {
+    const __m512 value = _mm512_loadu_ps(values + i);
+    const __m512 place = _mm512_mul_ps(_mm512_add_ps(value, one), scale);
+    // The second operand is the result where one is NaN.
+    const __m512 clamped = _mm512_min_ps(last, _mm512_max_ps(zero, place));
+    // Of a NaN the conversion makes the lowest number there is.
+    const __m512i whole = _mm512_max_epi32(_mm512_cvttps_epi32(clamped), _mm512_setzero_si512());
+    const __m512i index = _mm512_min_epi32(whole, highest);
+    const __m512 fraction = _mm512_sub_ps(clamped, _mm512_cvtepi32_ps(index));
+    _mm512_store_si512(places.index + i, index);
+    _mm512_store_ps(places.fraction.at + i,
+                    _mm512_add_ps(fraction, _mm512_sub_ps(value, value)));
   }
+}
+#endif
+
+template <typename T>
+BIOFACENET_INLINE Reading<Vector<T>> read_vector(const T* row, int length, Vector<T> fraction) {
+  return interpolate(load(row), load(row + length), fraction);
+}
+
+template <typename T>
+BIOFACENET_INLINE Reading<Block<T>> read_block(const T* row, int length, Block<T> fraction) {
+  return interpolate(load_block(row), load_block(row + length), fraction);
+}
+
+// A full row of sixteen numbers, of one vector or several.
+template <typename T>
+struct FullRowOf {
+  typedef T type __attribute__((vector_size(kFull * sizeof(T))));
+};
+template <typename T>
+using FullRow = typename FullRowOf<T>::type;
+
+template <typename T, typename Many>
+BIOFACENET_INLINE Many load_like(const T* from, const Many&) {
+  typedef Many Unaligned __attribute__((aligned(sizeof(T)), may_alias));
+  return *reinterpret_cast<const Unaligned*>(from);
+}
+
+template <typename T, typename Many>
+BIOFACENET_INLINE void store_like(T* to, const Many& numbers) {
+  typedef Many Unaligned __attribute__((aligned(sizeof(T)), may_alias));
+  *reinterpret_cast<Unaligned*>(to) = numbers;
+}
+
+template <int Number>
+struct Constant {
+  static constexpr int value = Number;
 };
 
-template <typename T, int Vectors>
-void forward(const Image<T>& image, const Skin<T>& skin, int64_t begin, int64_t end, T* output,
-             int64_t plane) {
-  constexpr int lanes = kLanes<T>, block = kBlockLanes<T>, groups = lanes / block;
-  constexpr int capacity = Vectors > 0 ? Vectors : 4;  // vectors of components at a time
-  const int components = components_of<T, Vectors>(skin);
-  const int all = components / lanes;
-  Row<T> rows[4];
-  Places<T> epidermis, dermis;
-  Row<T> colour[kChannels];
-  alignas(64) T reflectances[lanes * capacity * lanes];
-  SpreadWeights<T, capacity> weights;
-  if (Vectors > 0) weights.fill(image.weights, components, 0, Vectors);
-  for (int64_t start = begin; start < end; start += kBlock) {
-    const int count = end - start < kBlock ? int(end - start) : kBlock;
-    locate_all(read(image.melanin, image.width, start, count, rows[0]), skin.epidermis_rows,
-               components, epidermis);
-    locate_all(read(image.haemoglobin, image.width, start, count, rows[1]), skin.dermis_rows,
-               components, dermis);
-    for (int first = 0; first < all; first += capacity) {
-      const int vectors = Vectors > 0 ? Vectors : (all - first < capacity ? all - first : capacity);
-      if (Vectors == 0) weights.fill(image.weights, components, first, vectors);
-      for (int group = 0; group < kBlock; group += lanes) {
-        for (int j = 0; j < lanes; ++j) {
-          const int i = group + j;
-          const T* upper = skin.epidermis + epidermis.offset[i] + first * lanes;
-          const T* lower = skin.dermis + dermis.offset[i] + first * lanes;
-          for (int v = 0; v < vectors; ++v) {
-            store(reflectances + (j * capacity + v) * lanes,
-                  reflectance(
-                      read_table(upper + v * lanes, components, epidermis.fraction.at[i]),
-                      read_table(lower + v * lanes, components, dermis.fraction.at[i])));
-          }
-        }
-        Vector<T> sums[kChannels][groups];
-        constexpr int together = groups % 2 == 0 ? 2 : 1;  // groups that share a load of weights
-        for (int g = 0; g < groups; g += together) {
-          Vector<T> sum[together][kChannels] = {};
-          for (int v = 0; v < vectors; ++v) {
-            Vector<T> x[together][block];
-            for (int h = 0; h < together; ++h) {
-              for (int i = 0; i < block; ++i) {
-                const int pixel = (g + h) * block + i;
-                x[h][i] = load(reflectances + (pixel * capacity + v) * lanes);
-              }
-              transpose_blocks<T>(x[h]);
-            }
-            for (int t = 0; t < block; ++t) {
-              for (int h = 0; h < together; ++h) add_colour(x[h][t], weights.at[v][t], sum[h]);
-            }
-          }
-          for (int h = 0; h < together; ++h) {
-            for (int c = 0; c < kChannels; ++c) sums[c][g + h] = sum[h][c];
-          }
-        }
-        for (int c = 0; c < kChannels; ++c) {
-          T* at = colour[c].at + group;
-          const Vector<T> total = sum_blocks<T, groups>(sums[c]);
-          store(at, first == 0 ? total : load(at) + total);
-        }
+template <int Vectors, typename Work>
+BIOFACENET_INLINE void for_each_vector(const Work& work) {
+  if constexpr (Vectors > 1) for_each_vector<Vectors - 1>(work);
+  work(Constant<Vectors - 1>());
+}
+
+// The image of a run, from the colour of its skin under unit shading.
+template <typename T>
+void shade_all(const Image<T>& image, int64_t start, int count, const Row<T> (&colour)[kChannels],
+               Row<T> (&rows)[4], T* output, int64_t plane) {
+  const T* __restrict diffuse = read(image.diffuse, image.width, start, count, rows[2]);
+  const T* __restrict specular = read(image.specular, image.width, start, count, rows[3]);
+  for (int c = 0; c < kChannels; ++c) {
+    Write<T> write(output + c * plane + start, count, rows[0]);
+    T* __restrict target = write.at();
+    const T highlight = image.highlight[c];
+    for (int i = 0; i < kRun; ++i) {
+      target[i] = shade(colour[c].at[i], diffuse[i], specular[i], highlight);
+    }
+  }
+}
+
+// The basis and the table of an image
+
+template <typename T>
+void copy_functions(const Basis<T>& basis, Skin<T>& skin) {
+  const int P = basis.P;
+  for (int node = 0; node < basis.fixed_nodes; ++node) {
+    const T* from = basis.functions + node * P;
+    if (!packed<T>(P)) {
+      for (int p = 0; p < P; ++p) skin.functions[node * P + p] = from[p];
+      continue;
+    }
+    T* full = skin.functions + node * kFull;
+    for (int c = 0; c <= kChannels; ++c) {
+      full[c] = c < kChannels ? from[4] : T(0);
+      for (int p = 0; p < 4 && c < kChannels; ++p) full[4 + 4 * c + p] = from[p];
+    }
+    T* tails = skin.functions + basis.fixed_nodes * kFull + node * tail<T>(P);
+    for (int c = 0; c < tail<T>(P); ++c) tails[c] = c < kChannels ? from[5] : T(0);
+  }
+}
+
+// Where function p of channel c stands in a row, the tail counted on from the full row.
+template <typename T>
+BIOFACENET_INLINE int place_in_row(int P, int p, int c) {
+  if (!packed<T>(P)) return 4 * p + c;
+  return p < 4 ? 4 + 4 * c + p : (p == 4 ? c : kFull + c);
+}
+
+// Eight numbers of twice the precision: what few of are summed, and carefully.
+typedef double Wide __attribute__((vector_size(64)));
+constexpr int kWide = 8;
+
+template <typename T>
+BIOFACENET_INLINE Wide widened(const T* from) {
+  Wide wide;
+  for (int i = 0; i < kWide; ++i) wide[i] = double(from[i]);
+  return wide;
+}
+
+// The mixing of a band (Q P numbers), `kWide` at a time, the last of them padded with zeros.
+template <typename T>
+BIOFACENET_INLINE Wide mixing_of(const T* band, int first, int count) {
+  if (count - first >= kWide) return widened(band + first);
+  T padded[kWide] = {};
+  for (int i = 0; i < count - first; ++i) padded[i] = band[first + i];
+  return widened(padded);
+}
+
+constexpr int kNodes = 4;  // nodes, or functions, whose sums are kept in registers
+
+// table[node] = sum_q others[node][q] mixed[q], as many numbers as Full and Rest have.
+template <typename T, typename Full, typename Rest>
+BIOFACENET_INLINE void fill_nodes(const Basis<T>& basis, const Skin<T>& skin, int node, int count,
+                                  T* full, int full_row, T* rest, int mixed_row, int first) {
+  Full sums[kNodes] = {};
+  Rest rests[kNodes] = {};
+  const T* others = basis.others + node * basis.Q;
+  for (int q = 0; q < basis.Q; ++q) {
+    const T* mixed = skin.mixed + q * mixed_row + first;
+    const Full numbers = load_like(mixed, Full{});
+    const Rest last = rest ? load_like(mixed + kFull, Rest{}) : Rest{};
+    for (int i = 0; i < kNodes; ++i) {
+      const T factor = others[(i < count ? i : 0) * basis.Q + q];
+      sums[i] = sums[i] + factor * numbers;
+      rests[i] = rests[i] + factor * last;
+    }
+  }
+  for (int i = 0; i < count; ++i) {
+    store_like(full + (node + i) * full_row, sums[i]);
+    if (rest) store_like(rest + (node + i) * 4, rests[i]);
+  }
+}
+
+template <typename T>
+void make_table(const Basis<T>& basis, const double* weights, Skin<T>& skin) {
+  const int P = basis.P, Q = basis.Q, row = table_row<T>(P);
+  for (int i = 0; i < Q * row; ++i) skin.mixed[i] = T(0);
+  int q = 0, p = 0;
+  for (int first = 0; first < Q * P; first += kWide) {
+    Wide sums[kChannels] = {};
+    for (int l = 0; l < kBands; ++l) {
+      const Wide mixing = mixing_of(basis.mixing + l * Q * P, first, Q * P);
+      for (int c = 0; c < kChannels; ++c) sums[c] = sums[c] + weights[c * kBands + l] * mixing;
+    }
+    for (int i = 0; i < kWide && first + i < Q * P; ++i) {
+      for (int c = 0; c < kChannels; ++c) {
+        skin.mixed[q * row + place_in_row<T>(P, p, c)] = T(sums[c][i]);
+      }
+      if (++p == P) p = 0, ++q;
+    }
+  }
+  const int nodes = basis.folded_nodes;
+  for (int node = 0; node < nodes; node += kNodes) {
+    const int count = nodes - node < kNodes ? nodes - node : kNodes;
+    if constexpr (packed<T>(5)) {
+      if (P == 5) {
+        fill_nodes<T, FullRow<T>, Block<T>>(basis, skin, node, count, skin.table, kFull, nullptr,
+                                            row, 0);
+        continue;
+      }
+      if (P == 6) {
+        fill_nodes<T, FullRow<T>, Block<T>>(basis, skin, node, count, skin.table, kFull,
+                                            skin.table + nodes * kFull, row, 0);
+        continue;
       }
     }
-    const T* __restrict diffuse = read(image.diffuse, image.width, start, count, rows[2]);
-    const T* __restrict specular = read(image.specular, image.width, start, count, rows[3]);
-    for (int c = 0; c < kChannels; ++c) {
-      Write<T> write(output + c * plane + start, count, rows[0]);
-      T* __restrict target = write.at();
-      const T highlight = image.highlight[c];
-      for (int i = 0; i < kBlock; ++i) {
-        target[i] = shade(colour[c].at[i], diffuse[i], specular[i], highlight);
+    for (int function = 0; function < P; ++function) {
+      fill_nodes<T, Block<T>, Block<T>>(basis, skin, node, count, skin.table + 4 * function, row,
+                                        nullptr, row, 4 * function);
+    }
+  }
+}
+
+// The gradient of `mixed`, sums over the nodes, of some q.
+template <typename T, typename Full, typename Rest>
+BIOFACENET_INLINE void sum_nodes(const Basis<T>& basis, const Skin<T>& skin, int q, int count,
+                                 const T* full, int full_row, const T* rest, int mixed_row,
+                                 int first) {
+  Full sums[kNodes] = {};
+  Rest rests[kNodes] = {};
+  for (int node = 0; node < basis.folded_nodes; ++node) {
+    const T* others = basis.others + node * basis.Q + q;
+    const Full numbers = load_like(full + node * full_row, Full{});
+    const Rest last = rest ? load_like(rest + node * 4, Rest{}) : Rest{};
+    for (int i = 0; i < kNodes; ++i) {
+      const T factor = others[i < count ? i : 0];
+      sums[i] = sums[i] + factor * numbers;
+      rests[i] = rests[i] + factor * last;
+    }
+  }
+  for (int i = 0; i < count; ++i) {
+    T* mixed = skin.mixed + (q + i) * mixed_row + first;
+    store_like(mixed, sums[i]);
+    if (rest) store_like(mixed + kFull, rests[i]);
+  }
+}
+
+template <typename T>
+void gather(const Basis<T>& basis, Skin<T>& skin, double* of_weights) {
+  const int P = basis.P, Q = basis.Q, row = table_row<T>(P), nodes = basis.folded_nodes;
+  for (int q = 0; q < Q; q += kNodes) {
+    const int count = Q - q < kNodes ? Q - q : kNodes;
+    if constexpr (packed<T>(5)) {
+      if (P == 5) {
+        sum_nodes<T, FullRow<T>, Block<T>>(basis, skin, q, count, skin.of_table, kFull, nullptr,
+                                           row, 0);
+        continue;
+      }
+      if (P == 6) {
+        sum_nodes<T, FullRow<T>, Block<T>>(basis, skin, q, count, skin.of_table, kFull,
+                                           skin.of_table + nodes * kFull, row, 0);
+        continue;
+      }
+    }
+    for (int function = 0; function < P; ++function) {
+      sum_nodes<T, Block<T>, Block<T>>(basis, skin, q, count, skin.of_table + 4 * function, row,
+                                       nullptr, row, 4 * function);
+    }
+  }
+  // A few (q, p) at a time, so that their gradients stay near.
+  constexpr int together = 16;
+  int q = 0, p = 0;
+  for (int start = 0; start < Q * P; start += together * kWide) {
+    Wide of_sums[kChannels][together] = {};
+    for (int i = 0; i < together * kWide && start + i < Q * P; ++i) {
+      for (int c = 0; c < kChannels; ++c) {
+        of_sums[c][i / kWide][i % kWide] =
+            double(skin.mixed[q * row + place_in_row<T>(P, p, c)]);
+      }
+      if (++p == P) p = 0, ++q;
+    }
+    for (int l = 0; l < kBands; ++l) {
+      Wide sums[kChannels] = {};
+      for (int i = 0; i < together && start + i * kWide < Q * P; ++i) {
+        const Wide mixing = mixing_of(basis.mixing + l * Q * P, start + i * kWide, Q * P);
+        for (int c = 0; c < kChannels; ++c) sums[c] = sums[c] + of_sums[c][i] * mixing;
+      }
+      for (int c = 0; c < kChannels; ++c) {
+        const Wide& s = sums[c];
+        of_weights[c * kBands + l] +=
+            ((s[0] + s[1]) + (s[2] + s[3])) + ((s[4] + s[5]) + (s[6] + s[7]));
       }
     }
   }
 }
 
-template <typename T, int Vectors, bool Maps, bool Shared>
-void backward(const Image<T>& image, const Skin<T>& skin, int64_t begin, int64_t end,
-              const Plane<T> (&gradient)[kChannels], const Plane<T> (&rendered)[kChannels],
-              const Gradients<T>& gradients) {
-  constexpr int lanes = kLanes<T>;
-  constexpr int capacity = Vectors > 0 ? Vectors : 1;
-  const int components = components_of<T, Vectors>(skin);
-  const int vectors = components / lanes;
+// Pixels
+
+// Forward with packed rows, of which the tail has as many numbers.
+template <int Tail>
+void forward_packed(const Image<float>& image, const Skin<float>& skin, int64_t begin, int64_t end,
+                    float* output, int64_t plane) {
+  typedef float T;
+  constexpr int vectors = kFull / kLanes<T>;  // to a full row
+  constexpr int blocks = kLanes<T> / 4;       // to a vector
+  const T *const functions = skin.functions, *const table = skin.table;
+  const T* const fixed_tails = functions + skin.fixed_nodes * kFull;
+  const T* const folded_tails = table + skin.folded_nodes * kFull;
+  Row<T> rows[4];
+  Places<T> fixed, folded;
+  Row<T> colour[kChannels];
+  for (int64_t start = begin; start < end; start += kRun) {
+    const int count = end - start < kRun ? int(end - start) : kRun;
+    locate_all(read(image.fixed, image.width, start, count, rows[0]), skin.fixed_nodes, fixed);
+    locate_all(read(image.folded, image.width, start, count, rows[1]), skin.folded_nodes, folded);
+    for (int group = 0; group < kRun; group += 4) {
+      Vector<T> x[vectors][4];
+      for (int j = 0; j < 4; ++j) {
+        const int i = group + j;
+        const T* e = functions + fixed.index[i] * kFull;
+        const T* y = table + folded.index[i] * kFull;
+        const Vector<T> across = splat(fixed.fraction.at[i]), down = splat(folded.fraction.at[i]);
+        Vector<T> first = {};
+        if constexpr (Tail) {
+          first = widen(share(
+              read_block(fixed_tails + fixed.index[i] * Tail, Tail, block<0>(across)),
+              read_block(folded_tails + folded.index[i] * Tail, Tail, block<0>(down))));
+        }
+        for (int v = 0; v < vectors; ++v) {
+          const Vector<T> product = share(read_vector(e + v * kLanes<T>, kFull, across),
+                                          read_vector(y + v * kLanes<T>, kFull, down));
+          x[v][j] = v == 0 && Tail ? product + first : product;
+        }
+      }
+      // Of the first block each lane is a channel, of the others they add up.
+      Vector<T> sums[vectors];
+      for (int v = 1; v < vectors; ++v) sums[v] = sum_within_blocks<T>(x[v]);
+      transpose_blocks<T>(x[0]);
+      sums[0] = (x[0][0] + x[0][1]) + (x[0][2] + x[0][3]);
+      store_block(colour[0].at + group, block<1 % blocks>(sums[1 / blocks]) + block<0>(x[0][0]));
+      store_block(colour[1].at + group, block<2 % blocks>(sums[2 / blocks]) + block<0>(x[0][1]));
+      store_block(colour[2].at + group, block<3 % blocks>(sums[3 / blocks]) + block<0>(x[0][2]));
+    }
+    shade_all(image, start, count, colour, rows, output, plane);
+  }
+}
+
+// Forward with any number of functions.
+template <typename T>
+void forward_any(const Image<T>& image, const Skin<T>& skin, int64_t begin, int64_t end, T* output,
+                 int64_t plane) {
+  const int P = skin.P;
+  Row<T> rows[4];
+  Places<T> fixed, folded;
+  Row<T> colour[kChannels];
+  for (int64_t start = begin; start < end; start += kRun) {
+    const int count = end - start < kRun ? int(end - start) : kRun;
+    locate_all(read(image.fixed, image.width, start, count, rows[0]), skin.fixed_nodes, fixed);
+    locate_all(read(image.folded, image.width, start, count, rows[1]), skin.folded_nodes, folded);
+    for (int i = 0; i < kRun; ++i) {
+      const T* e = skin.functions + fixed.index[i] * P;
+      const T* y = skin.table + folded.index[i] * 4 * P;
+      const T across = fixed.fraction.at[i];
+      const Block<T> down = splat_block(folded.fraction.at[i]);
+      Block<T> sum = {};
+      for (int p = 0; p < P; ++p) {
+        const Reading<T> function = interpolate(e[p], e[P + p], across);
+        const Reading<Block<T>> spread = {splat_block(function.value), {}};
+        sum = sum + share(spread, read_block(y + 4 * p, 4 * P, down));
+      }
+      for (int c = 0; c < kChannels; ++c) colour[c].at[i] = sum[c];
+    }
+    shade_all(image, start, count, colour, rows, output, plane);
+  }
+}
+
+// What both ways back need of a run.
+template <typename T>
+struct Run {
   Row<T> rows[6];
-  Places<T> epidermis, dermis;
+  Places<T> fixed, folded;
   Row<T> active[kChannels];  // gradient where the image was not clipped
-  Row<T> melanin_sums, haemoglobin_sums, diffuse_sums;
-  Partial<T> melanin_terms, haemoglobin_terms, diffuse_terms;
-  Vector<T> highlight[kChannels] = {};
-  for (int64_t start = begin; start < end; start += kBlock) {
-    const int count = end - start < kBlock ? int(end - start) : kBlock;
-    const T* __restrict melanin = read(image.melanin, image.width, start, count, rows[0]);
-    const T* __restrict haemoglobin = read(image.haemoglobin, image.width, start, count, rows[1]);
-    const T* __restrict diffuse = read(image.diffuse, image.width, start, count, rows[2]);
-    const T* __restrict specular = read(image.specular, image.width, start, count, rows[3]);
-    locate_all(melanin, skin.epidermis_rows, components, epidermis);
-    locate_all(haemoglobin, skin.dermis_rows, components, dermis);
+  Row<T> lower, upper;       // diffuse times the shares of the two nodes of Y
+  Row<T> fixed_sums, folded_sums, diffuse_sums;
+  const T *fixed_values, *folded_values, *diffuse, *specular;
+
+  void begin(const Image<T>& image, const Skin<T>& skin, int64_t start, int count,
+             const Plane<T> (&gradient)[kChannels], const Plane<T> (&rendered)[kChannels]) {
+    fixed_values = read(image.fixed, image.width, start, count, rows[0]);
+    folded_values = read(image.folded, image.width, start, count, rows[1]);
+    diffuse = read(image.diffuse, image.width, start, count, rows[2]);
+    specular = read(image.specular, image.width, start, count, rows[3]);
+    locate_all(fixed_values, skin.fixed_nodes, fixed);
+    locate_all(folded_values, skin.folded_nodes, folded);
+    for (int i = 0; i < kRun; ++i) {
+      upper.at[i] = diffuse[i] * folded.fraction.at[i];
+      lower.at[i] = diffuse[i] - upper.at[i];
+    }
     for (int c = 0; c < kChannels; ++c) {
       const T* __restrict above = read(gradient[c], image.width, start, count, rows[4]);
       const T* __restrict value = read(rendered[c], image.width, start, count, rows[5]);
-      for (int i = 0; i < kBlock; ++i) {
+      for (int i = 0; i < kRun; ++i) {
         const T whole = above[i];
-        const T passed = pass(whole, value[i]);
-        active[c].at[i] = passed;
+        active[c].at[i] = pass(whole, value[i]);
       }
     }
-    // A known number of sums stays in registers over the block; others are kept in memory.
-    Vector<T> block_weights[capacity][kChannels] = {};
-    for (int group = 0; group < kBlock; group += lanes) {
-      const auto add_pixel = [&](int pixel, int place) __attribute__((always_inline)) {
-        const int i = group + pixel;
-        const T* upper = skin.epidermis + epidermis.offset[i];
-        const T* lower = skin.dermis + dermis.offset[i];
-        PixelSums<Vector<T>> sum = {};
-        Vector<T> above[kChannels];
-        for (int c = 0; c < kChannels; ++c) above[c] = splat(active[c].at[i]);
-        const Vector<T> lit = splat(diffuse[i]);
-        for (int v = 0; v < vectors; ++v) {
-          const auto epi = read_table(upper + v * lanes, components, epidermis.fraction.at[i]);
-          const auto der = read_table(lower + v * lanes, components, dermis.fraction.at[i]);
-          if (Maps) {
-            Vector<T> weights[kChannels];
-            for (int c = 0; c < kChannels; ++c) {
-              weights[c] = load(image.weights + c * components + v * lanes);
-            }
-            add_gradients(epi, der, weights, above, sum);
-          }
-          if (Shared && Vectors > 0) {
-            add_weight_gradients(lit * reflectance(epi, der), above, block_weights[v < capacity ? v : 0]);
-          } else if (Shared) {
-            Vector<T> total[kChannels];
-            for (int c = 0; c < kChannels; ++c) {
-              total[c] = load(gradients.weights + c * components + v * lanes);
-            }
-            add_weight_gradients(lit * reflectance(epi, der), above, total);
-            for (int c = 0; c < kChannels; ++c) {
-              store(gradients.weights + c * components + v * lanes, total[c]);
-            }
-          }
-        }
-        if (Maps) {
-          melanin_terms.put(place, sum.melanin);
-          haemoglobin_terms.put(place, sum.haemoglobin);
-          diffuse_terms.put(place, sum.diffuse);
-        }
-      };
-      constexpr int distance = Partial<T>::distance;
-      for (int run = 0; run < lanes; run += 2 * distance) {
-        for (int i = 0; i < distance; ++i) {
-          add_pixel(run + i, run + 2 * i);
-          add_pixel(run + i + distance, run + 2 * i + 1);
-        }
-      }
-      if (Maps) {
-        store(melanin_sums.at + group, melanin_terms.sum());
-        store(haemoglobin_sums.at + group, haemoglobin_terms.sum());
-        store(diffuse_sums.at + group, diffuse_terms.sum());
-      }
-    }
-    if (Shared) {
-      for (int v = 0; v < vectors && Vectors > 0; ++v) {
-        for (int c = 0; c < kChannels; ++c) {
-          T* total = gradients.weights + c * components + v * lanes;
-          store(total, load(total) + block_weights[v < capacity ? v : 0][c]);
-        }
-      }
-      for (int c = 0; c < kChannels; ++c) {
-        for (int i = 0; i < kBlock; i += lanes) {
-          highlight[c] = highlight[c] + load(active[c].at + i) * load(specular + i);
-        }
-      }
-    }
-    if (Maps && gradients.melanin) {
-      Write<T> write(gradients.melanin + start, count, rows[4]);
+  }
+
+  // Fills the maps' gradients from the sums, and adds to the highlight's.
+  void end(const Image<T>& image, const Skin<T>& skin, int64_t start, int count,
+           const Gradients<T>& gradients, double (&highlight)[kChannels]) {
+    if (gradients.fixed) {
+      Write<T> write(gradients.fixed + start, count, rows[4]);
       T* __restrict target = write.at();
-      for (int i = 0; i < kBlock; ++i) {
-        target[i] =
-            diffuse[i] * melanin_sums.at[i] * place_slope(melanin[i], skin.epidermis_rows);
+      for (int i = 0; i < kRun; ++i) {
+        target[i] = diffuse[i] * fixed_sums.at[i] * place_slope(fixed_values[i], skin.fixed_nodes);
       }
     }
-    if (Maps && gradients.haemoglobin) {
-      Write<T> write(gradients.haemoglobin + start, count, rows[4]);
+    if (gradients.folded) {
+      Write<T> write(gradients.folded + start, count, rows[4]);
       T* __restrict target = write.at();
-      for (int i = 0; i < kBlock; ++i) {
+      for (int i = 0; i < kRun; ++i) {
         target[i] =
-            diffuse[i] * haemoglobin_sums.at[i] * place_slope(haemoglobin[i], skin.dermis_rows);
+            diffuse[i] * folded_sums.at[i] * place_slope(folded_values[i], skin.folded_nodes);
       }
     }
-    if (Maps && gradients.diffuse) {
+    if (gradients.diffuse) {
       Write<T> write(gradients.diffuse + start, count, rows[4]);
       T* __restrict target = write.at();
-      for (int i = 0; i < kBlock; ++i) target[i] = diffuse_sums.at[i];
+      for (int i = 0; i < kRun; ++i) target[i] = diffuse_sums.at[i];
     }
-    if (Maps && gradients.specular) {
+    if (gradients.specular) {
       Write<T> write(gradients.specular + start, count, rows[4]);
       T* __restrict target = write.at();
-      for (int i = 0; i < kBlock; ++i) {
+      for (int i = 0; i < kRun; ++i) {
         target[i] = active[0].at[i] * image.highlight[0] + active[1].at[i] * image.highlight[1] +
                     active[2].at[i] * image.highlight[2];
       }
     }
-  }
-  if (Shared) {
-    for (int c = 0; c < kChannels; ++c) {
-      for (int lane = 0; lane < lanes; ++lane) gradients.highlight[c] += highlight[c][lane];
+    if (gradients.highlight) {
+      for (int c = 0; c < kChannels; ++c) {
+        Vector<T> sum = {};
+        for (int i = 0; i < kRun; i += kLanes<T>) {
+          sum = sum + load(active[c].at + i) * load(specular + i);
+        }
+        for (int lane = 0; lane < kLanes<T>; ++lane) highlight[c] += double(sum[lane]);
+      }
     }
   }
-}
-
-// Calls `Run<T, Vectors>::with`, for float with the row lengths of 16, 32 and 33 bands known when
-// compiled; any other length counts its vectors, as does double, which is there to be exact.
-template <template <typename, int> class Run, typename T, typename... Arguments>
-BIOFACENET_INLINE void dispatch(int components, const Arguments&... arguments) {
-  if constexpr (sizeof(T) == sizeof(float)) {
-    if (components == 16) return Run<T, 16 / kLanes<T>>::with(arguments...);
-    if (components == 32) return Run<T, 32 / kLanes<T>>::with(arguments...);
-    if (components == 48) return Run<T, 48 / kLanes<T>>::with(arguments...);
-  }
-  Run<T, 0>::with(arguments...);
-}
-
-template <typename T, int Vectors>
-struct RunForward {
-  static void with(const Image<T>& image, const Skin<T>& skin, int64_t begin, int64_t end,
-                   T* output, int64_t plane) {
-    forward<T, Vectors>(image, skin, begin, end, output, plane);
-  }
-};
-
-template <typename T, int Vectors>
-struct RunBackward {
-  static void with(const Image<T>& image, const Skin<T>& skin, int64_t begin, int64_t end,
-                   const Plane<T> (&gradient)[kChannels], const Plane<T> (&rendered)[kChannels],
-                   const Gradients<T>& gradients) {
-    const bool maps = gradients.melanin || gradients.haemoglobin || gradients.diffuse ||
-                      gradients.specular;
-    const auto run = !maps               ? backward<T, Vectors, false, true>
-                     : gradients.weights ? backward<T, Vectors, true, true>
-                                         : backward<T, Vectors, true, false>;
-    run(image, skin, begin, end, gradient, rendered, gradients);
-  }
 };
 
 template <typename T>
-void forward_any(const Image<T>& image, const Skin<T>& skin, int64_t begin, int64_t end, T* output,
-                 int64_t plane) {
-  dispatch<RunForward, T>(skin.components, image, skin, begin, end, output, plane);
+BIOFACENET_INLINE void add_to(T* target, Vector<T> value) {
+  store(target, load(target) + value);
 }
 
 template <typename T>
+BIOFACENET_INLINE void add_block_to(T* target, Block<T> value) {
+  store_block(target, load_block(target) + value);
+}
+
+template <int Tail, bool Maps, bool Table>
+void backward_packed(const Image<float>& image, const Skin<float>& skin, int64_t begin, int64_t end,
+                     const Plane<float> (&gradient)[kChannels],
+                     const Plane<float> (&rendered)[kChannels], const Gradients<float>& gradients) {
+  typedef float T;
+  constexpr int lanes = kLanes<T>, vectors = kFull / lanes;
+  // Copies, which no store can change.
+  const T *const functions = skin.functions, *const table = skin.table;
+  const T* const fixed_tails = functions + skin.fixed_nodes * kFull;
+  T* const of_table = skin.of_table;
+  const unsigned folded_full = unsigned(skin.folded_nodes) * kFull;
+  Run<T> run;
+  Partial<T> fixed_terms, folded_terms, diffuse_terms;
+  double highlight[kChannels] = {};
+  for (int64_t start = begin; start < end; start += kRun) {
+    const int count = end - start < kRun ? int(end - start) : kRun;
+    run.begin(image, skin, start, count, gradient, rendered);
+    for (int group = 0; group < kRun; group += lanes) {
+      const auto add_pixel = [&](int pixel, int place) __attribute__((always_inline)) {
+        const int i = group + pixel;
+        const T* e = functions + run.fixed.index[i] * kFull;
+        const unsigned at = run.folded.index[i] * kFull;
+        const Vector<T> across = splat(run.fixed.fraction.at[i]);
+        const Vector<T> down = splat(run.folded.fraction.at[i]);
+        const Vector<T> lower = splat(run.lower.at[i]), upper = splat(run.upper.at[i]);
+        const T red = run.active[0].at[i], green = run.active[1].at[i], blue = run.active[2].at[i];
+        const Vector<T> active = spread<0>(red, green, blue);
+        PixelSums<Vector<T>> sums = {};
+        if constexpr (Tail) {
+          const unsigned tail_at = folded_full + run.folded.index[i] * Tail;
+          PixelSums<Block<T>> first = {};
+          const Block<T> shone = add_gradients(
+              read_block(fixed_tails + run.fixed.index[i] * Tail, Tail, block<0>(across)),
+              read_block(table + tail_at, Tail, block<0>(down)), block<0>(active), first);
+          if (Maps) sums = {widen(first.fixed), widen(first.folded), widen(first.diffuse)};
+          if (Table) {
+            add_block_to(of_table + tail_at, shone * block<0>(lower));
+            add_block_to(of_table + tail_at + Tail, shone * block<0>(upper));
+          }
+        }
+        for_each_vector<vectors>([&](auto vector) __attribute__((always_inline)) {
+          constexpr int v = decltype(vector)::value;
+          const Vector<T> shone =
+              add_gradients(read_vector(e + v * lanes, kFull, across),
+                            read_vector(table + at + v * lanes, kFull, down),
+                            v == 0 ? active : spread<v>(red, green, blue), sums);
+          if (Table) {
+            add_to(of_table + at + v * lanes, shone * lower);
+            add_to(of_table + at + kFull + v * lanes, shone * upper);
+          }
+        });
+        if (Maps) {
+          fixed_terms.put(place, sums.fixed);
+          folded_terms.put(place, sums.folded);
+          diffuse_terms.put(place, sums.diffuse);
+        }
+      };
+      constexpr int distance = Partial<T>::distance;
+      for (int first = 0; first < lanes; first += 2 * distance) {
+        for (int i = 0; i < distance; ++i) {
+          add_pixel(first + i, first + 2 * i);
+          add_pixel(first + i + distance, first + 2 * i + 1);
+        }
+      }
+      if (Maps) {
+        store(run.fixed_sums.at + group, fixed_terms.sum());
+        store(run.folded_sums.at + group, folded_terms.sum());
+        store(run.diffuse_sums.at + group, diffuse_terms.sum());
+      }
+    }
+    run.end(image, skin, start, count, gradients, highlight);
+  }
+  for (int c = 0; gradients.highlight && c < kChannels; ++c) gradients.highlight[c] += highlight[c];
+}
+
+template <typename T, bool Table>
 void backward_any(const Image<T>& image, const Skin<T>& skin, int64_t begin, int64_t end,
                   const Plane<T> (&gradient)[kChannels], const Plane<T> (&rendered)[kChannels],
                   const Gradients<T>& gradients) {
-  dispatch<RunBackward, T>(skin.components, image, skin, begin, end, gradient, rendered, gradients);
+  const int P = skin.P;
+  Run<T> run;
+  double highlight[kChannels] = {};
+  for (int64_t start = begin; start < end; start += kRun) {
+    const int count = end - start < kRun ? int(end - start) : kRun;
+    run.begin(image, skin, start, count, gradient, rendered);
+    for (int i = 0; i < kRun; ++i) {
+      const T* e = skin.functions + run.fixed.index[i] * P;
+      const int at = run.folded.index[i] * 4 * P;
+      const T across = run.fixed.fraction.at[i];
+      const Block<T> down = splat_block(run.folded.fraction.at[i]);
+      const Block<T> lower = splat_block(run.lower.at[i]), upper = splat_block(run.upper.at[i]);
+      const Block<T> active = {run.active[0].at[i], run.active[1].at[i], run.active[2].at[i], T(0)};
+      PixelSums<Block<T>> sums = {};
+      for (int p = 0; p < P; ++p) {
+        const Reading<T> function = interpolate(e[p], e[P + p], across);
+        const Reading<Block<T>> spread = {splat_block(function.value), splat_block(function.slope)};
+        const Block<T> shone = add_gradients(
+            spread, read_block(skin.table + at + 4 * p, 4 * P, down), active, sums);
+        if (Table) {
+          add_block_to(skin.of_table + at + 4 * p, shone * lower);
+          add_block_to(skin.of_table + at + 4 * (P + p), shone * upper);
+        }
+      }
+      run.fixed_sums.at[i] = sums.fixed[0] + sums.fixed[1] + sums.fixed[2];
+      run.folded_sums.at[i] = sums.folded[0] + sums.folded[1] + sums.folded[2];
+      run.diffuse_sums.at[i] = sums.diffuse[0] + sums.diffuse[1] + sums.diffuse[2];
+    }
+    run.end(image, skin, start, count, gradients, highlight);
+  }
+  for (int c = 0; gradients.highlight && c < kChannels; ++c) gradients.highlight[c] += highlight[c];
+}
+
+// Which of these a skin and the gradients that are wanted take
+
+template <typename T>
+void forward(const Image<T>& image, const Skin<T>& skin, int64_t begin, int64_t end, T* output,
+             int64_t plane) {
+  if constexpr (packed<T>(5)) {
+    if (skin.P == 5) return forward_packed<tail<T>(5)>(image, skin, begin, end, output, plane);
+    if (skin.P == 6) return forward_packed<tail<T>(6)>(image, skin, begin, end, output, plane);
+  }
+  forward_any(image, skin, begin, end, output, plane);
 }
 
 template <typename T>
-void fold_alone(const FoldTables<T>& tables, const FoldInputs<T>& inputs, T* folded,
-                T* highlight) {
-  Folding<T> f;
-  fold(Alone(), tables, inputs, f, folded, highlight);
+void backward(const Image<T>& image, const Skin<T>& skin, int64_t begin, int64_t end,
+              const Plane<T> (&gradient)[kChannels], const Plane<T> (&rendered)[kChannels],
+              const Gradients<T>& gradients) {
+  auto run = skin.of_table ? backward_any<T, true> : backward_any<T, false>;
+  if constexpr (packed<T>(5)) {
+    const bool maps =
+        gradients.fixed || gradients.folded || gradients.diffuse || gradients.specular;
+    constexpr int none = tail<T>(5), some = tail<T>(6);
+    if (skin.P == 5) {
+      run = !maps           ? backward_packed<none, false, true>
+            : skin.of_table ? backward_packed<none, true, true>
+                            : backward_packed<none, true, false>;
+    } else if (skin.P == 6) {
+      run = !maps           ? backward_packed<some, false, true>
+            : skin.of_table ? backward_packed<some, true, true>
+                            : backward_packed<some, true, false>;
+    }
+  }
+  run(image, skin, begin, end, gradient, rendered, gradients);
 }
 
 template <typename T>
-void fold_backward_alone(const FoldTables<T>& tables, const FoldInputs<T>& inputs,
-                         const T* of_folded, const T* of_highlight,
-                         const FoldGradients<T>& gradients) {
-  Folding<T> f;
-  FoldingBackward<T> b;
-  fold_backward(Alone(), tables, inputs, f, b, of_folded, of_highlight, gradients);
+void fold_alone(const LightTables<T>& tables, const Light<T>& inputs, Folding<double>& folding) {
+  fold(Alone(), tables, inputs, folding);
+}
+
+template <typename T>
+void fold_backward_alone(const LightTables<T>& tables, const Light<T>& inputs,
+                         const Folding<double>& folding, const double* of_weights,
+                         const double* of_highlight, FoldingBackward<double>& backward) {
+  fold_backward(Alone(), tables, inputs, folding, of_weights, of_highlight, backward);
+}
+
+template <typename T>
+constexpr KernelsOf<T> kernels_of() {
+  return {fold_alone<T>, fold_backward_alone<T>, copy_functions<T>, make_table<T>,
+          gather<T>,     forward<T>,             backward<T>};
 }
 
 }  // namespace
 
-extern const Kernels kernels = {
-    forward_any<float>,         forward_any<double>,        backward_any<float>,
-    backward_any<double>,       fold_alone<float>,          fold_alone<double>,
-    fold_backward_alone<float>, fold_backward_alone<double>};
+extern const Kernels kernels = {kernels_of<float>(), kernels_of<double>()};
 
 }  // namespace BIOFACENET_TARGET
 }  // namespace biofacenet

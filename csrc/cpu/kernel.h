@@ -18,63 +18,89 @@ struct Plane {
 // Read-only inputs of one image.
 template <typename T>
 struct Image {
-  Plane<T> melanin, haemoglobin, diffuse, specular;
-  const T* weights;    // [3][padded components]
-  const T* highlight;  // [3]
+  Plane<T> fixed, folded, diffuse, specular;  // fixed and folded: the map on that axis
+  T highlight[3];
   int64_t width;
 };
 
-// The skin table, rows padded with zeros to a multiple of kRowPadding.
+// Rows of a table as the pixel loop reads them. With 5 or 6 functions and float32 (`packed`) a row is a
+// full one of sixteen numbers, blocks of four:
+//     (Y_4r Y_4g Y_4b 0) (Y_0r .. Y_3r) (Y_0g .. Y_3g) (Y_0b .. Y_3b)
+// and, with 6, a tail (Y_5r Y_5g Y_5b 0), kept after all full rows. The functions of the fixed axis are
+// repeated to match: (e_4 e_4 e_4 0) (e_0 .. e_3) (e_0 .. e_3) (e_0 .. e_3), (e_5 e_5 e_5 0). Else a row
+// of Y is P blocks (Y_pr Y_pg Y_pb 0), and one of the functions is (e_0 .. e_P-1).
+constexpr int kFull = 16;
+
+template <typename T>
+constexpr bool packed(int P) {
+  return sizeof(T) == sizeof(float) && (P == 5 || P == 6);
+}
+
+template <typename T>
+constexpr int tail(int P) {
+  return packed<T>(P) ? 4 * (P - 5) : 0;
+}
+
+template <typename T>
+constexpr int table_row(int P) {
+  return packed<T>(P) ? kFull + tail<T>(P) : 4 * P;
+}
+
+template <typename T>
+constexpr int functions_row(int P) {
+  return packed<T>(P) ? kFull + tail<T>(P) : P;
+}
+
+// A thread's own copy of the basis, and the table of the image that it is at.
 template <typename T>
 struct Skin {
-  const T* epidermis;  // [epidermis_rows][padded components]
-  const T* dermis;     // [dermis_rows][padded components]
-  int epidermis_rows;
-  int dermis_rows;
-  int components;  // padded
+  T* functions;  // [fixed_nodes] rows
+  T* table;      // [folded_nodes] rows
+  T* of_table;   // the gradient of it, or null
+  T* mixed;      // [Q] rows: table = others * mixed
+  int fixed_nodes, folded_nodes, P;
 };
-
-constexpr int kRowPadding = 16;
 
 template <typename T>
 struct Gradients {
   // Of the maps, contiguous, at the image's first pixel; null where not wanted.
-  T *melanin, *haemoglobin, *diffuse, *specular;
-  // Of what all pixels of an image share, summed over the pixels of one call; null if not wanted.
-  T* weights;    // [3][padded components]
-  T* highlight;  // [3]
+  T *fixed, *folded, *diffuse, *specular;
+  double* highlight;  // [3], added to; null where neither light nor camera is wanted
 };
 
-// Renders pixels `begin` to `end` of an image, counted along rows. `output` is contiguous, plane
-// after plane, `plane` elements apart.
+// The kernels of one type. `begin` to `end` are pixels of an image, counted along rows.
 template <typename T>
-using Forward = void (*)(
-    const Image<T>&, const Skin<T>&, int64_t begin, int64_t end, T* output, int64_t plane);
-
-// Gradients at those pixels, from that of the image and the image itself.
-template <typename T>
-using Backward = void (*)(
-    const Image<T>&, const Skin<T>&, int64_t begin, int64_t end, const Plane<T> (&gradient)[3],
-    const Plane<T> (&rendered)[3], const Gradients<T>&);
-
-// Weights and highlight colour of one image.
-template <typename T>
-using Fold = void (*)(const FoldTables<T>&, const FoldInputs<T>&, T* folded, T* highlight);
-
-// Gradients of what it was folded from.
-template <typename T>
-using FoldBackward = void (*)(const FoldTables<T>&, const FoldInputs<T>&, const T* of_folded,
-                              const T* of_highlight, const FoldGradients<T>&);
+struct KernelsOf {
+  // Weights and highlight of an image, and the way back.
+  void (*fold)(const LightTables<T>&, const Light<T>&, Folding<double>&);
+  void (*fold_backward)(const LightTables<T>&, const Light<T>&, const Folding<double>&,
+                        const double* of_weights, const double* of_highlight,
+                        FoldingBackward<double>&);
+  void (*copy_functions)(const Basis<T>&, Skin<T>&);
+  // The table of an image from its weights [3][kBands].
+  void (*make_table)(const Basis<T>&, const double* weights, Skin<T>&);
+  // Adds the gradient of the weights [3][kBands] that the gradient of the table amounts to.
+  void (*gather)(const Basis<T>&, Skin<T>&, double* of_weights);
+  // `output` is contiguous, plane after plane, `plane` elements apart.
+  void (*forward)(const Image<T>&, const Skin<T>&, int64_t begin, int64_t end, T* output,
+                  int64_t plane);
+  void (*backward)(const Image<T>&, const Skin<T>&, int64_t begin, int64_t end,
+                   const Plane<T> (&gradient)[3], const Plane<T> (&rendered)[3],
+                   const Gradients<T>&);
+};
 
 struct Kernels {
-  Forward<float> forward_float;
-  Forward<double> forward_double;
-  Backward<float> backward_float;
-  Backward<double> backward_double;
-  Fold<float> fold_float;
-  Fold<double> fold_double;
-  FoldBackward<float> fold_backward_float;
-  FoldBackward<double> fold_backward_double;
+  KernelsOf<float> single;
+  KernelsOf<double> twice;
+
+  template <typename T>
+  const KernelsOf<T>& of() const {
+    if constexpr (sizeof(T) == sizeof(float)) {
+      return single;
+    } else {
+      return twice;
+    }
+  }
 };
 
 }  // namespace biofacenet

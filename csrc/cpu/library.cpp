@@ -1,6 +1,6 @@
-// The CPU library: raw forward and backward functions on libtorch's stable ABI, so that one binary
+// The CPU library: raw functions on libtorch's stable ABI, so that one binary
 // serves torch 2.11 and everything newer, on any Python. Schema, autograd and everything else that
-// users meet is Python's (biofacenet/operator.py).
+// users meet is Python's (rendering/operator.py).
 
 #include <torch/csrc/stable/ops.h>
 
@@ -77,242 +77,228 @@ void use_instruction_set(std::string name) {
   STD_TORCH_CHECK(false, "instruction set ", name, " is not one of ", instruction_sets());
 }
 
-// Pixels of one work item. Gradients of what an image's pixels share are summed item by item, in
-// order, so that they do not depend on how many threads there are.
-constexpr int64_t kItem = 4096;
+// Pixels of one work item. Gradients of light and camera are summed item by item, in order, so that
+// they do not depend on how many threads there are.
+constexpr int64_t kItem = 8192;
 constexpr int64_t kGrain = 2048;  // pixels below which a second thread costs more than it brings
-
-int64_t round_up(int64_t value, int64_t multiple) {
-  return (value + multiple - 1) / multiple * multiple;
-}
 
 template <typename T>
 Plane<T> plane(const Tensor& maps, int64_t image, int64_t channel = 0) {
-  return {static_cast<const T*>(maps.const_data_ptr()) + image * maps.stride(0) +
-              channel * maps.stride(1),
-          maps.stride(2), maps.stride(3)};
+  return {readable<T>(maps) + image * maps.stride(0) + channel * maps.stride(1), maps.stride(2),
+          maps.stride(3)};
 }
 
-// Rows of `components` numbers, padded with zeros where their length is no multiple of kRowPadding.
+// A thread's own copies of the tables, and the table of the image that it is at.
 template <typename T>
-class Rows {
+class Worker {
  public:
-  Rows(const Tensor& table, int64_t rows, int64_t components)
-      : data_(static_cast<const T*>(table.const_data_ptr())) {
-    const int64_t padded = round_up(components, kRowPadding);
-    if (padded == components) return;
-    copy_.resize(rows * padded);
-    for (int64_t row = 0; row < rows; ++row) {
-      std::copy_n(data_ + row * components, components, copy_.data() + row * padded);
-    }
-    data_ = copy_.data();
+  Worker(const Inputs& inputs, const KernelsOf<T>& kernels, bool gradient)
+      : inputs_(inputs),
+        kernels_(kernels),
+        basis_(inputs.basis<T>()),
+        one_light_(inputs.one_light()) {
+    const int64_t row = table_row<T>(basis_.P), table = basis_.folded_nodes * row;
+    const int64_t functions = int64_t(basis_.fixed_nodes) * functions_row<T>(basis_.P);
+    const int64_t mixed = basis_.Q * row;
+    memory_.resize(rounded(functions) + (gradient ? 2 : 1) * rounded(table) + rounded(mixed) + kLine);
+    T* next = memory_.data();
+    next += (kLine - int64_t(reinterpret_cast<uintptr_t>(next) / sizeof(T)) % kLine) % kLine;
+    const auto take = [&](int64_t count) {
+      T* const taken = next;
+      next += rounded(count);
+      return taken;
+    };
+    skin_ = {take(functions), take(table), gradient ? take(table) : nullptr, take(mixed),
+             basis_.fixed_nodes, basis_.folded_nodes, basis_.P};
+    kernels.copy_functions(basis_, skin_);
   }
-  const T* data() const { return data_; }
+
+  // Makes the table of an image, unless it is there, and zeroes its gradient.
+  void turn_to(int64_t image) {
+    const int64_t light = one_light_ ? 0 : image;
+    if (light != at_) {
+      kernels_.fold(inputs_.light_tables<T>(), inputs_.light<T>(light), folding_);
+      kernels_.make_table(basis_, folding_.weights[0], skin_);
+      at_ = light;
+    }
+    if (skin_.of_table) {
+      std::fill_n(skin_.of_table, int64_t(basis_.folded_nodes) * table_row<T>(basis_.P), T(0));
+    }
+  }
+
+  Image<T> image(int64_t index) const {
+    const auto melanin = plane<T>(inputs_.melanin, index);
+    const auto haemoglobin = plane<T>(inputs_.haemoglobin, index);
+    const bool first = inputs_.melanin_fixed;
+    return {first ? melanin : haemoglobin,
+            first ? haemoglobin : melanin,
+            plane<T>(inputs_.diffuse, index),
+            plane<T>(inputs_.specular, index),
+            {T(folding_.highlight[0]), T(folding_.highlight[1]), T(folding_.highlight[2])},
+            inputs_.melanin.size(3)};
+  }
+
+  const Skin<T>& skin() const { return skin_; }
+  void gather(double* of_weights) { kernels_.gather(basis_, skin_, of_weights); }
 
  private:
-  const T* data_;
-  std::vector<T> copy_;
+  static constexpr int64_t kLine = 64 / int64_t(sizeof(T));  // numbers in a line of the cache
+  static int64_t rounded(int64_t count) { return (count + kLine - 1) / kLine * kLine; }
+
+  const Inputs& inputs_;
+  const KernelsOf<T>& kernels_;
+  const Basis<T> basis_;
+  const bool one_light_;
+  std::vector<T> memory_;
+  Skin<T> skin_;
+  Folding<double> folding_;
+  int64_t at_ = -1;
 };
 
-// Calls `work(image, begin, end, item)` for every run of at most kItem pixels, on torch's threads.
-template <typename Work>
-void for_each_item(const Shape& shape, const Work& work) {
-  const int64_t per_image = (shape.pixels + kItem - 1) / kItem;
+int64_t items_of(const Shape& shape) { return (shape.pixels + kItem - 1) / kItem; }
+
+// Calls `work(worker, image, begin, end, item)` for every run of at most kItem pixels, on torch's
+// threads; each of them has a worker.
+template <typename T, typename Work>
+void for_each_item(const Inputs& inputs, const Shape& shape, const KernelsOf<T>& kernels,
+                   bool gradient, const Work& work) {
+  const int64_t per_image = items_of(shape);
   const int64_t pixels = std::max<int64_t>(1, std::min(kItem, shape.pixels));
   torch::stable::parallel_for(
       0, shape.images * per_image, std::max<int64_t>(1, kGrain / pixels),
       [&](int64_t first, int64_t last) {
+        Worker<T> worker(inputs, kernels, gradient);
         for (int64_t item = first; item < last; ++item) {
-          const int64_t begin = item % per_image * kItem;
-          work(item / per_image, begin, std::min(begin + kItem, shape.pixels), item);
+          const int64_t image = item / per_image, begin = item % per_image * kItem;
+          worker.turn_to(image);
+          work(worker, image, begin, std::min(begin + kItem, shape.pixels), item);
         }
       });
 }
 
 template <typename T>
-class Typed {
- public:
-  Typed(const Inputs& inputs, const Shape& shape)
-      : shape(shape),
-        padded(round_up(shape.components, kRowPadding)),
-        inputs_(inputs),
-        weights_(inputs.weights, shape.images * 3, shape.components),
-        epidermis_(inputs.epidermis, inputs.epidermis.size(0), shape.components),
-        dermis_(inputs.dermis, inputs.dermis.size(0), shape.components) {}
-
-  Image<T> image(int64_t index) const {
-    return {plane<T>(inputs_.melanin, index),
-            plane<T>(inputs_.haemoglobin, index),
-            plane<T>(inputs_.diffuse, index),
-            plane<T>(inputs_.specular, index),
-            weights_.data() + index * 3 * padded,
-            readable<T>(inputs_.highlight) + index * 3,
-            shape.width};
-  }
-  Skin<T> skin() const {
-    return {epidermis_.data(), dermis_.data(), int(inputs_.epidermis.size(0)),
-            int(inputs_.dermis.size(0)), int(padded)};
-  }
-
-  const Shape shape;
-  const int64_t padded;
-
- private:
-  const Inputs& inputs_;
-  Rows<T> weights_, epidermis_, dermis_;
-};
-
-template <typename T>
-void forward_typed(const Typed<T>& inputs, Forward<T> kernel, const Tensor& image) {
+void render_typed(const Inputs& inputs, const Shape& shape, const Tensor& image) {
+  const KernelsOf<T>& kernels = chosen.load()->kernels->of<T>();
   T* output = static_cast<T*>(image.mutable_data_ptr());
-  const int64_t pixels = inputs.shape.pixels;
-  const Skin<T> skin = inputs.skin();
-  for_each_item(inputs.shape, [&](int64_t index, int64_t begin, int64_t end, int64_t) {
-    kernel(inputs.image(index), skin, begin, end, output + index * 3 * pixels, pixels);
-  });
+  const auto work = [&](const Worker<T>& worker, int64_t index, int64_t begin, int64_t end,
+                        int64_t) {
+    kernels.forward(worker.image(index), worker.skin(), begin, end,
+                    output + index * 3 * shape.pixels, shape.pixels);
+  };
+  for_each_item<T>(inputs, shape, kernels, false, work);
 }
 
-void forward(const Tensor& melanin, const Tensor& haemoglobin, const Tensor& diffuse,
-             const Tensor& specular, const Tensor& weights, const Tensor& highlight,
-             const Tensor& epidermis, const Tensor& dermis, Tensor image) {
-  const Inputs inputs{melanin, haemoglobin, diffuse, specular, weights, highlight, epidermis,
-                      dermis};
+void render(const Tensor& melanin, const Tensor& haemoglobin, const Tensor& diffuse,
+            const Tensor& specular, Maybe mixture, Maybe cct, Maybe spectrum, Maybe camera,
+            Maybe weights, Maybe highlight, std::vector<Tensor> tables, bool melanin_fixed,
+            double first_cct, double cct_step, double camera_range, Tensor image) {
+  const Inputs inputs{melanin, haemoglobin, diffuse,   specular, mixture,       cct,       spectrum,
+                      camera,  weights,     highlight, tables,   melanin_fixed, first_cct, cct_step,
+                      camera_range};
   const Shape shape = inputs.check(false);
   check_colour(image, shape, inputs.maps());
   STD_TORCH_CHECK(image.is_contiguous(), "the image to fill must be contiguous");
   if (shape.images * shape.pixels == 0) return;
-  const Kernels& kernels = *chosen.load()->kernels;
   if (inputs.numbers() == ScalarType::Float) {
-    forward_typed(Typed<float>(inputs, shape), kernels.forward_float, image);
+    render_typed<float>(inputs, shape, image);
   } else {
-    forward_typed(Typed<double>(inputs, shape), kernels.forward_double, image);
+    render_typed<double>(inputs, shape, image);
+  }
+}
+
+// What an item adds to the gradients of its image's weights and highlight.
+struct OfLight {
+  double weights[3 * kBands], highlight[3];
+};
+
+// Adds `values` to the image's row of a gradient, or to the one row for all.
+template <typename T>
+void add_row(const Maybe& gradient, int64_t image, const double* values) {
+  if (!gradient) return;
+  const int64_t rows = gradient->size(0), each = gradient->numel() / rows;
+  T* row = writable<T>(gradient) + (rows > 1 ? image * each : 0);
+  for (int64_t i = 0; i < each; ++i) row[i] += T(values[i]);
+}
+
+// Gradients of light and camera from those of all items.
+template <typename T>
+void light_gradients(const Inputs& inputs, const Shape& shape, const KernelsOf<T>& kernels,
+                     const std::vector<OfLight>& items, const Wanted& wanted) {
+  for (const Maybe* gradient : wanted.of_light()) {
+    if (*gradient) std::fill_n(writable<T>(*gradient), (*gradient)->numel(), T(0));
+  }
+  if (shape.images == 0) return;
+  const int64_t per_image = items_of(shape), images = inputs.one_light() ? 1 : shape.images;
+  const int64_t of_each = images == 1 ? int64_t(items.size()) : per_image;
+  Folding<double> folding;
+  FoldingBackward<double> backward;
+  for (int64_t image = 0; image < images; ++image) {
+    OfLight sum = {};
+    for (int64_t item = image * of_each; item < (image + 1) * of_each; ++item) {
+      for (int i = 0; i < 3 * kBands; ++i) sum.weights[i] += items[item].weights[i];
+      for (int c = 0; c < 3; ++c) sum.highlight[c] += items[item].highlight[c];
+    }
+    add_row<T>(wanted.weights, image, sum.weights);
+    add_row<T>(wanted.highlight, image, sum.highlight);
+    if (inputs.weights) continue;
+    const LightTables<T> tables = inputs.light_tables<T>();
+    const Light<T> light = inputs.light<T>(image);
+    kernels.fold(tables, light, folding);
+    kernels.fold_backward(tables, light, folding, sum.weights, sum.highlight, backward);
+    add_row<T>(wanted.mixture, image, backward.mixture);
+    add_row<T>(wanted.cct, image, backward.cct);
+    add_row<T>(wanted.spectrum, image, backward.spectrum);
+    add_row<T>(wanted.camera, image, backward.camera);
   }
 }
 
 template <typename T>
-void backward_typed(const Typed<T>& inputs, Backward<T> kernel, const Tensor& rendered,
-                    const Tensor& gradient, const WantedGradients& wanted) {
-  const Shape& shape = inputs.shape;
-  const int64_t per_image = (shape.pixels + kItem - 1) / kItem;
-  const int64_t each = 3 * inputs.padded + 3;
-  const bool shared = wanted.shared();
-  std::vector<T> sums(shared ? shape.images * per_image * each : 0);
-  T *const melanin = writable<T>(wanted.melanin), *const haemoglobin = writable<T>(wanted.haemoglobin);
+void backward_typed(const Inputs& inputs, const Shape& shape, const Tensor& rendered,
+                    const Tensor& gradient, const Wanted& wanted) {
+  const KernelsOf<T>& kernels = chosen.load()->kernels->of<T>();
+  const bool light = wanted.light();
+  T* of_fixed = writable<T>(wanted.melanin);
+  T* of_folded = writable<T>(wanted.haemoglobin);
+  if (!inputs.melanin_fixed) std::swap(of_fixed, of_folded);
   T *const diffuse = writable<T>(wanted.diffuse), *const specular = writable<T>(wanted.specular);
-  const Skin<T> skin = inputs.skin();
-  for_each_item(shape, [&](int64_t index, int64_t begin, int64_t end, int64_t item) {
+  std::vector<OfLight> items(light ? shape.images * items_of(shape) : 0);
+  const auto work = [&](Worker<T>& worker, int64_t index, int64_t begin, int64_t end,
+                        int64_t item) {
     const auto at = [&](T* data) { return data ? data + index * shape.pixels : nullptr; };
-    T* sum = shared ? sums.data() + item * each : nullptr;
     const Plane<T> above[3] = {plane<T>(gradient, index, 0), plane<T>(gradient, index, 1),
                                plane<T>(gradient, index, 2)};
     const Plane<T> values[3] = {plane<T>(rendered, index, 0), plane<T>(rendered, index, 1),
                                 plane<T>(rendered, index, 2)};
-    kernel(inputs.image(index), skin, begin, end, above, values,
-           {at(melanin), at(haemoglobin), at(diffuse), at(specular), sum,
-            shared ? sum + 3 * inputs.padded : nullptr});
-  });
-  if (!shared) return;
-  T *const weights = writable<T>(wanted.weights), *const highlight = writable<T>(wanted.highlight);
-  for (int64_t index = 0; index < shape.images; ++index) {
-    const T* first = sums.data() + index * per_image * each;
-    const auto total = [&](int64_t element) {
-      double sum = 0;
-      for (int64_t item = 0; item < per_image; ++item) sum += first[item * each + element];
-      return T(sum);
-    };
-    for (int64_t c = 0; c < 3; ++c) {
-      for (int64_t l = 0; weights && l < shape.components; ++l) {
-        weights[(index * 3 + c) * shape.components + l] = total(c * inputs.padded + l);
-      }
-      if (highlight) highlight[index * 3 + c] = total(3 * inputs.padded + c);
-    }
-  }
+    kernels.backward(worker.image(index), worker.skin(), begin, end, above, values,
+                     {at(of_fixed), at(of_folded), at(diffuse), at(specular),
+                      light ? items[item].highlight : nullptr});
+    if (light) worker.gather(items[item].weights);
+  };
+  if (shape.pixels > 0) for_each_item<T>(inputs, shape, kernels, light, work);
+  if (light) light_gradients<T>(inputs, shape, kernels, items, wanted);
 }
 
-void backward(const Tensor& melanin, const Tensor& haemoglobin, const Tensor& diffuse,
-              const Tensor& specular, const Tensor& weights, const Tensor& highlight,
-              const Tensor& epidermis, const Tensor& dermis, const Tensor& image,
-              const Tensor& gradient, Wanted melanin_gradient, Wanted haemoglobin_gradient,
-              Wanted diffuse_gradient, Wanted specular_gradient, Wanted weights_gradient,
-              Wanted highlight_gradient) {
-  const Inputs inputs{melanin, haemoglobin, diffuse, specular, weights, highlight, epidermis,
-                      dermis};
-  const WantedGradients wanted{melanin_gradient,  haemoglobin_gradient, diffuse_gradient,
-                         specular_gradient, weights_gradient,     highlight_gradient};
+void render_backward(const Tensor& melanin, const Tensor& haemoglobin, const Tensor& diffuse,
+                     const Tensor& specular, Maybe mixture, Maybe cct, Maybe spectrum, Maybe camera,
+                     Maybe weights, Maybe highlight, std::vector<Tensor> tables, bool melanin_fixed,
+                     double first_cct, double cct_step, double camera_range, const Tensor& image,
+                     const Tensor& gradient, Maybe of_melanin, Maybe of_haemoglobin,
+                     Maybe of_diffuse, Maybe of_specular, Maybe of_mixture, Maybe of_cct,
+                     Maybe of_spectrum, Maybe of_camera, Maybe of_weights, Maybe of_highlight) {
+  const Inputs inputs{melanin, haemoglobin, diffuse,   specular, mixture,       cct,       spectrum,
+                      camera,  weights,     highlight, tables,   melanin_fixed, first_cct, cct_step,
+                      camera_range};
+  const Wanted wanted{of_melanin, of_haemoglobin, of_diffuse, of_specular, of_mixture,
+                      of_cct,     of_spectrum,    of_camera,  of_weights,  of_highlight};
   const Shape shape = inputs.check(false);
   check_colour(image, shape, inputs.maps());
   check_colour(gradient, shape, inputs.maps());
   wanted.check(shape, inputs);
-  if (!wanted.maps() && !wanted.shared()) return;
-  const Kernels& kernels = *chosen.load()->kernels;
+  if (!wanted.maps() && !wanted.light()) return;
   if (inputs.numbers() == ScalarType::Float) {
-    backward_typed(Typed<float>(inputs, shape), kernels.backward_float, image, gradient, wanted);
+    backward_typed<float>(inputs, shape, image, gradient, wanted);
   } else {
-    backward_typed(Typed<double>(inputs, shape), kernels.backward_double, image, gradient, wanted);
-  }
-}
-
-constexpr int64_t kFoldGrain = 32;  // images
-
-template <typename T>
-void fold_typed(Fold<T> kernel, const Light& light, const Tensor& folded,
-                const Tensor& highlight) {
-  const FoldTables<T> tables = light.typed_tables<T>();
-  const FoldInputs<T> inputs = light.typed<T>();
-  T* const f = static_cast<T*>(folded.mutable_data_ptr());
-  T* const h = static_cast<T*>(highlight.mutable_data_ptr());
-  torch::stable::parallel_for(0, light.images(), kFoldGrain, [&](int64_t first, int64_t last) {
-    for (int64_t i = first; i < last; ++i) {
-      kernel(tables, inputs.image(i), f + i * 3 * tables.components, h + 3 * i);
-    }
-  });
-}
-
-void fold(Wanted mixture, Wanted cct, Wanted spectrum, const Tensor& camera,
-          std::vector<Tensor> tables, double first_cct, double cct_step, double camera_range,
-          Tensor folded, Tensor highlight) {
-  const Light light{mixture, cct, spectrum, camera, tables, first_cct, cct_step, camera_range};
-  light.check();
-  light.check_results(folded, highlight);
-  const Kernels& kernels = *chosen.load()->kernels;
-  if (light.numbers() == ScalarType::Float) {
-    fold_typed(kernels.fold_float, light, folded, highlight);
-  } else {
-    fold_typed(kernels.fold_double, light, folded, highlight);
-  }
-}
-
-template <typename T>
-void fold_backward_typed(FoldBackward<T> kernel, const Light& light, const Tensor& of_folded,
-                         const Tensor& of_highlight, const FoldGradients<T>& gradients) {
-  const FoldTables<T> tables = light.typed_tables<T>();
-  const FoldInputs<T> inputs = light.typed<T>();
-  const T *const f = readable<T>(of_folded), *const h = readable<T>(of_highlight);
-  torch::stable::parallel_for(0, light.images(), kFoldGrain, [&](int64_t first, int64_t last) {
-    for (int64_t i = first; i < last; ++i) {
-      kernel(tables, inputs.image(i), f + i * 3 * tables.components, h + 3 * i,
-             gradients.image(i));
-    }
-  });
-}
-
-void fold_backward(Wanted mixture, Wanted cct, Wanted spectrum, const Tensor& camera,
-                   std::vector<Tensor> tables, double first_cct, double cct_step,
-                   double camera_range, const Tensor& of_folded, const Tensor& of_highlight,
-                   Wanted of_mixture, Wanted of_cct, Wanted of_spectrum, Wanted of_camera) {
-  const Light light{mixture, cct, spectrum, camera, tables, first_cct, cct_step, camera_range};
-  light.check();
-  light.check_results(of_folded, of_highlight);
-  light.check_gradients(of_mixture, of_cct, of_spectrum, of_camera);
-  const Kernels& kernels = *chosen.load()->kernels;
-  if (light.numbers() == ScalarType::Float) {
-    fold_backward_typed<float>(kernels.fold_backward_float, light, of_folded, of_highlight,
-                               {writable<float>(of_mixture), writable<float>(of_cct),
-                                writable<float>(of_spectrum), writable<float>(of_camera)});
-  } else {
-    fold_backward_typed<double>(kernels.fold_backward_double, light, of_folded, of_highlight,
-                                {writable<double>(of_mixture), writable<double>(of_cct),
-                                 writable<double>(of_spectrum), writable<double>(of_camera)});
+    backward_typed<double>(inputs, shape, image, gradient, wanted);
   }
 }
 
@@ -320,20 +306,16 @@ void fold_backward(Wanted mixture, Wanted cct, Wanted spectrum, const Tensor& ca
 }  // namespace biofacenet
 
 STABLE_TORCH_LIBRARY(biofacenet_cpu, m) {
-  m.def(BIOFACENET_FORWARD ") -> ()");
-  m.def(BIOFACENET_BACKWARD ") -> ()");
-  m.def(BIOFACENET_FOLD ") -> ()");
-  m.def(BIOFACENET_FOLD_BACKWARD ") -> ()");
+  m.def(BIOFACENET_RENDER ") -> ()");
+  m.def(BIOFACENET_RENDER_BACKWARD ") -> ()");
   m.def("instruction_set() -> str");
   m.def("instruction_sets() -> str");
   m.def("use_instruction_set(str name) -> ()");
 }
 
 STABLE_TORCH_LIBRARY_IMPL(biofacenet_cpu, CPU, m) {
-  m.impl("forward", TORCH_BOX(&biofacenet::forward));
-  m.impl("backward", TORCH_BOX(&biofacenet::backward));
-  m.impl("fold", TORCH_BOX(&biofacenet::fold));
-  m.impl("fold_backward", TORCH_BOX(&biofacenet::fold_backward));
+  m.impl("render", TORCH_BOX(&biofacenet::render));
+  m.impl("render_backward", TORCH_BOX(&biofacenet::render_backward));
 }
 
 STABLE_TORCH_LIBRARY_IMPL(biofacenet_cpu, CompositeExplicitAutograd, m) {

@@ -1,6 +1,10 @@
 // Vectors of the compiler's own: one source for AVX-512, AVX2, NEON and anything else.
 #pragma once
 
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
 #include "../pixel.h"
 
 namespace biofacenet {
@@ -44,6 +48,72 @@ BIOFACENET_INLINE Vector<T> splat(T value) {
 // Lanes of a 128-bit block: shuffles within blocks are the cheapest.
 template <typename T>
 constexpr int kBlockLanes = 16 / int(sizeof(T));
+
+// A block of four, for float the 128 bits that all instruction sets have.
+template <typename T>
+struct BlockOf {
+  typedef T type __attribute__((vector_size(4 * sizeof(T))));
+  typedef T unaligned __attribute__((vector_size(4 * sizeof(T)), aligned(sizeof(T)), may_alias));
+};
+
+template <typename T>
+using Block = typename BlockOf<T>::type;
+
+template <typename T>
+BIOFACENET_INLINE Block<T> load_block(const T* from) {
+  return *reinterpret_cast<const typename BlockOf<T>::unaligned*>(from);
+}
+
+template <typename T>
+BIOFACENET_INLINE void store_block(T* to, Block<T> block) {
+  *reinterpret_cast<typename BlockOf<T>::unaligned*>(to) = block;
+}
+
+template <typename T>
+BIOFACENET_INLINE Block<T> splat_block(T value) {
+  return value - Block<T>{};
+}
+
+// A block of a vector, and a vector that has a block and then zeros.
+template <int Index>
+BIOFACENET_INLINE Block<float> block(Vector<float> vector) {
+#if defined(__AVX512F__)
+  if constexpr (Index == 0) return Block<float>(_mm512_castps512_ps128(__m512(vector)));
+  return Block<float>(_mm512_extractf32x4_ps(__m512(vector), Index));
+#elif defined(__AVX2__)
+  if constexpr (Index == 0) return Block<float>(_mm256_castps256_ps128(__m256(vector)));
+  return Block<float>(_mm256_extractf128_ps(__m256(vector), Index));
+#else
+  static_assert(Index == 0, "one block to a vector");
+  return vector;
+#endif
+}
+
+BIOFACENET_INLINE Vector<float> widen(Block<float> block) {
+#if defined(__AVX512F__)
+  return Vector<float>(_mm512_zextps128_ps512(__m128(block)));
+#elif defined(__AVX2__)
+  return Vector<float>(_mm256_zextps128_ps256(__m128(block)));
+#else
+  return block;
+#endif
+}
+
+// Vector `Index` of the sixteen numbers (a b c .) (a a a a) (b b b b) (c c c c).
+template <int Index>
+BIOFACENET_INLINE Vector<float> spread(float a, float b, float c) {
+#if defined(__AVX512F__)
+  const __m512 with_b = _mm512_mask_broadcastss_ps(_mm512_set1_ps(a), 0x0F02, _mm_set_ss(b));
+  return Vector<float>(_mm512_mask_broadcastss_ps(with_b, 0xF004, _mm_set_ss(c)));
+#elif defined(__AVX2__)
+  if constexpr (Index == 1) return Vector<float>(_mm256_blend_ps(_mm256_set1_ps(b), _mm256_set1_ps(c), 0xF0));
+  const __m256 with_b = _mm256_blend_ps(_mm256_set1_ps(a), _mm256_set1_ps(b), 0x02);
+  return Vector<float>(_mm256_blend_ps(with_b, _mm256_set1_ps(c), 0x04));
+#else
+  if constexpr (Index == 0) return Vector<float>{a, b, c, 0.0f};
+  return splat(Index == 1 ? a : (Index == 2 ? b : c));
+#endif
+}
 
 template <int... Lane>
 struct Indices {};

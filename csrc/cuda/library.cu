@@ -7,11 +7,14 @@
 #include <torch/headeronly/util/Half.h>
 
 #include <algorithm>
-#include <cstdlib>
+#include <optional>
 #include <type_traits>
+#include <vector>
 
 #include "../arguments.h"
-#include "kernels.cuh"
+#include "light.cuh"
+#include "plain.cuh"
+#include "render.cuh"
 
 #ifndef BIOFACENET_DEVICE
 #define BIOFACENET_DEVICE CUDA  // a test that runs the kernels on the CPU says otherwise
@@ -73,25 +76,31 @@ void launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t shared,
 }
 
 // Distance of neighbouring pixels, which must be the same all over an image.
-int step_of(const Tensor& maps) {
+int64_t step_of(const Tensor& maps) {
   const bool upright = maps.size(3) == 1;  // one column: the spacing is that of the rows
   const int64_t step = upright ? maps.stride(2) : maps.stride(3);
   STD_TORCH_CHECK(upright || maps.size(2) == 1 || maps.stride(2) == maps.size(3) * step,
                   "the pixels of a map must be evenly spaced");
-  STD_TORCH_CHECK(std::abs(step) < (1LL << 31), "the pixels of a map are too far apart");
-  return int(step);
+  return step;
 }
 
 template <typename Map>
 Maps<Map> maps_of(const Inputs& inputs) {
-  const int64_t batch = inputs.melanin.stride(0);
-  const int step = step_of(inputs.melanin);
+  const int64_t step = step_of(inputs.melanin);
   for (const Tensor* map : {&inputs.haemoglobin, &inputs.diffuse, &inputs.specular}) {
-    STD_TORCH_CHECK(map->stride(0) == batch && step_of(*map) == step,
-                    "the maps must be laid out alike");
+    STD_TORCH_CHECK(step_of(*map) == step, "the maps must be spaced alike");
   }
-  return {readable<Map>(inputs.melanin), readable<Map>(inputs.haemoglobin),
-          readable<Map>(inputs.diffuse), readable<Map>(inputs.specular), batch, step};
+  const Tensor& fixed = inputs.melanin_fixed ? inputs.melanin : inputs.haemoglobin;
+  const Tensor& folded = inputs.melanin_fixed ? inputs.haemoglobin : inputs.melanin;
+  return {readable<Map>(fixed),
+          readable<Map>(folded),
+          readable<Map>(inputs.diffuse),
+          readable<Map>(inputs.specular),
+          fixed.stride(0),
+          folded.stride(0),
+          inputs.diffuse.stride(0),
+          inputs.specular.stride(0),
+          step};
 }
 
 template <typename Map>
@@ -100,55 +109,87 @@ Colours<Map> colours_of(const Tensor& image, const Tensor& gradient) {
           step_of(gradient)};
 }
 
-template <typename T>
-Skin<T> skin_of(const Inputs& inputs, const Shape& shape) {
-  return {readable<T>(inputs.epidermis),
-          readable<T>(inputs.dermis),
-          readable<T>(inputs.weights),
-          readable<T>(inputs.highlight),
-          int(inputs.epidermis.size(0)),
-          int(inputs.dermis.size(0)),
-          int(shape.components)};
+// Whether a thread can load and store its pixels as one.
+template <typename Map>
+bool in_pieces(const void* data, std::initializer_list<int64_t> strides) {
+  const auto fits = [](int64_t stride) { return stride % kPixels == 0; };
+  return reinterpret_cast<uintptr_t>(data) % sizeof(Several<Map>) == 0 &&
+         std::all_of(strides.begin(), strides.end(), fits);
 }
 
-// Some items for each block that runs at a time, so that none waits long for the last; but not
-// shorter than a block is wide.
-Items items_of(const Shape& shape, int threads, int64_t blocks) {
-  constexpr int64_t kWaves = 4;
-  const int64_t most = (shape.pixels + threads - 1) / threads;
+template <typename Map>
+bool together(const Maps<Map>& maps, const Shape& shape) {
+  return maps.step == 1 && in_pieces<Map>(maps.fixed, {maps.fixed_batch, shape.pixels}) &&
+         in_pieces<Map>(maps.folded, {maps.folded_batch}) &&
+         in_pieces<Map>(maps.diffuse, {maps.diffuse_batch}) &&
+         in_pieces<Map>(maps.specular, {maps.specular_batch});
+}
+
+template <typename Map>
+bool together(const Colours<Map>& colours) {
+  return colours.step == 1 && in_pieces<Map>(colours.image, {}) &&
+         in_pieces<Map>(colours.gradient, {colours.batch, colours.channel});
+}
+
+template <typename Map>
+bool together(const Results<Map, float>& results) {
+  return in_pieces<Map>(results.fixed, {}) && in_pieces<Map>(results.folded, {}) &&
+         in_pieces<Map>(results.diffuse, {}) && in_pieces<Map>(results.specular, {});
+}
+
+template <typename T>
+Rows<const T> rows_of(const Maybe& tensor) {
+  if (!tensor) return {nullptr, 0};
+  const int64_t rows = tensor->size(0);
+  return {readable<T>(*tensor), rows > 1 ? tensor->numel() / rows : 0};
+}
+
+template <typename T>
+Lights<const T> lights_of(const Inputs& inputs) {
+  return {rows_of<T>(inputs.mixture), rows_of<T>(inputs.cct),     rows_of<T>(inputs.spectrum),
+          rows_of<T>(inputs.camera),  rows_of<T>(inputs.weights), rows_of<T>(inputs.highlight)};
+}
+
+// Some items for each block that runs at a time, so that none waits long for the last; but none shorter
+// than what a block computes at a time.
+Items items_of(const Shape& shape, int64_t at_a_time, int64_t blocks) {
+  constexpr int64_t kWaves = 6;
+  const int64_t most = (shape.pixels + at_a_time - 1) / at_a_time;
   const int64_t wanted =
       std::clamp<int64_t>(kWaves * blocks / std::max<int64_t>(1, shape.images), 1, most);
-  const int64_t turns = (most + wanted - 1) / wanted;
-  const int64_t length = turns * threads;
+  const int64_t length = std::min<int64_t>((most + wanted - 1) / wanted * at_a_time, 1 << 28);
   const int64_t per_image = (shape.pixels + length - 1) / length;
   STD_TORCH_CHECK(shape.images * per_image < (1LL << 31), "more than 2,147,483,647 images");
   return {shape.pixels, unsigned(shape.images * per_image), unsigned(per_image), int(length)};
 }
 
-// How a launch divides the work.
-struct Plan {
-  Items items;
-  int64_t blocks;
-  size_t shared;
-  bool tables;  // fit into shared memory, and have a row length that there is a kernel for
-};
+// The lights of a batch, their tables in memory of their own.
+template <typename T>
+struct Made {
+  Tensor table, highlight;
+  int64_t lights;
 
-Plan plan(const Inputs& inputs, const Shape& shape, const Device& device, bool backward) {
-  const int rows = int(inputs.epidermis.size(0) + inputs.dermis.size(0));
-  const size_t shared = backward ? backward_shared(rows) : forward_shared(rows);
-  const auto aligned = [](const Tensor& tensor) {
-    return reinterpret_cast<uintptr_t>(tensor.const_data_ptr()) % sizeof(Four) == 0;
-  };
-  const bool tables = inputs.numbers() == ScalarType::Float &&
-                      (shape.components == 16 || shape.components == 32) &&
-                      shared <= device.shared() && aligned(inputs.epidermis) &&
-                      aligned(inputs.dermis) && aligned(inputs.weights);
-  const int threads = !tables ? kPlainThreads : backward ? kBackwardThreads : kForwardThreads;
-  const int64_t at_a_time = int64_t(device.processors()) * (tables ? kBlocksPerProcessor : kPlainBlocks);
-  const Items items = items_of(shape, threads, at_a_time);
-  const int64_t blocks = std::min<int64_t>(at_a_time, items.count);
-  return {items, blocks, shared, tables};
-}
+  Made(const Inputs& inputs, const Shape& shape, const Device& device, int64_t stream)
+      : table(inputs.functions()), highlight(table), lights(inputs.one_light() ? 1 : shape.images) {
+    const Basis<T> basis = inputs.basis<T>();
+    const std::vector<int64_t> rows{lights, basis.folded_nodes, basis.P, kChannels};
+    table = torch::stable::new_empty(inputs.functions(), rows);
+    const std::vector<int64_t> colours{lights, kChannels};
+    highlight = torch::stable::new_empty(inputs.functions(), colours);
+    const size_t shared = table_shared(basis.P, basis.Q);
+    STD_TORCH_CHECK(shared <= device.shared(), "the skin table has too many functions for the GPU");
+    launch(make_table<T>, unsigned(lights), kFoldThreads, shared, stream, inputs.light_tables<T>(),
+           basis, lights_of<T>(inputs), static_cast<T*>(table.mutable_data_ptr()),
+           static_cast<T*>(highlight.mutable_data_ptr()));
+  }
+
+  Lit<T> lit(const Inputs& inputs) const {
+    const Basis<T> basis = inputs.basis<T>();
+    return {basis.functions,    basis.others,       readable<T>(table),
+            readable<T>(highlight), basis.fixed_nodes,  basis.folded_nodes,
+            basis.P,            basis.Q,            lights > 1 ? 1 : 0};
+  }
+};
 
 // Calls `work` with a null pointer of the maps' type.
 template <typename Work>
@@ -158,76 +199,191 @@ void with_maps(ScalarType type, const Work& work) {
   work(static_cast<float*>(nullptr));
 }
 
+template <typename Map, typename T>
+void plain_forward(const Maps<Map>& maps, const Lit<T>& lit, const Shape& shape,
+                   const Device& device, Map* image, int64_t stream) {
+  const int64_t blocks = int64_t(device.processors()) * kPlainBlocks;
+  const Items items = items_of(shape, kPlainThreads * kPixels, blocks);
+  launch(plain_render<Map, T>, unsigned(std::min<int64_t>(blocks, items.count)), kPlainThreads, 0,
+         stream, maps, lit, items, image);
+}
+
+// By few functions; false where there are more, or their tables do not fit into shared memory.
+template <typename Map>
+bool fast_forward(const Maps<Map>& maps, const Lit<float>& lit, const Shape& shape,
+                  const Device& device, Map* image, int64_t stream) {
+  const bool pieces = together(maps, shape) && in_pieces<Map>(image, {});
+  const int64_t wide = Tables<128>::bytes(lit.fixed_nodes, lit.folded_nodes);
+  const int64_t narrow = Tables<64>::bytes(lit.fixed_nodes, lit.folded_nodes);
+  const bool large = pieces && wide <= int64_t(device.shared());
+  if (lit.P > kFunctions || (!large && narrow > int64_t(device.shared()))) return false;
+  auto kernel = large ? render<Map, 128, true> : render<Map, 64, true>;
+  if (!pieces) {
+    if constexpr (std::is_same_v<Map, float>) {
+      kernel = render<Map, 64, false>;
+    } else {
+      return false;
+    }
+  }
+  const Items items = items_of(shape, kForwardThreads * kPixels, device.processors());
+  const unsigned blocks = std::min<unsigned>(unsigned(device.processors()), items.count);
+  launch(kernel, blocks, kForwardThreads, size_t(large ? wide : narrow), stream, maps, lit, items,
+         image);
+  return true;
+}
+
+// The sums that gradients of light and camera are made of, an item a row; none where not wanted.
+Tensor sums_of(const Inputs& inputs, const Items& items, bool wanted) {
+  const int64_t width = inputs.others().size(1) * inputs.functions().size(1) * 3 + 3;
+  const std::vector<int64_t> shape{wanted ? int64_t(items.count) : 0, width};
+  return torch::stable::new_empty(inputs.functions(), shape);
+}
+
+template <typename Map, typename T>
+Tensor plain_backward(const Maps<Map>& maps, const Lit<T>& lit, const Colours<Map>& colours,
+                      Results<Map, T> results, const Inputs& inputs, const Shape& shape,
+                      const Device& device, bool light, int64_t stream) {
+  const int64_t blocks = int64_t(device.processors()) * kPlainBlocks;
+  const Items items = items_of(shape, kPlainThreads * kPixels, blocks);
+  const Tensor sums = sums_of(inputs, items, light);
+  if (light) results.sums = static_cast<T*>(sums.mutable_data_ptr());
+  const int64_t shared = light ? plain_shared<T>(lit.P, lit.Q) : 0;
+  STD_TORCH_CHECK(shared <= int64_t(device.shared()),
+                  "the skin table has too many functions for the GPU");
+  launch(plain_render_backward<Map, T>, unsigned(std::min<int64_t>(blocks, items.count)),
+         kPlainThreads, size_t(shared), stream, maps, lit, items, colours, results);
+  return sums;
+}
+
+// By few functions; none where there are more, or their tables do not fit into shared memory.
+template <typename Map>
+std::optional<Tensor> fast_backward(const Maps<Map>& maps, const Lit<float>& lit,
+                                    const Colours<Map>& colours, Results<Map, float> results,
+                                    const Inputs& inputs, const Shape& shape, const Device& device,
+                                    bool light, int64_t stream) {
+  constexpr int kRow = 64;
+  const int64_t shared = backward_shared<kRow>(lit.fixed_nodes, lit.folded_nodes, light);
+  if (lit.P > kFunctions || shared > int64_t(device.shared())) return std::nullopt;
+  if (light && lit.Q > kOthers) return std::nullopt;
+  auto kernel = light ? render_backward<Map, kRow, true, true>
+                      : render_backward<Map, kRow, true, false>;
+  if (!(together(maps, shape) && together(colours) && together(results))) {
+    if constexpr (std::is_same_v<Map, float>) {
+      kernel = light ? render_backward<Map, kRow, false, true>
+                     : render_backward<Map, kRow, false, false>;
+    } else {
+      return std::nullopt;
+    }
+  }
+  const Items items = items_of(shape, kBackwardThreads * kPixels, device.processors());
+  const unsigned blocks = std::min<unsigned>(unsigned(device.processors()), items.count);
+  const Tensor sums = sums_of(inputs, items, light);
+  if (light) results.sums = static_cast<float*>(sums.mutable_data_ptr());
+  launch(kernel, blocks, kBackwardThreads, size_t(shared), stream, maps, lit, items, colours,
+         results);
+  return sums;
+}
+
+// Gradients of light and camera from the items' sums.
+template <typename T>
+void finish_light(const Inputs& inputs, int64_t lights, const Tensor& sums, const Wanted& wanted,
+                  int64_t stream) {
+  const int64_t width = sums.size(1), items = sums.size(0) / lights;
+  const std::vector<int64_t> shape{lights, width};
+  const Tensor totals = torch::stable::new_empty(sums, shape);
+  constexpr int64_t kMost = 65535;  // of a grid's second dimension
+  const unsigned columns = unsigned((width + kWarp - 1) / kWarp);
+  for (int64_t first = 0; first < lights; first += kMost) {
+    launch(add_up<T>, dim3{columns, unsigned(std::min(kMost, lights - first))},
+           dim3{kWarp, kTotalRows}, 0, stream, readable<T>(sums) + first * items * width, items,
+           int(width), static_cast<T*>(totals.mutable_data_ptr()) + first * width);
+  }
+  // What all images share while they differ in others: a row for each, and then their sums.
+  std::vector<Tensor> kept;
+  std::vector<const Maybe*> shared;
+  const auto rows = [&](const Maybe& gradient) -> Rows<T> {
+    if (!gradient) return {nullptr, 0};
+    const int64_t each = gradient->numel() / gradient->size(0);
+    if (gradient->size(0) == lights) return {writable<T>(gradient), each};
+    const std::vector<int64_t> shape{lights, each};
+    kept.push_back(torch::stable::new_empty(sums, shape));
+    shared.push_back(&gradient);
+    return {static_cast<T*>(kept.back().mutable_data_ptr()), each};
+  };
+  const Lights<T> gradients{rows(wanted.mixture), rows(wanted.cct),     rows(wanted.spectrum),
+                            rows(wanted.camera),  rows(wanted.weights), rows(wanted.highlight)};
+  launch(light_gradients<T>, unsigned(lights), kFoldThreads, 0, stream, inputs.light_tables<T>(),
+         inputs.basis<T>(), lights_of<T>(inputs), readable<T>(totals), gradients);
+  for (size_t i = 0; i < kept.size(); ++i) {
+    launch(sum_rows<T>, 1u, kFoldThreads, 0, stream, readable<T>(kept[i]), lights,
+           int(kept[i].size(1)), writable<T>(*shared[i]));
+  }
+}
+
 // What is registered.
 namespace ops {
 
-void forward(const Tensor& melanin, const Tensor& haemoglobin, const Tensor& diffuse,
-             const Tensor& specular, const Tensor& weights, const Tensor& highlight,
-             const Tensor& epidermis, const Tensor& dermis, Tensor image, int64_t stream) {
-  const Inputs inputs{melanin, haemoglobin, diffuse, specular, weights, highlight, epidermis,
-                      dermis};
+void render(const Tensor& melanin, const Tensor& haemoglobin, const Tensor& diffuse,
+            const Tensor& specular, Maybe mixture, Maybe cct, Maybe spectrum, Maybe camera,
+            Maybe weights, Maybe highlight, std::vector<Tensor> tables, bool melanin_fixed,
+            double first_cct, double cct_step, double camera_range, Tensor image, int64_t stream) {
+  const Inputs inputs{melanin, haemoglobin, diffuse,   specular, mixture,       cct,       spectrum,
+                      camera,  weights,     highlight, tables,   melanin_fixed, first_cct, cct_step,
+                      camera_range};
   const Shape shape = inputs.check(true);
   check_colour(image, shape, inputs.maps());
   STD_TORCH_CHECK(image.is_contiguous(), "the image to fill must be contiguous");
   if (shape.images * shape.pixels == 0) return;
   const Device device(melanin);
-  const Plan p = plan(inputs, shape, device, false);
-  const dim3 grid{unsigned(p.blocks)};
   if (inputs.numbers() == ScalarType::Double) {
-    launch(plain_render<double, double>, grid, kPlainThreads, 0, stream, maps_of<double>(inputs),
-           skin_of<double>(inputs, shape), p.items, static_cast<double*>(image.mutable_data_ptr()));
+    const Made<double> made(inputs, shape, device, stream);
+    plain_forward(maps_of<double>(inputs), made.lit(inputs), shape, device,
+                  static_cast<double*>(image.mutable_data_ptr()), stream);
     return;
   }
+  const Made<float> made(inputs, shape, device, stream);
+  const Lit<float> lit = made.lit(inputs);
   with_maps(inputs.maps(), [&](auto* none) {
     using Map = std::remove_pointer_t<decltype(none)>;
-    const Skin<float> skin = skin_of<float>(inputs, shape);
+    const Maps<Map> maps = maps_of<Map>(inputs);
     Map* const to = static_cast<Map*>(image.mutable_data_ptr());
-    if (p.tables) {
-      const auto kernel = shape.components == 16 ? render<Map, 16> : render<Map, 32>;
-      launch(kernel, grid, kForwardThreads, p.shared, stream, maps_of<Map>(inputs), skin, p.items,
-             to);
-    } else {
-      launch(plain_render<Map, float>, grid, kPlainThreads, 0, stream, maps_of<Map>(inputs), skin,
-             p.items, to);
+    if (!fast_forward(maps, lit, shape, device, to, stream)) {
+      plain_forward(maps, lit, shape, device, to, stream);
     }
   });
 }
 
-template <typename T>
-void launch_add_up(const Plan& plan, const Shape& shape, const Tensor& sums,
-                   const WantedGradients& wanted, int64_t stream) {
-  const unsigned columns = unsigned((3 * shape.components + 3 + kWarp - 1) / kWarp);
-  constexpr int64_t kMost = 65535;  // of a grid's second dimension
-  for (int64_t first = 0; first < shape.images; first += kMost) {
-    const int64_t images = std::min(kMost, shape.images - first);
-    T* const of_weights = writable<T>(wanted.weights);
-    T* const of_highlight = writable<T>(wanted.highlight);
-    launch(add_up<T>, dim3{columns, unsigned(images)}, dim3{kWarp, kTotalRows}, 0, stream,
-           readable<T>(sums) + first * plan.items.per_image * (3 * shape.components + 3),
-           plan.items.per_image, int(shape.components),
-           of_weights ? of_weights + first * 3 * shape.components : nullptr,
-           of_highlight ? of_highlight + first * 3 : nullptr);
-  }
+// Gradients, each where it is wanted, of the maps by their axis.
+template <typename Map, typename T>
+Results<Map, T> results_of(const Inputs& inputs, const Wanted& wanted) {
+  const Maybe& fixed = inputs.melanin_fixed ? wanted.melanin : wanted.haemoglobin;
+  const Maybe& folded = inputs.melanin_fixed ? wanted.haemoglobin : wanted.melanin;
+  return {writable<Map>(fixed), writable<Map>(folded), writable<Map>(wanted.diffuse),
+          writable<Map>(wanted.specular), nullptr};
 }
 
-void backward(const Tensor& melanin, const Tensor& haemoglobin, const Tensor& diffuse,
-              const Tensor& specular, const Tensor& weights, const Tensor& highlight,
-              const Tensor& epidermis, const Tensor& dermis, const Tensor& image,
-              const Tensor& gradient, Wanted melanin_gradient, Wanted haemoglobin_gradient,
-              Wanted diffuse_gradient, Wanted specular_gradient, Wanted weights_gradient,
-              Wanted highlight_gradient, int64_t stream) {
-  const Inputs inputs{melanin, haemoglobin, diffuse, specular, weights, highlight, epidermis,
-                      dermis};
-  const WantedGradients wanted{melanin_gradient,  haemoglobin_gradient, diffuse_gradient,
-                               specular_gradient, weights_gradient,     highlight_gradient};
+void render_backward(const Tensor& melanin, const Tensor& haemoglobin, const Tensor& diffuse,
+                     const Tensor& specular, Maybe mixture, Maybe cct, Maybe spectrum, Maybe camera,
+                     Maybe weights, Maybe highlight, std::vector<Tensor> tables, bool melanin_fixed,
+                     double first_cct, double cct_step, double camera_range, const Tensor& image,
+                     const Tensor& gradient, Maybe of_melanin, Maybe of_haemoglobin,
+                     Maybe of_diffuse, Maybe of_specular, Maybe of_mixture, Maybe of_cct,
+                     Maybe of_spectrum, Maybe of_camera, Maybe of_weights, Maybe of_highlight,
+                     int64_t stream) {
+  const Inputs inputs{melanin, haemoglobin, diffuse,   specular, mixture,       cct,       spectrum,
+                      camera,  weights,     highlight, tables,   melanin_fixed, first_cct, cct_step,
+                      camera_range};
+  const Wanted wanted{of_melanin, of_haemoglobin, of_diffuse, of_specular, of_mixture,
+                      of_cct,     of_spectrum,    of_camera,  of_weights,  of_highlight};
   const Shape shape = inputs.check(true);
   check_colour(image, shape, inputs.maps());
   STD_TORCH_CHECK(image.is_contiguous(), "the image must be contiguous");
   check_colour(gradient, shape, inputs.maps());
   wanted.check(shape, inputs);
-  if (!wanted.maps() && !wanted.shared()) return;
+  const bool light = wanted.light();
+  if (!wanted.maps() && !light) return;
   if (shape.images * shape.pixels == 0) {
-    for (const Wanted* sum : {&wanted.weights, &wanted.highlight}) {
+    for (const Maybe* sum : wanted.of_light()) {
       if (*sum && (*sum)->numel() > 0) {
         Tensor zeros = **sum;
         torch::stable::zero_(zeros);
@@ -236,93 +392,29 @@ void backward(const Tensor& melanin, const Tensor& haemoglobin, const Tensor& di
     return;
   }
   const Device device(melanin);
-  const Plan p = plan(inputs, shape, device, true);
-  const dim3 grid{unsigned(p.blocks)};
-  const bool shared = wanted.shared();
-  const Tensor sums = torch::stable::new_empty(
-      weights,
-      {shared ? int64_t(p.items.count) : int64_t(1), 3 * shape.components + 3});
   if (inputs.numbers() == ScalarType::Double) {
-    const Results<double, double> results{
-        writable<double>(wanted.melanin), writable<double>(wanted.haemoglobin),
-        writable<double>(wanted.diffuse), writable<double>(wanted.specular),
-        shared ? static_cast<double*>(sums.mutable_data_ptr()) : nullptr};
-    launch(plain_render_backward<double, double>, grid, kPlainThreads,
-           plain_shared<double>(int(shape.components)), stream, maps_of<double>(inputs),
-           skin_of<double>(inputs, shape), p.items,
-           colours_of<double>(image, gradient), results);
-    if (shared) launch_add_up<double>(p, shape, sums, wanted, stream);
+    const Made<double> made(inputs, shape, device, stream);
+    const Tensor sums = plain_backward(maps_of<double>(inputs), made.lit(inputs),
+                                       colours_of<double>(image, gradient),
+                                       results_of<double, double>(inputs, wanted), inputs, shape,
+                                       device, light, stream);
+    if (light) finish_light<double>(inputs, made.lights, sums, wanted, stream);
     return;
   }
+  const Made<float> made(inputs, shape, device, stream);
+  const Lit<float> lit = made.lit(inputs);
   with_maps(inputs.maps(), [&](auto* none) {
     using Map = std::remove_pointer_t<decltype(none)>;
-    const Results<Map, float> results{
-        writable<Map>(wanted.melanin), writable<Map>(wanted.haemoglobin),
-        writable<Map>(wanted.diffuse), writable<Map>(wanted.specular),
-        shared ? static_cast<float*>(sums.mutable_data_ptr()) : nullptr};
-    const Skin<float> skin = skin_of<float>(inputs, shape);
-    if (p.tables) {
-      const bool narrow = shape.components == 16;
-      const auto kernel = narrow ? (shared ? render_backward<Map, 16, true>
-                                           : render_backward<Map, 16, false>)
-                                 : (shared ? render_backward<Map, 32, true>
-                                           : render_backward<Map, 32, false>);
-      launch(kernel, grid, kBackwardThreads, p.shared, stream, maps_of<Map>(inputs), skin, p.items,
-             colours_of<Map>(image, gradient), results);
-    } else {
-      launch(plain_render_backward<Map, float>, grid, kPlainThreads,
-             plain_shared<float>(int(shape.components)), stream, maps_of<Map>(inputs), skin,
-             p.items, colours_of<Map>(image, gradient), results);
+    const Maps<Map> maps = maps_of<Map>(inputs);
+    const Colours<Map> colours = colours_of<Map>(image, gradient);
+    const Results<Map, float> results = results_of<Map, float>(inputs, wanted);
+    std::optional<Tensor> sums =
+        fast_backward(maps, lit, colours, results, inputs, shape, device, light, stream);
+    if (!sums) {
+      sums = plain_backward(maps, lit, colours, results, inputs, shape, device, light, stream);
     }
+    if (light) finish_light<float>(inputs, made.lights, *sums, wanted, stream);
   });
-  if (shared) launch_add_up<float>(p, shape, sums, wanted, stream);
-}
-
-void fold(Wanted mixture, Wanted cct, Wanted spectrum, const Tensor& camera,
-          std::vector<Tensor> tables, double first_cct, double cct_step, double camera_range,
-          Tensor folded, Tensor highlight, int64_t stream) {
-  const Light light{mixture, cct, spectrum, camera, tables, first_cct, cct_step, camera_range};
-  light.check();
-  light.check_results(folded, highlight);
-  if (light.images() == 0) return;
-  const Device device(camera);
-  const auto run = [&](auto* none) {
-    using T = std::remove_pointer_t<decltype(none)>;
-    launch(fold_light<T>, unsigned(light.images()), kFoldThreads, 0, stream,
-           light.typed_tables<T>(), light.typed<T>(), static_cast<T*>(folded.mutable_data_ptr()),
-           static_cast<T*>(highlight.mutable_data_ptr()));
-  };
-  if (light.numbers() == ScalarType::Float) {
-    run(static_cast<float*>(nullptr));
-  } else {
-    run(static_cast<double*>(nullptr));
-  }
-}
-
-void fold_backward(Wanted mixture, Wanted cct, Wanted spectrum, const Tensor& camera,
-                   std::vector<Tensor> tables, double first_cct, double cct_step,
-                   double camera_range, const Tensor& of_folded, const Tensor& of_highlight,
-                   Wanted of_mixture, Wanted of_cct, Wanted of_spectrum, Wanted of_camera,
-                   int64_t stream) {
-  const Light light{mixture, cct, spectrum, camera, tables, first_cct, cct_step, camera_range};
-  light.check();
-  light.check_results(of_folded, of_highlight);
-  light.check_gradients(of_mixture, of_cct, of_spectrum, of_camera);
-  if (light.images() == 0) return;
-  const Device device(camera);
-  const auto run = [&](auto* none) {
-    using T = std::remove_pointer_t<decltype(none)>;
-    const FoldGradients<T> gradients{writable<T>(of_mixture), writable<T>(of_cct),
-                                     writable<T>(of_spectrum), writable<T>(of_camera)};
-    launch(fold_light_backward<T>, unsigned(light.images()), kFoldThreads, 0, stream,
-           light.typed_tables<T>(), light.typed<T>(), readable<T>(of_folded),
-           readable<T>(of_highlight), gradients);
-  };
-  if (light.numbers() == ScalarType::Float) {
-    run(static_cast<float*>(nullptr));
-  } else {
-    run(static_cast<double*>(nullptr));
-  }
 }
 
 }  // namespace ops
@@ -331,15 +423,11 @@ void fold_backward(Wanted mixture, Wanted cct, Wanted spectrum, const Tensor& ca
 }  // namespace biofacenet
 
 STABLE_TORCH_LIBRARY(biofacenet_cuda, m) {
-  m.def(BIOFACENET_FORWARD ", int stream) -> ()");
-  m.def(BIOFACENET_BACKWARD ", int stream) -> ()");
-  m.def(BIOFACENET_FOLD ", int stream) -> ()");
-  m.def(BIOFACENET_FOLD_BACKWARD ", int stream) -> ()");
+  m.def(BIOFACENET_RENDER ", int stream) -> ()");
+  m.def(BIOFACENET_RENDER_BACKWARD ", int stream) -> ()");
 }
 
 STABLE_TORCH_LIBRARY_IMPL(biofacenet_cuda, BIOFACENET_DEVICE, m) {
-  m.impl("forward", TORCH_BOX(&biofacenet::cuda::ops::forward));
-  m.impl("backward", TORCH_BOX(&biofacenet::cuda::ops::backward));
-  m.impl("fold", TORCH_BOX(&biofacenet::cuda::ops::fold));
-  m.impl("fold_backward", TORCH_BOX(&biofacenet::cuda::ops::fold_backward));
+  m.impl("render", TORCH_BOX(&biofacenet::cuda::ops::render));
+  m.impl("render_backward", TORCH_BOX(&biofacenet::cuda::ops::render_backward));
 }

@@ -1,8 +1,8 @@
 """The renderer in Triton, for CUDA tensors: kernels, what launches them, and their block shapes.
 
-A program renders a tile of pixels of one image. Tables are read row-wise, a pixel's components next
-to each other, so that a few threads share each row and every access is a full sector of the cache.
-The backward pass recomputes the colours' ingredients from the inputs. Each program sums what all
+A program renders a tile of pixels of one image, whose light and camera a launch before has folded into
+a table. Each kernel is compiled once for a dtype and a set of wanted gradients, and not again for other
+sizes. The backward pass recomputes the colours' ingredients from the inputs. Each program sums what all
 pixels of an image share over several tiles and stores its sums; a second launch adds them up in a
 fixed order. Without float atomics, equal inputs give equal bits.
 
@@ -27,5 +27,5 @@ register(
     device="cpu" if INTERPRETED else "cuda",
     priority=None if INTERPRETED else 20,
     half=True,
-    max_components=128,  # a pixel's are held in registers, all at once
+    max_components=64,  # a pixel's are held in registers, all at once
 )

@@ -1,4 +1,9 @@
-"""What a pixel's colour is made of, and the kernels that render a tile of pixels, either direction."""
+"""What a pixel's colour is made of, and the kernels that render a tile of pixels, either direction.
+
+`csrc/pixel.h` has the mathematics of a pixel, in C++. A pixel's values live in one lane. Of a few
+functions a lane reads its pixel's rows itself, in pieces of four and two, and reading two nodes it
+interpolates the sums over functions, not the functions.
+"""
 
 # Bodies under @triton.jit are Triton's language, not Python's; their arguments have no Python types.
 # mypy: disable-error-code="no-untyped-def, untyped-decorator"
@@ -16,6 +21,10 @@ __all__ = [
     "forward_kernel",
 ]
 
+STRIDES = ("fixed_batch", "folded_batch", "diffuse_batch", "specular_batch", "maps_step")
+SIZES = ("pixels", "fixed_nodes", "folded_nodes", "light_each")
+PLANES = ("fixed", "folded", "diffuse", "specular", "image")
+
 # Reading the skin
 
 
@@ -32,33 +41,29 @@ def cell(place, rows):
 
 
 @triton.jit
-def _locate(value, rows):
-    """The same for a map value: -1 and 1 are the centres of the first and the last row."""
-    return cell((value + 1.0) * 0.5 * (rows - 1).to(value.dtype), rows)
+def _locate(value, nodes):
+    """The same for a map value: -1 and 1 are the first and the last node; infinity is NaN."""
+    row, fraction = cell((value + 1.0) * (0.5 * (nodes - 1).to(value.dtype)), nodes)
+    return row, fraction + (value - value)
 
 
 @triton.jit
-def _slope(value, rows):
+def _slope(value, nodes):
     """d(place) / d(value): 0 where the value was clamped, and at the ends."""
     inside = (value > -1.0) & (value < 1.0)
-    return tl.where(inside, 0.5 * (rows - 1).to(value.dtype), 0.0)
+    return tl.where(inside, 0.5 * (nodes - 1).to(value.dtype), 0.0)
 
 
 @triton.jit
-def _read(table, row, fraction, columns, mask, COMPONENTS: tl.constexpr):
-    """Rows of a table between two of its rows, (tile, components): value and slope per row."""
-    at = table + row[:, None] * COMPONENTS + columns[None, :]
-    low = tl.load(at, mask=mask, other=0.0)
-    slope = tl.load(at + COMPONENTS, mask=mask, other=0.0) - low
-    return low + fraction[:, None] * slope, slope
+def _piece(row, COUNT: tl.constexpr):
+    """As many numbers of each pixel's row, (tile, COUNT), from pointers to their first."""
+    return tl.load(row[:, None] + tl.arange(0, COUNT)[None, :])
 
 
 @triton.jit
-def _weights(weights, image, channel, columns, COMPONENTS: tl.constexpr):
-    """One channel's weights of an image."""
-    return tl.load(
-        weights + (image * 3 + channel) * COMPONENTS + columns, mask=columns < COMPONENTS, other=0.0
-    )
+def _dot(left, right):
+    """Sums over a pixel's functions."""
+    return tl.sum(left * right, axis=1)
 
 
 # Forward
@@ -66,221 +71,327 @@ def _weights(weights, image, channel, columns, COMPONENTS: tl.constexpr):
 
 @triton.jit
 def _shade(skin, diffuse, specular, highlight):
-    """One channel's colour from its reflectance, both shadings and the highlight's colour."""
+    """One channel's colour from that of its skin, both shadings and the highlight's colour."""
     value = diffuse * skin + specular * highlight
+    value += (diffuse - diffuse) + (specular - specular)  # NaN where either is infinite
     return tl.where(value < 0.0, 0.0, value)  # a NaN passes
 
 
-@triton.jit
+@triton.jit(do_not_specialize=[*STRIDES, *SIZES, "tiles"], do_not_specialize_on_alignment=[*PLANES])
 def forward_kernel(
-    melanin,
-    haemoglobin,
+    fixed,
+    folded,
     diffuse,
     specular,
-    weights,
-    highlight,
-    epidermis,
-    dermis,
+    functions,
+    table,
+    shine,
     image,
-    maps_batch,
-    maps_step,
-    pixels,
-    tiles,
-    epidermis_rows,
-    dermis_rows,
-    COMPONENTS: tl.constexpr,
-    PADDED: tl.constexpr,
+    fixed_batch: tl.int64,
+    folded_batch: tl.int64,
+    diffuse_batch: tl.int64,
+    specular_batch: tl.int64,
+    maps_step: tl.int64,
+    pixels: tl.int64,
+    fixed_nodes: tl.int32,
+    folded_nodes: tl.int32,
+    light_each: tl.int64,
+    tiles: tl.int32,
+    FEW: tl.constexpr,
+    PADDED_P: tl.constexpr,
+    ROW: tl.constexpr,
     TILE: tl.constexpr,
 ):
     """Colours of a tile of pixels."""
     program = tl.program_id(0)
     index = (program // tiles).to(tl.int64)
     start = (program % tiles).to(tl.int64) * TILE
-    number = weights.dtype.element_ty
-    # Far offsets are scalars of 64 bits; within a tile 32 are enough.
+    number = table.dtype.element_ty
     within = tl.arange(0, TILE)
     inside = within < pixels - start
-    place = index * maps_batch + start * maps_step
-    m = tl.load(melanin + place + within * maps_step, mask=inside, other=0.0).to(number)
-    h = tl.load(haemoglobin + place + within * maps_step, mask=inside, other=0.0).to(number)
-    d = tl.load(diffuse + place + within * maps_step, mask=inside, other=0.0).to(number)
-    s = tl.load(specular + place + within * maps_step, mask=inside, other=0.0).to(number)
-    columns = tl.arange(0, PADDED)
-    mask = (columns < COMPONENTS)[None, :]
-    row, fraction = _locate(m, epidermis_rows)
-    through, _ = _read(epidermis, row, fraction, columns, mask, COMPONENTS)
-    row, fraction = _locate(h, dermis_rows)
-    back, _ = _read(dermis, row, fraction, columns, mask, COMPONENTS)
-    reflectance = through * back
+    at = start * maps_step + within * maps_step
+    x = tl.load(fixed + index * fixed_batch + at, mask=inside, other=0.0).to(number)
+    y = tl.load(folded + index * folded_batch + at, mask=inside, other=0.0).to(number)
+    d = tl.load(diffuse + index * diffuse_batch + at, mask=inside, other=0.0).to(number)
+    s = tl.load(specular + index * specular_batch + at, mask=inside, other=0.0).to(number)
+    row, share = _locate(x, fixed_nodes)
+    at_functions = functions + row * PADDED_P
+    row, fraction = _locate(y, folded_nodes)
+    # Rows are counted and not numbers, so that the compiler sees where they are aligned.
+    light = index * light_each
+    at_table = table + (light * folded_nodes + row) * (3 * ROW)
+    shine += light * 3
     output = image + index * 3 * pixels + start
-    for channel in tl.static_range(3):
-        weight = _weights(weights, index, channel, columns, COMPONENTS)
-        skin = tl.sum(reflectance * weight[None, :], axis=1)
-        value = _shade(skin, d, s, tl.load(highlight + index * 3 + channel))
-        tl.store(output + within, value.to(image.dtype.element_ty), mask=inside)
-        output += pixels
+    if FEW:
+        e4 = _piece(at_functions, 4)
+        e4 += share[:, None] * (_piece(at_functions + PADDED_P, 4) - e4)
+        e2 = _piece(at_functions + 4, 2)
+        e2 += share[:, None] * (_piece(at_functions + PADDED_P + 4, 2) - e2)
+        for c in tl.static_range(3):
+            here = at_table + c * ROW
+            low = _dot(e4, _piece(here, 4)) + _dot(e2, _piece(here + 4, 2))
+            here += 3 * ROW
+            high = _dot(e4, _piece(here, 4)) + _dot(e2, _piece(here + 4, 2))
+            value = _shade(low + fraction * (high - low), d, s, tl.load(shine + c))
+            tl.store(output + within, value.to(image.dtype.element_ty), mask=inside)
+            output += pixels
+    else:
+        e = _piece(at_functions, ROW)
+        e += share[:, None] * (_piece(at_functions + PADDED_P, ROW) - e)
+        for c in tl.static_range(3):
+            low = _dot(e, _piece(at_table + c * ROW, ROW))
+            high = _dot(e, _piece(at_table + (3 + c) * ROW, ROW))
+            value = _shade(low + fraction * (high - low), d, s, tl.load(shine + c))
+            tl.store(output + within, value.to(image.dtype.element_ty), mask=inside)
+            output += pixels
 
 
 # Backward
 
 
 @triton.jit
-def _passed(image, offset, gradient, gradient_offset, gradient_step, within, inside, number):
+def _passed(image, gradient, gradient_step, within, inside, number):
     """Gradient of one channel where the image was not clipped."""
-    value = tl.load(image + offset + within, mask=inside, other=0.0)
-    above = tl.load(gradient + gradient_offset + within * gradient_step, mask=inside, other=0.0)
+    value = tl.load(image + within, mask=inside, other=0.0)
+    above = tl.load(gradient + within * gradient_step, mask=inside, other=0.0)
     # A NaN in the image passes the gradient on, as the derivative of a ReLU does in torch.
     return tl.where(value <= 0.0, 0.0, above.to(number))
 
 
 @triton.jit
+def _sum_of_products(
+    sums,
+    at_others,
+    fraction,
+    e,
+    g0,
+    g1,
+    g2,
+    Q: tl.constexpr,
+    PADDED_Q: tl.constexpr,
+    ROW: tl.constexpr,
+):
+    """Add a tile's share, one function of the folded axis after the other, to [Q][3][ROW] numbers."""
+    column = tl.arange(0, ROW)
+    for q in range(Q):
+        low = tl.load(at_others + q)
+        of_pixel = low + fraction * (tl.load(at_others + PADDED_Q + q) - low)
+        for c in tl.static_range(3):
+            if c == 0:
+                weight = of_pixel * g0
+            elif c == 1:
+                weight = of_pixel * g1
+            else:
+                weight = of_pixel * g2
+            share = tl.sum(weight[:, None] * e, axis=0)
+            at = sums + (q * 3 + c) * ROW + column
+            tl.store(at, tl.load(at) + share)
+    tl.debug_barrier()  # the next tile reads what this one stored
+
+
+@triton.jit(
+    do_not_specialize=[
+        *STRIDES,
+        *SIZES,
+        *("gradient_batch", "gradient_channel", "gradient_step", "programs", "steps"),
+    ],
+    do_not_specialize_on_alignment=[*PLANES, "gradient", "of_fixed", "of_folded", "of_diffuse"],
+)
 def backward_kernel(
-    melanin,
-    haemoglobin,
+    fixed,
+    folded,
     diffuse,
     specular,
-    weights,
-    highlight,
-    epidermis,
-    dermis,
+    functions,
+    others,
+    table,
+    shine,
     image,
     gradient,
-    of_melanin,
-    of_haemoglobin,
+    of_fixed,
+    of_folded,
     of_diffuse,
     of_specular,
     sums,
-    maps_batch,
-    maps_step,
-    gradient_batch,
-    gradient_channel,
-    gradient_step,
-    pixels,
-    programs,
-    steps,
-    epidermis_rows,
-    dermis_rows,
-    COMPONENTS: tl.constexpr,
-    PADDED: tl.constexpr,
+    fixed_batch: tl.int64,
+    folded_batch: tl.int64,
+    diffuse_batch: tl.int64,
+    specular_batch: tl.int64,
+    maps_step: tl.int64,
+    gradient_batch: tl.int64,
+    gradient_channel: tl.int64,
+    gradient_step: tl.int64,
+    pixels: tl.int64,
+    fixed_nodes: tl.int32,
+    folded_nodes: tl.int32,
+    light_each: tl.int64,
+    programs: tl.int32,
+    steps: tl.int32,
+    FEW: tl.constexpr,
+    Q: tl.constexpr,
+    PADDED_P: tl.constexpr,
+    PADDED_Q: tl.constexpr,
+    ROW: tl.constexpr,
     TILE: tl.constexpr,
-    MELANIN: tl.constexpr,
-    HAEMOGLOBIN: tl.constexpr,
+    FIXED: tl.constexpr,
+    FOLDED: tl.constexpr,
     DIFFUSE: tl.constexpr,
     SPECULAR: tl.constexpr,
     SUMS: tl.constexpr,
 ):
-    """Gradients of some tiles of pixels, and what they add to those of the image."""
+    """Gradients of some tiles of pixels, and what they add to those of the image's light."""
     program = tl.program_id(0)
     index = (program // programs).to(tl.int64)
-    number = weights.dtype.element_ty
+    number = table.dtype.element_ty
     within = tl.arange(0, TILE)
-    columns = tl.arange(0, PADDED)
-    mask = (columns < COMPONENTS)[None, :]
-    red = _weights(weights, index, 0, columns, COMPONENTS)[None, :]
-    green = _weights(weights, index, 1, columns, COMPONENTS)[None, :]
-    blue = _weights(weights, index, 2, columns, COMPONENTS)[None, :]
+    light = index * light_each
+    shine += light * 3
     if SUMS:
-        of_red = tl.zeros((TILE, PADDED), dtype=number)
-        of_green = tl.zeros((TILE, PADDED), dtype=number)
-        of_blue = tl.zeros((TILE, PADDED), dtype=number)
+        line = sums + program.to(tl.int64) * (Q * 3 * ROW + 3)
         shine_red = tl.zeros((TILE,), dtype=number)
         shine_green = tl.zeros((TILE,), dtype=number)
         shine_blue = tl.zeros((TILE,), dtype=number)
+        if FEW:
+            of_red = tl.zeros((PADDED_Q, PADDED_P), dtype=number)
+            of_green = tl.zeros((PADDED_Q, PADDED_P), dtype=number)
+            of_blue = tl.zeros((PADDED_Q, PADDED_P), dtype=number)
+        else:
+            for q in range(Q * 3):
+                tl.store(line + q * ROW + tl.arange(0, ROW), tl.zeros((ROW,), dtype=number))
+            tl.debug_barrier()
     start = (program % programs).to(tl.int64) * steps * TILE
     for _ in range(steps):
         inside = within < pixels - start
-        place = index * maps_batch + start * maps_step
-        m = tl.load(melanin + place + within * maps_step, mask=inside, other=0.0).to(number)
-        h = tl.load(haemoglobin + place + within * maps_step, mask=inside, other=0.0).to(number)
-        d = tl.load(diffuse + place + within * maps_step, mask=inside, other=0.0).to(number)
-        offset = index * 3 * pixels + start
-        above = index * gradient_batch + start * gradient_step
-        g0 = _passed(image, offset, gradient, above, gradient_step, within, inside, number)
-        offset += pixels
+        at = start * maps_step + within * maps_step
+        x = tl.load(fixed + index * fixed_batch + at, mask=inside, other=0.0).to(number)
+        y = tl.load(folded + index * folded_batch + at, mask=inside, other=0.0).to(number)
+        d = tl.load(diffuse + index * diffuse_batch + at, mask=inside, other=0.0).to(number)
+        value = image + index * 3 * pixels + start
+        above = gradient + index * gradient_batch + start * gradient_step
+        g0 = _passed(value, above, gradient_step, within, inside, number)
+        value += pixels
         above += gradient_channel
-        g1 = _passed(image, offset, gradient, above, gradient_step, within, inside, number)
-        offset += pixels
+        g1 = _passed(value, above, gradient_step, within, inside, number)
+        value += pixels
         above += gradient_channel
-        g2 = _passed(image, offset, gradient, above, gradient_step, within, inside, number)
-        row, fraction = _locate(m, epidermis_rows)
-        through, through_slope = _read(epidermis, row, fraction, columns, mask, COMPONENTS)
-        row, fraction = _locate(h, dermis_rows)
-        back, back_slope = _read(dermis, row, fraction, columns, mask, COMPONENTS)
-        at = index * pixels + start
-        if MELANIN or HAEMOGLOBIN or DIFFUSE:
-            weighted = g0[:, None] * red + g1[:, None] * green + g2[:, None] * blue
-            over_back = weighted * back
-            if MELANIN:
-                value = d * tl.sum(over_back * through_slope, axis=1) * _slope(m, epidermis_rows)
+        g2 = _passed(value, above, gradient_step, within, inside, number)
+        row, share = _locate(x, fixed_nodes)
+        at_functions = functions + row * PADDED_P
+        row, fraction = _locate(y, folded_nodes)
+        at_table = table + (light * folded_nodes + row) * (3 * ROW)
+        to = index * pixels + start
+        if FIXED or FOLDED or DIFFUSE:
+            # Sums with the functions and with their slopes, at both nodes of the folded axis.
+            if FEW:
+                e4 = _piece(at_functions, 4)
+                slope4 = _piece(at_functions + PADDED_P, 4) - e4
+                e4 += share[:, None] * slope4
+                e2 = _piece(at_functions + 4, 2)
+                slope2 = _piece(at_functions + PADDED_P + 4, 2) - e2
+                e2 += share[:, None] * slope2
+                seen4 = g0[:, None] * _piece(at_table, 4)
+                seen4 += g1[:, None] * _piece(at_table + ROW, 4)
+                seen4 += g2[:, None] * _piece(at_table + 2 * ROW, 4)
+                seen2 = g0[:, None] * _piece(at_table + 4, 2)
+                seen2 += g1[:, None] * _piece(at_table + ROW + 4, 2)
+                seen2 += g2[:, None] * _piece(at_table + 2 * ROW + 4, 2)
+                low = _dot(e4, seen4) + _dot(e2, seen2)
+                low_change = _dot(slope4, seen4) + _dot(slope2, seen2)
+                seen4 = g0[:, None] * _piece(at_table + 3 * ROW, 4)
+                seen4 += g1[:, None] * _piece(at_table + 4 * ROW, 4)
+                seen4 += g2[:, None] * _piece(at_table + 5 * ROW, 4)
+                seen2 = g0[:, None] * _piece(at_table + 3 * ROW + 4, 2)
+                seen2 += g1[:, None] * _piece(at_table + 4 * ROW + 4, 2)
+                seen2 += g2[:, None] * _piece(at_table + 5 * ROW + 4, 2)
+                high = _dot(e4, seen4) + _dot(e2, seen2)
+                high_change = _dot(slope4, seen4) + _dot(slope2, seen2)
+            else:
+                e = _piece(at_functions, ROW)
+                slope = _piece(at_functions + PADDED_P, ROW) - e
+                e += share[:, None] * slope
+                seen = g0[:, None] * _piece(at_table, ROW)
+                seen += g1[:, None] * _piece(at_table + ROW, ROW)
+                seen += g2[:, None] * _piece(at_table + 2 * ROW, ROW)
+                low = _dot(e, seen)
+                low_change = _dot(slope, seen)
+                seen = g0[:, None] * _piece(at_table + 3 * ROW, ROW)
+                seen += g1[:, None] * _piece(at_table + 4 * ROW, ROW)
+                seen += g2[:, None] * _piece(at_table + 5 * ROW, ROW)
+                high = _dot(e, seen)
+                high_change = _dot(slope, seen)
+            if FIXED:
+                result = d * (low_change + fraction * (high_change - low_change))
+                result *= _slope(x, fixed_nodes)
+                tl.store(of_fixed + to + within, result.to(of_fixed.dtype.element_ty), mask=inside)
+            if FOLDED:
+                result = d * (high - low) * _slope(y, folded_nodes)
                 tl.store(
-                    of_melanin + at + within, value.to(of_melanin.dtype.element_ty), mask=inside
-                )
-            if HAEMOGLOBIN:
-                value = tl.sum(weighted * through * back_slope, axis=1)
-                value = d * value * _slope(h, dermis_rows)
-                tl.store(
-                    of_haemoglobin + at + within,
-                    value.to(of_haemoglobin.dtype.element_ty),
-                    mask=inside,
+                    of_folded + to + within, result.to(of_folded.dtype.element_ty), mask=inside
                 )
             if DIFFUSE:
-                value = tl.sum(over_back * through, axis=1)
+                result = low + fraction * (high - low)
                 tl.store(
-                    of_diffuse + at + within, value.to(of_diffuse.dtype.element_ty), mask=inside
+                    of_diffuse + to + within, result.to(of_diffuse.dtype.element_ty), mask=inside
                 )
         if SPECULAR:
-            value = g0 * tl.load(highlight + index * 3)
-            value += g1 * tl.load(highlight + index * 3 + 1)
-            value += g2 * tl.load(highlight + index * 3 + 2)
-            tl.store(of_specular + at + within, value.to(of_specular.dtype.element_ty), mask=inside)
+            result = g0 * tl.load(shine) + g1 * tl.load(shine + 1) + g2 * tl.load(shine + 2)
+            tl.store(
+                of_specular + to + within, result.to(of_specular.dtype.element_ty), mask=inside
+            )
         if SUMS:
-            s = tl.load(specular + place + within * maps_step, mask=inside, other=0.0).to(number)
-            shaded = through * back * d[:, None]
-            of_red += g0[:, None] * shaded
-            of_green += g1[:, None] * shaded
-            of_blue += g2[:, None] * shaded
+            s = tl.load(specular + index * specular_batch + at, mask=inside, other=0.0).to(number)
             shine_red += g0 * s
             shine_green += g1 * s
             shine_blue += g2 * s
+            at_others = others + row * PADDED_Q
+            if FEW:
+                of_pixel = _piece(at_others, PADDED_Q)
+                of_pixel += fraction[:, None] * (_piece(at_others + PADDED_Q, PADDED_Q) - of_pixel)
+                of_pixel = tl.trans(of_pixel)
+                lit = _piece(at_functions, PADDED_P)
+                lit += share[:, None] * (_piece(at_functions + PADDED_P, PADDED_P) - lit)
+                lit *= d[:, None]
+                of_red = tl.dot(of_pixel, lit * g0[:, None], of_red, input_precision="tf32x3")
+                of_green = tl.dot(of_pixel, lit * g1[:, None], of_green, input_precision="tf32x3")
+                of_blue = tl.dot(of_pixel, lit * g2[:, None], of_blue, input_precision="tf32x3")
+            else:
+                lit = _piece(at_functions, ROW)
+                lit += share[:, None] * (_piece(at_functions + PADDED_P, ROW) - lit)
+                _sum_of_products(
+                    line, at_others, fraction, lit, d * g0, d * g1, d * g2, Q, PADDED_Q, ROW
+                )
         start += TILE
     if SUMS:
-        line = sums + program.to(tl.int64) * (3 * COMPONENTS + 3)
-        known = columns < COMPONENTS
-        tl.store(line + columns, tl.sum(of_red, axis=0), mask=known)
-        tl.store(line + COMPONENTS + columns, tl.sum(of_green, axis=0), mask=known)
-        tl.store(line + 2 * COMPONENTS + columns, tl.sum(of_blue, axis=0), mask=known)
-        tl.store(line + 3 * COMPONENTS, tl.sum(shine_red))
-        tl.store(line + 3 * COMPONENTS + 1, tl.sum(shine_green))
-        tl.store(line + 3 * COMPONENTS + 2, tl.sum(shine_blue))
+        if FEW:
+            q = tl.arange(0, PADDED_Q)[:, None]
+            p = tl.arange(0, PADDED_P)[None, :]
+            known = (q < Q) & (p < ROW)
+            at = line + q * (3 * ROW) + p
+            tl.store(at, of_red, mask=known)
+            tl.store(at + ROW, of_green, mask=known)
+            tl.store(at + 2 * ROW, of_blue, mask=known)
+        end = line + Q * 3 * ROW
+        tl.store(end, tl.sum(shine_red))
+        tl.store(end + 1, tl.sum(shine_green))
+        tl.store(end + 2, tl.sum(shine_blue))
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["programs", "width"])
 def add_up_kernel(
     sums,
-    of_weights,
-    of_highlight,
-    programs,
-    COMPONENTS: tl.constexpr,
+    totals,
+    programs: tl.int32,
+    width: tl.int32,
     ROWS: tl.constexpr,
     COLUMNS: tl.constexpr,
-    WEIGHTS: tl.constexpr,
-    HIGHLIGHT: tl.constexpr,
 ):
-    """Totals of an image's programs, in their order."""
+    """Totals of a light's programs, in their order."""
     index = tl.program_id(0).to(tl.int64)
     column = tl.program_id(1) * COLUMNS + tl.arange(0, COLUMNS)
-    width = 3 * COMPONENTS + 3
     row = tl.arange(0, ROWS)
     total = tl.zeros((ROWS, COLUMNS), dtype=sums.dtype.element_ty)
     for first in range(0, programs, ROWS):
         at = sums + (index * programs + first) * width + row[:, None] * width + column[None, :]
         mask = (row < programs - first)[:, None] & (column < width)[None, :]
         total += tl.load(at, mask=mask, other=0.0)
-    result = tl.sum(total, axis=0)
-    if WEIGHTS:
-        at = of_weights + index * 3 * COMPONENTS + column
-        tl.store(at, result.to(of_weights.dtype.element_ty), mask=column < 3 * COMPONENTS)
-    if HIGHLIGHT:
-        at = of_highlight + index * 3 + (column - 3 * COMPONENTS)
-        mask = (column >= 3 * COMPONENTS) & (column < width)
-        tl.store(at, result.to(of_highlight.dtype.element_ty), mask=mask)
+    tl.store(totals + index * width + column, tl.sum(total, axis=0), mask=column < width)

@@ -33,26 +33,32 @@ class Shape:
     """Programs of the whole launch, about, that backward aims at; each loops over tiles."""
 
 
-def rule(components: int, backward: bool) -> Shape:
-    """Block shapes that suit a number of components (a power of two).
+def rule(functions: int, few: bool, backward: bool) -> Shape:
+    """Block shapes that suit a number of functions.
 
-    Four warps hold 2,048 numbers of each table read in forward, 16 a thread; backward also keeps
-    three sums for each, and takes half of that.
+    Of a few, a lane computes a pixel or two by itself. Else four warps hold 2,048 numbers of a table in
+    forward, 16 a thread, and half of that in backward.
     """
+    if few:
+        # One warp a program: the sums of products are over pixels, and several warps would each hold
+        # all of them.
+        return Shape(32, 1, 4096) if backward else Shape(256, 4, 2048)
     numbers = 1024 if backward else 2048
-    return Shape(max(16, numbers // components), 4, 2048)
+    return Shape(max(16, numbers // triton.next_power_of_2(max(8, functions))), 4, 2048)
 
 
-def candidates(components: int, backward: bool) -> list[Shape]:
+def candidates(functions: int, few: bool, backward: bool) -> list[Shape]:
     """What autotuning tries."""
-    numbers = (512, 1024, 2048, 4096) if backward else (1024, 2048, 4096, 8192)
-    programs = (1024, 2048, 4096) if backward else (2048,)
+    usual = rule(functions, few, backward)
+    tiles = (usual.tile // 2, usual.tile, usual.tile * 2, usual.tile * 4)
+    if few and backward:
+        return [Shape(tile, 1, target) for tile in tiles[1:3] for target in (2048, 4096, 8192)]
     return [
-        Shape(max(16, count // components), warps, target)
-        for count in numbers
+        Shape(tile, warps, target)
+        for tile in tiles
         for warps in (2, 4, 8)
-        if 8 <= count // (32 * warps) <= 32
-        for target in programs
+        if tile >= 16 and (not few or 1 <= tile // (32 * warps) <= 4)
+        for target in ((1024, 2048, 4096) if backward else (2048,))
     ]
 
 
@@ -60,7 +66,7 @@ _tuned: dict[tuple[Any, ...], Shape] = {}
 
 
 def choose_shape(
-    components: int, backward: bool, maps: Tensor, launch: Callable[[Shape], None]
+    functions: int, few: bool, backward: bool, maps: Tensor, launch: Callable[[Shape], None]
 ) -> Shape:
     """The shape by rule, or with BIOFACENET_AUTOTUNE=1 the fastest, found once for each size.
 
@@ -71,25 +77,25 @@ def choose_shape(
         or os.environ.get("BIOFACENET_AUTOTUNE", "0") in ("", "0")
         or torch.are_deterministic_algorithms_enabled()
     ):
-        return rule(components, backward)
+        return rule(functions, few, backward)
     pixels = maps.shape[2] * maps.shape[3]
     key = (
-        *(torch.cuda.get_device_name(maps.device), components, backward, maps.dtype),
+        *(torch.cuda.get_device_name(maps.device), functions, few, backward, maps.dtype),
         *(pixels.bit_length(), len(maps).bit_length()),
     )
     if key not in _tuned:
         if torch.cuda.is_current_stream_capturing():
-            return rule(components, backward)
+            return rule(functions, few, backward)
         times = {
             choice: triton.testing.do_bench(
                 lambda choice=choice: launch(choice), warmup=5, rep=20, return_mode="median"
             )
-            for choice in candidates(components, backward)
+            for choice in candidates(functions, few, backward)
         }
         _tuned[key] = min(times, key=lambda choice: times[choice])
     return _tuned[key]
 
 
 def tuned() -> dict[tuple[Any, ...], Shape]:
-    """What autotuning found in this process, by device, components, direction, dtype and size."""
+    """What autotuning found in this process, by device, functions, direction, dtype and size."""
     return dict(_tuned)

@@ -3,6 +3,7 @@
 import subprocess
 from collections.abc import Callable
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,10 @@ from skimage.color import rgb2lab
 
 from biofacenet import Decomposition, Illuminant
 from biofacenet.analysis.editing import apply, combine, paste, soft
+from biofacenet.errors import DataError
 from biofacenet.photos.boxes import Box
 from biofacenet.photos.reading import Photo
+from biofacenet.physics import Spectrum
 from biofacenet.plotting.encoding import display
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
@@ -243,3 +246,105 @@ def test_errors_are_one_line(workplace: Path, arguments: tuple[str, ...], comman
     assert done.stderr.count("\n") == 1
     assert done.stderr.startswith("error: ")
     assert not (workplace / "wrong").exists()
+
+
+# Measured lights and cameras -----------------------------------------------------------------
+
+NANOMETRES = range(400, 721, 10)
+
+
+def lamp_file(folder: Path) -> Path:
+    """A white LED, as a blue line and a yellow hump."""
+    path = folder / "lamp.csv"
+    power = [
+        np.exp(-0.5 * ((nm - 450) / 12) ** 2) + 0.6 * np.exp(-0.5 * ((nm - 570) / 55) ** 2)
+        for nm in NANOMETRES
+    ]
+    lines = [f"{nm},{one}\n" for nm, one in zip(NANOMETRES, power, strict=True)]
+    path.write_text("wavelength_nm,power\n" + "".join(lines))
+    return path
+
+
+def camera_file(folder: Path, blue: float = 455.0) -> Path:
+    path = folder / "camera.csv"
+    rows = [
+        ",".join(f"{np.exp(-0.5 * ((nm - c) / 30) ** 2):.6f}" for c in (600, 530, blue))
+        for nm in NANOMETRES
+    ]
+    lines = [f"{nm},{row}\n" for nm, row in zip(NANOMETRES, rows, strict=True)]
+    path.write_text("wavelength_nm,R,G,B\n" + "".join(lines))
+    return path
+
+
+def test_files_are_lights_and_cameras(tmp_path: Path) -> None:
+    before = decomposition()
+    lamp, camera = lamp_file(tmp_path), camera_file(tmp_path)
+    lit = before.edit(light=str(lamp))
+    assert torch.equal(lit.render(), before.edit(light=Spectrum.from_csv(lamp)).render())
+    seen = lit.edit(camera=str(camera))
+    assert lit.spectrum().shape == (2, 33)
+    assert seen.spectral_sensitivity().argmax(dim=2).tolist() == [[20, 13, 5]] * 2
+    assert seen[1].spectrum().shape == (1, 33)
+    both = before.edit(light=str(lamp), camera=str(camera))
+    torch.testing.assert_close(seen.render(), both.render())
+    images = [one.render() for one in (before, lit, seen)]
+    assert min((a - b).abs().max() for a, b in pairwise(images)) > 0.005
+    back = both.edit(light="D65", camera=(0.5, -0.5))
+    torch.testing.assert_close(back.render(), before.render())
+
+
+def test_measured_lights_survive_storage_joining_and_moving(tmp_path: Path) -> None:
+    after = decomposition().edit(
+        light=str(lamp_file(tmp_path)), camera=str(camera_file(tmp_path)), melanin=0.2
+    )
+    after.save(tmp_path / "maps.npz")
+    assert torch.equal(Decomposition.load(tmp_path / "maps.npz").render(), after.render())
+    joined = Decomposition.join([decomposition(1), after])
+    expected = torch.cat((decomposition(1).render(), after.render()))
+    torch.testing.assert_close(joined.render(), expected, rtol=0, atol=1e-4)
+    exact = after.to(dtype=torch.float64).render()
+    torch.testing.assert_close(after.render().double(), exact, rtol=0, atol=1e-5)
+
+
+def test_files_of_ordinary_maps_stay_as_earlier_versions_read_them(tmp_path: Path) -> None:
+    decomposition().save(tmp_path / "maps.npz")
+    with np.load(tmp_path / "maps.npz") as file:
+        assert str(file["format"]) == "biofacenet decomposition 2"
+        assert not any(name.startswith("measured") for name in file.files)
+
+
+def test_a_light_that_a_channel_does_not_see_is_one_line(tmp_path: Path) -> None:
+    red = tmp_path / "red.csv"
+    red.write_text("".join(f"{nm},{int(nm > 600)}\n" for nm in NANOMETRES))
+    camera = tmp_path / "camera.csv"
+    camera.write_text(
+        "".join(f"{nm},{nm - 390},{nm - 390},{max(0, 500 - nm)}\n" for nm in NANOMETRES)
+    )
+    told = r"light red\.csv and camera camera\.csv: the camera's blue channel sees no light"
+    with pytest.raises(DataError, match=told):
+        decomposition().edit(light=str(red), camera=str(camera))
+
+
+def test_the_command_takes_files_of_lights_and_cameras(command: Command, tmp_path: Path) -> None:
+    decomposition(1).save(tmp_path / "maps.npz")
+    lamp, camera = lamp_file(tmp_path), camera_file(tmp_path)
+    edit = partial(
+        command, str(tmp_path / "maps.npz"), "--out", str(tmp_path / "out"), cwd=tmp_path
+    )
+    done = edit("--light", str(lamp), "--camera", str(camera))
+    assert done.returncode == 0, done.stderr
+    assert "light lamp.csv, camera camera.csv" in done.stdout
+    after = Decomposition.load(next((tmp_path / "out").rglob("maps.npz")))
+    expected = decomposition(1).edit(light=str(lamp), camera=str(camera))
+    torch.testing.assert_close(after.render(), expected.render())
+    for wrong, told in (
+        (("--light", tmp_path / "missing.csv"), "no such file"),
+        (("--light", camera), "4 columns; expected two"),
+        (("--camera", lamp), "2 columns; expected four"),
+        (("--camera", "0.5"), "2 words, each a number, or a file"),
+        (("--light", "moon"), "or a CSV file"),
+    ):
+        failed = edit(*map(str, wrong))
+        assert failed.returncode == 2, wrong
+        assert told in failed.stderr
+        assert failed.stderr.count("\n") == 1

@@ -132,6 +132,10 @@ GIVES: dict[str, Callable[[Given], Decomposition]] = {
     "decomposition/maps.py:renormalised": lambda g: g[0].renormalised(),
     "decomposition/maps.py:detach": lambda g: g[0].detach(),
     "decomposition/maps.py:edit": lambda g: g[0].edit(melanin=0.1),
+    "decomposition/maps.py:_lit": lambda g: g[0]._lit(biofacenet.decomposition.Edit(light="A")),
+    "decomposition/maps.py:_seen": lambda g: g[0]._seen(
+        biofacenet.decomposition.Edit(camera=(0.5, 0.5))
+    ),
     "decomposition/maps.py:load": stored,
     "data/records.py:known": lambda g: Faces.join([g[1], g[1][:1]]).known(),
     "data/truth.py:read": written,
@@ -202,7 +206,7 @@ def test_deviations_are_those_of_its_rendering(maps: Decomposition) -> None:
     step = 1e-5
 
     def colours(moved: Decomposition) -> Tensor:
-        return Renderer(OTHER, bands=16)(*moved.arguments())[0].flatten(1).T
+        return Renderer(OTHER, accuracy="fast")(*moved.arguments())[0].flatten(1).T
 
     up, down = (replace(one, melanin=one.melanin + sign * step) for sign in (1, -1))
     expected = (colours(up) - colours(down)) / (2 * step)

@@ -24,6 +24,7 @@ from test_troubleshooting import check_search
 
 from biofacenet import BioFaceNet
 from biofacenet.cli import parse
+from biofacenet.plotting.light import camera_csv, light_csv
 from biofacenet.system.files import sha256
 
 if sys.version_info >= (3, 11):
@@ -60,7 +61,7 @@ def code_pages() -> list[Path]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What pages take for granted: portrait.jpg, runs/001/model, and its maps."""
+    """What pages take for granted: portrait.jpg, runs/001/model, its maps, and a lamp and a camera."""
     made = tmp_path_factory.mktemp("page")
     Image.fromarray(data.astronaut()[:256, 96:352]).save(made / "portrait.jpg", quality=95)
     torch.manual_seed(0)
@@ -68,7 +69,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     network.save_pretrained(made / "runs" / "001" / "model")
     maps = made / "predictions" / "portrait" / "maps.npz"
     with torch.no_grad():
-        network(torch.rand(1, 3, 32, 32)).save(maps)
+        found = network(torch.rand(1, 3, 32, 32))
+    found.save(maps)
+    light_csv(found, made / "lamp.csv")
+    camera_csv(found, made / "camera.csv")
     return made
 
 

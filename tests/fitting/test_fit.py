@@ -143,7 +143,7 @@ def test_objective_of_a_perfect_flat_face_is_its_highlights() -> None:
     """Everything else is as usual: 4 times 0.25, and what daylight of 6504 K costs."""
     flat = constant()
     mask = torch.ones_like(flat.melanin)
-    image = _Unknowns.of(flat).decomposition().render(bands=16)
+    image = _Unknowns.of(flat).decomposition().render(accuracy="fast")
     objective, _, _ = _objective(_Unknowns.of(flat), image, mask, mask, Priors())
     assert float(objective[0]) == pytest.approx(4 * 0.25, abs=2e-3)
 
@@ -151,7 +151,7 @@ def test_objective_of_a_perfect_flat_face_is_its_highlights() -> None:
 def test_dim_light_costs_where_only_brightness_tells_dark_skin() -> None:
     flat = constant()
     mask = torch.ones_like(flat.melanin)
-    image = _Unknowns.of(flat).decomposition().render(bands=16)
+    image = _Unknowns.of(flat).decomposition().render(accuracy="fast")
     priors = dataclasses.replace(Priors(), brightness=0.0)
     without, _, _ = _objective(_Unknowns.of(flat), image, mask, mask, priors)
     for weight in (1.0, 3.0):
@@ -167,7 +167,7 @@ def test_dim_light_costs_where_only_brightness_tells_dark_skin() -> None:
 def test_objective_counts_an_edge_by_its_length() -> None:
     flat, mask = constant(), torch.ones(1, 1, 20, 20, dtype=torch.float64)
     flat.melanin[..., 10:] = 0.5
-    image = _Unknowns.of(flat).decomposition().render(bands=16)
+    image = _Unknowns.of(flat).decomposition().render(accuracy="fast")
     with_edge, _, _ = _objective(_Unknowns.of(flat), image, mask, mask, Priors())
     # One of 19 differences across is 0.4, in an image of 20 / 64 of the usual width.
     expected = 1.0 + Priors().pigments * (20 / 64) * ((0.4**2 + 0.02**2) ** 0.5 - 0.02) / 19

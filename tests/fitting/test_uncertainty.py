@@ -17,7 +17,7 @@ Make = Callable[..., Decomposition]
 
 def rendered(found: Decomposition) -> torch.Tensor:
     """(N, 3)"""
-    return found.render(bands=16)[0].flatten(1).T
+    return found.render(accuracy="fast")[0].flatten(1).T
 
 
 def test_pixel_slopes_are_those_of_differences(random_decomposition: Make) -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from biofacenet import kernels
+from biofacenet import Renderer, kernels
 
 SIZES = (*range(1, 131), 255, 256, 257, 4095, 4096, 4097)
 """Around a block of pixels, two of them, and a work item."""
@@ -29,66 +29,47 @@ def whole_numbers(low: int, high: int, *shape: int, generator: torch.Generator) 
     return torch.randint(low, high, shape, generator=generator).double()
 
 
+def tables_of_ones(functions: int, dtype: torch.dtype) -> list[Tensor]:
+    """A skin that reflects `functions` times one in the first band, nothing in others."""
+    light = Renderer(backend="cpp").prepared(torch.device("cpu"), dtype).native[:5]
+    mixing = torch.zeros(33, 1, functions, dtype=dtype)
+    mixing[0] = 1.0
+    return [*light, torch.ones(2, functions, dtype=dtype), torch.ones(2, 1, dtype=dtype), mixing]
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("components", [16, 17])
-def test_highlight_gradient_is_the_specular_light_of_what_was_not_clipped(
-    instruction_set: str, dtype: torch.dtype, components: int
+@pytest.mark.parametrize("functions", [4, 5, 6, 7])
+def test_gradients_of_what_all_pixels_share_are_sums_over_what_was_not_clipped(
+    instruction_set: str, dtype: torch.dtype, functions: int
 ) -> None:
-    """d rgb_c / d k_c is the specular shading where rgb_c > 0, else 0, summed over the image.
+    """d rgb_c / d k_c is the specular shading where rgb_c > 0, and d rgb_c / d w_c diffuse times
+    reflectance, else 0, summed over the image.
 
     All numbers are whole and small, so that their sums are exact in any order: one pixel that is left
     out, or counted twice, is told.
     """
     generator = torch.Generator().manual_seed(0)
-    tables = torch.ones(2, components, dtype=dtype), torch.ones(2, components, dtype=dtype)
-    for pixels in SIZES:
+    tables = tables_of_ones(functions, dtype)
+    for pixels in SIZES[functions % 3 :: 3]:
         maps = torch.zeros(2, 1, 1, pixels, dtype=dtype)
         diffuse = whole_numbers(-1, 3, *maps.shape, generator=generator)
         specular = whole_numbers(1, 8, *maps.shape, generator=generator)
-        weights = whole_numbers(0, 3, 2, 3, components, generator=generator)
+        weights = torch.zeros(2, 3, 33, dtype=torch.float64)
+        weights[..., 0] = whole_numbers(0, 3, 2, 3, generator=generator)
         highlight = whole_numbers(1, 4, 2, 3, generator=generator)
         above = whole_numbers(-4, 5, 2, 3, 1, pixels, generator=generator)
-        colour = (
-            diffuse * weights.sum(dim=2)[..., None, None] + specular * highlight[..., None, None]
-        )
-        expected = (above * specular * (colour > 0)).sum(dim=(2, 3))
+        skin = functions * weights[..., 0]
+        colour = diffuse * skin[..., None, None] + specular * highlight[..., None, None]
+        lit = colour > 0
 
-        wanted = highlight.to(dtype).requires_grad_()
+        wanted = [t.to(dtype).requires_grad_() for t in (weights, highlight)]
         image = torch.ops.biofacenet.render(
-            *(maps, maps, diffuse.to(dtype), specular.to(dtype), weights.to(dtype), wanted),
-            *(*tables, "cpp"),
+            *(maps, maps, diffuse.to(dtype), specular.to(dtype), None, None, None, None, *wanted),
+            *(tables, True, "cpp"),
         )
         assert torch.equal(image.detach().double(), colour.clamp(min=0.0))
-        (found,) = torch.autograd.grad(image, wanted, above.to(dtype))
-        assert torch.equal(found.double(), expected), f"{pixels} pixels"
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("components", [16, 17])
-def test_weight_gradient_is_the_shaded_reflectance_of_what_was_not_clipped(
-    instruction_set: str, dtype: torch.dtype, components: int
-) -> None:
-    """d rgb_c / d w_cl is diffuse times reflectance where rgb_c > 0, else 0, summed over the image."""
-    generator = torch.Generator().manual_seed(1)
-    rows = [whole_numbers(1, 3, components, generator=generator) for _ in range(2)]
-    reflectance = rows[0] * rows[1]
-    tables = [row.expand(2, -1).contiguous().to(dtype) for row in rows]
-    for pixels in SIZES[::3]:
-        maps = torch.zeros(2, 1, 1, pixels, dtype=dtype)
-        diffuse = whole_numbers(-1, 3, *maps.shape, generator=generator)
-        specular = whole_numbers(1, 8, *maps.shape, generator=generator)
-        weights = whole_numbers(0, 3, 2, 3, components, generator=generator)
-        highlight = whole_numbers(1, 4, 2, 3, generator=generator)
-        above = whole_numbers(-4, 5, 2, 3, 1, pixels, generator=generator)
-        skin = (weights * reflectance).sum(dim=2)[..., None, None]
-        colour = diffuse * skin + specular * highlight[..., None, None]
-        shaded = (above * diffuse * (colour > 0)).sum(dim=(2, 3))
-
-        wanted = weights.to(dtype).requires_grad_()
-        image = torch.ops.biofacenet.render(
-            *(maps, maps, diffuse.to(dtype), specular.to(dtype), wanted, highlight.to(dtype)),
-            *(*tables, "cpp"),
-        )
-        (found,) = torch.autograd.grad(image, wanted, above.to(dtype))
-        expected = shaded[..., None] * reflectance
-        assert torch.equal(found.double(), expected), f"{pixels} pixels"
+        of_weights, of_highlight = torch.autograd.grad(image, wanted, above.to(dtype))
+        expected = (above * specular * lit).sum(dim=(2, 3))
+        assert torch.equal(of_highlight.double(), expected), f"{pixels} pixels"
+        shaded = functions * (above * diffuse * lit).sum(dim=(2, 3))
+        assert torch.equal(of_weights[..., 0].double(), shaded), f"{pixels} pixels"

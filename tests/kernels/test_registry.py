@@ -5,6 +5,7 @@ import sys
 import types
 from collections.abc import Iterator
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 import torch
@@ -12,14 +13,13 @@ import torch
 import biofacenet
 from biofacenet import Decomposition, Renderer, kernels
 from biofacenet.errors import BackendUnavailableError
-from biofacenet.rendering import operator
 
 
 def backend(reason: str | None = None, **functions: object) -> types.ModuleType:
     """A module that is the C++ kernel under another name, but for some functions."""
     module = types.ModuleType("stand_in")
     module.unavailable = lambda: reason
-    for name in ("forward", "backward", "fold", "fold_backward"):
+    for name in ("render", "render_backward"):
         setattr(module, name, functions.get(name, getattr(kernels.cpp, name)))
     return module
 
@@ -44,15 +44,15 @@ def test_a_backend_from_outside_renders(random_decomposition) -> None:
     expected = scene.render(backend="cpp")
     calls = []
 
-    def forward(*tensors: torch.Tensor) -> None:
-        calls.append(len(tensors))
-        kernels.cpp.forward(*tensors)
+    def render(*arguments: object) -> None:
+        calls.append(len(arguments))
+        kernels.cpp.render(*arguments)
 
-    with kernels.register("plain", backend(forward=forward), device="cpu"):
+    with kernels.register("plain", backend(render=render), device="cpu"):
         assert kernels.available()["plain"] is None
         assert torch.equal(scene.render(backend="plain"), expected)
         assert torch.equal(Renderer(backend="plain")(*scene.arguments()), expected)
-        assert calls == [9, 9]
+        assert calls == [16, 16]
         assert kernels.choose("auto", "cpu") == "cpp"  # it has no priority
     assert "plain" not in kernels.available()
     with pytest.raises(ValueError, match="unknown backend 'plain'"):
@@ -86,7 +86,7 @@ def test_a_name_is_taken_once(name: str) -> None:
     assert before == kernels.BACKENDS
 
 
-@pytest.mark.parametrize("name", ["unavailable", "forward", "backward", "fold", "fold_backward"])
+@pytest.mark.parametrize("name", ["unavailable", "render", "render_backward"])
 def test_what_its_code_lacks_is_named(
     name: str, monkeypatch: pytest.MonkeyPatch, registered: ExitStack
 ) -> None:
@@ -147,7 +147,7 @@ def test_a_named_backend_takes_its_device_and_its_tables(registered: ExitStack) 
     assert kernels.choose("reference", "abacus", 9) == "reference"
     with pytest.raises(BackendUnavailableError, match="'few' takes abacus tensors, got cpu"):
         kernels.choose("few", "cpu")
-    with pytest.raises(BackendUnavailableError, match="9 components are more than its 8"):
+    with pytest.raises(BackendUnavailableError, match="9 functions are more than its 8"):
         kernels.choose("few", "abacus", 9)
     with pytest.raises(BackendUnavailableError, match="'sundial' has no kernel"):
         kernels.choose("sundial", "abacus")
@@ -168,12 +168,36 @@ def test_auto_takes_the_highest_priority_that_runs(registered: ExitStack) -> Non
 def test_auto_takes_the_reference_with_one_warning(registered: ExitStack) -> None:
     register(registered, "broken", "the moon is full", priority=20)
     register(registered, "few", priority=10, max_components=8)
-    expected = "broken: the moon is full; few: 32 components are more than its 8"
+    expected = "broken: the moon is full; few: 32 functions are more than its 8"
     with pytest.warns(UserWarning, match=expected):
         assert kernels.choose("auto", "abacus", 32) == "reference"
     assert kernels.choose("auto", "abacus", 32) == "reference"  # the second time in silence
     with pytest.warns(UserWarning, match="no kernel takes sundial tensors"):
         assert kernels.choose("auto", "sundial") == "reference"
+
+
+@pytest.mark.parametrize(("ratio", "first"), [(1.2, "cuda"), (1.05, "triton"), (0.7, "triton")])
+def test_cuda_goes_before_triton_where_it_was_measured_to_be_faster(
+    monkeypatch: pytest.MonkeyPatch, registered: ExitStack, ratio: float, first: str
+) -> None:
+    """By more than a tenth, on a GPU of that name; a backend of a higher priority stays first."""
+    from biofacenet.kernels import measured, registry
+
+    monkeypatch.setattr(measured, "CUDA_OVER_TRITON", {"NVIDIA H100": ratio})
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "NVIDIA H100")
+
+    def order() -> list[str]:
+        return [backend.name for backend in registry._preferred("cuda")]
+
+    if "triton" not in order():
+        pytest.skip("Triton is interpreted here, and takes CPU tensors")
+    assert order()[0] == first
+    assert sorted(order()) == ["cuda", "triton"]
+    register(registered, "better", device="cuda", priority=30)
+    assert order()[:2] == ["better", first]
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "NVIDIA A100")
+    assert order() == ["better", "triton", "cuda"]
 
 
 def test_the_packages_own() -> None:
@@ -182,40 +206,57 @@ def test_the_packages_own() -> None:
     assert devices == {"cpp": "cpu", "cuda": "cuda", "triton": "cuda"}
     assert sorted(kernels.HALF) == ["cuda", "triton"]
     assert own["triton"].priority > own["cuda"].priority
-    assert own["triton"].max_components == 128
-    assert own["cuda"].max_components is own["cpp"].max_components is None
+    assert (own["triton"].max_components, own["cuda"].max_components) == (64, 32)
+    assert own["cpp"].max_components is None
 
 
 # The operator
 
 
-def operands(components: int = 4, maps: torch.dtype = torch.float32) -> list[torch.Tensor]:
+def test_a_backend_that_takes_few_functions_is_refused(
+    registered: ExitStack,
+    random_decomposition,  # type: ignore[no-untyped-def]
+) -> None:
+    """Of the default there are 6, of the exact published skin 14."""
+    scene = random_decomposition(dtype=torch.float32)
+    register(registered, "few", device="cpu", max_components=8)
+    torch.testing.assert_close(scene.render(backend="few"), scene.render(backend="cpp"))
+    with pytest.raises(BackendUnavailableError, match="14 functions are more than its 8"):
+        scene.render(backend="few", accuracy="exact")
+
+
+def operands(functions: int = 6, maps: torch.dtype = torch.float32) -> list:
+    """What `torch.ops.biofacenet.render` takes, but for the backend."""
     plane = torch.rand(4, 1, 1, 3, 5)
-    tables = torch.rand(2, 7, components)
-    return [*plane.to(maps), torch.rand(1, 3, components), torch.rand(1, 3), *tables]
+    light = Renderer(backend="cpp").prepared(torch.device("cpu"), torch.float32).native[:5]
+    basis = [torch.rand(7, functions), torch.rand(5, 4), torch.rand(33, 4, functions)]
+    lit = (None, None, None, None, torch.rand(1, 3, 33), torch.rand(1, 3))
+    return [*plane.to(maps), *lit, [*light, *basis], True]
 
 
 def test_the_operator_obeys_what_was_told(registered: ExitStack) -> None:
+    render = torch.ops.biofacenet.render
     register(registered, "few", device="cpu", max_components=8)
-    assert operator.render(*operands(8), "few").shape == (1, 3, 3, 5)
-    with pytest.raises(ValueError, match="'few' cannot take these tables: 9 components"):
-        operator.render(*operands(9), "few")
+    assert render(*operands(8), "few").shape == (1, 3, 3, 5)
+    with pytest.raises(ValueError, match="'few' cannot take these tables: 9 functions"):
+        render(*operands(9), "few")
     with pytest.raises(ValueError, match="'few' takes float32 or float64 maps, got"):
-        operator.render(*operands(maps=torch.float16), "few")
+        render(*operands(maps=torch.float16), "few")
 
 
-def test_maps_of_16_bits_reach_a_backend_that_takes_them(random_decomposition) -> None:
+def test_maps_of_16_bits_reach_a_backend_that_takes_them(random_decomposition) -> None:  # type: ignore[no-untyped-def]
     scene = random_decomposition(dtype=torch.float16)
     seen = []
 
-    def forward(*tensors: torch.Tensor) -> None:
-        seen.append(tensors[0].dtype)
-        image = tensors[-1].float()
-        kernels.cpp.forward(*(tensor.float() for tensor in tensors[:-1]), image)
-        tensors[-1].copy_(image)
+    def render(*arguments: Any) -> None:
+        *maps, image = (*arguments[:4], arguments[-1])
+        seen.append(maps[0].dtype)
+        whole = image.float()
+        kernels.cpp.render(*(m.float() for m in maps), *arguments[4:-1], whole)
+        image.copy_(whole)
 
     for half in (True, False):
-        with kernels.register("x", backend(forward=forward), device="cpu", half=half):
+        with kernels.register("x", backend(render=render), device="cpu", half=half):
             assert scene.render(backend="x").dtype == torch.float16
     assert seen == [torch.float16, torch.float32]
 

@@ -82,12 +82,14 @@ def test_cuda_kernels_fit_their_registers() -> None:
         pytest.skip(str(error))
     assert "warning" not in said, said
     assert {one.gpu for one in found} == set(GPUS)
-    # Two row lengths and three kinds of maps, backward with and without sums; the plain ones for four
-    # kinds; totals and folding for two.
-    assert len(found) == len(GPUS) * (3 * (2 + 4) + 4 * 2 + 2 + 4)
+    # Of few functions two row lengths forward, and backward with and without sums, for three kinds of
+    # maps, float32 also where pixels lie apart; the plain ones for four kinds; and of light, for two
+    # precisions, tables, totals, gradients and sums.
+    assert len(found) == len(GPUS) * (3 * (2 + 2) + (1 + 2) + 4 * 2 + 2 * 4)
     assert unspilled(found)
     names = {one.kernel for one in found}
-    assert {"render bfloat16, 16", "render_backward float32, 32, 1", "fold_light float64"} <= names
+    assert {"render bfloat16, 128, 1", "render_backward float32, 64, 1, 1"} <= names
+    assert {"make_table float64", "light_gradients float32"} <= names
 
 
 def test_architectures(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,7 +110,7 @@ def test_architectures(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_triton_kernels_fit_their_registers(gpu: int) -> None:
     pytest.importorskip("triton")
     found = triton_resources(gpu)
-    assert len(found) == 15
+    assert len(found) == 13
     assert unspilled([one for one in found if "fp64" not in one.kernel])
     assert all(one.registers > 0 for one in found)
 
@@ -127,18 +129,20 @@ def test_autotuning_takes_the_fastest_once(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "an imagined GPU")
     monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: False)
     maps = torch.zeros(4, 1, 8, 8)
-    by_rule = shapes.rule(16, True)
-    assert shapes.choose_shape(16, True, maps, tried.append) == by_rule
+    by_rule = shapes.rule(6, True, False)
+    assert shapes.choose_shape(6, True, False, maps, tried.append) == by_rule
     monkeypatch.setenv("BIOFACENET_AUTOTUNE", "1")
-    best = shapes.choose_shape(16, True, maps, tried.append)
-    assert tried == shapes.candidates(16, True)
+    best = shapes.choose_shape(6, True, False, maps, tried.append)
+    assert tried == shapes.candidates(6, True, False)
     assert best.tile == 128
     assert best.warps == min(shape.warps for shape in tried if shape.tile == 128)
-    assert shapes.choose_shape(16, True, torch.zeros(5, 1, 8, 9), tried.append) == best
-    assert len(tried) == len(shapes.candidates(16, True))  # of the same size class: not tried again
+    assert shapes.choose_shape(6, True, False, torch.zeros(5, 1, 8, 9), tried.append) == best
+    assert len(tried) == len(
+        shapes.candidates(6, True, False)
+    )  # of the same size class: not tried again
     assert [shape for key, shape in shapes.tuned().items() if key[0] == "an imagined GPU"] == [best]
     torch.use_deterministic_algorithms(True)
     try:
-        assert shapes.choose_shape(16, True, maps, tried.append) == by_rule
+        assert shapes.choose_shape(6, True, False, maps, tried.append) == by_rule
     finally:
         torch.use_deterministic_algorithms(False)

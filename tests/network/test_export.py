@@ -17,6 +17,7 @@ from biofacenet.network import exporting as export_module
 from biofacenet.network.deployed import OUTPUTS, AnySizePool, Deployed
 from biofacenet.network.exporting import export, load_onnx, load_program
 from biofacenet.physics.colour import linear_to_srgb, srgb_to_linear
+from biofacenet.rendering.accuracy import Accuracy
 
 FORMATS = {".onnx": load_onnx, ".pt2": load_program}
 
@@ -86,7 +87,7 @@ def test_onnx_needs_no_other_operators_and_says_what_it_takes(exported: Path) ->
     assert [part.domain for part in model.opset_import] == [""]
     facts = {item.key: item.value for item in model.metadata_props}
     assert "sRGB-encoded" in facts["image"]
-    assert facts["bands"] == "32"
+    assert facts["accuracy"] == "default"
     assert facts["opset"] == "18"
     assert [d.dim_param for d in model.graph.input[0].type.tensor_type.shape.dim][2:] == [
         "height",
@@ -131,17 +132,17 @@ def test_pooling_of_any_size_is_adaptive_pooling(height: int, width: int) -> Non
     torch.testing.assert_close(AnySizePool(4)(features), expected)
 
 
-@pytest.mark.parametrize("bands", [16, 33])
+@pytest.mark.parametrize("accuracy", ["fast", "exact"])
 @pytest.mark.parametrize("encoding", ["srgb", "linear"])
 def test_plain_operations_do_what_the_fused_renderer_does(
-    network: BioFaceNet, bands: int, encoding: str
+    network: BioFaceNet, accuracy: Accuracy, encoding: str
 ) -> None:
-    """Before any exporter: the same image, in either encoding and for any reduction of the bands."""
+    """Before any exporter: the same image, in either encoding and any accuracy."""
     image = torch.rand(2, 3, 32, 48, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         found = network(srgb_to_linear(image) if encoding == "srgb" else image)
-        rendered = found.render(bands=bands)
-        deployed = Deployed(network, encoding=encoding, bands=bands)  # type: ignore[arg-type]
+        rendered = found.render(accuracy=accuracy)
+        deployed = Deployed(network, encoding=encoding, accuracy=accuracy)  # type: ignore[arg-type]
         ours = deployed(image)["reconstruction"]
     expected = linear_to_srgb(rendered) if encoding == "srgb" else rendered
     torch.testing.assert_close(ours, expected, atol=1e-5, rtol=1e-5)
@@ -201,9 +202,9 @@ def test_the_command_line_names_what_it_wrote(
     asked = {}
 
     def stand_in(
-        found: BioFaceNet, *paths: Path, encoding: str, bands: int, **others: object
+        found: BioFaceNet, *paths: Path, encoding: str, accuracy: str, **others: object
     ) -> list[float]:
-        asked.update(encoding=encoding, bands=bands, **others)
+        asked.update(encoding=encoding, accuracy=accuracy, **others)
         for path in paths:
             path.write_bytes(b"x" * 1500000)
         return [0.01] * len(paths)
@@ -216,12 +217,17 @@ def test_the_command_line_names_what_it_wrote(
         str(out),
         "--encoding",
         "linear",
-        "--bands",
-        "16",
+        "--accuracy",
+        "fast",
     ]
     monkeypatch.setattr(sys, "argv", ["export", *arguments])
     main()
-    assert asked == {"encoding": "linear", "bands": 16, "opset": 18, "precision": "float32"}
+    assert asked == {
+        "encoding": "linear",
+        "accuracy": "fast",
+        "opset": 18,
+        "precision": "float32",
+    }
     said = capsys.readouterr().out
     assert f"-> {out}" in said
     assert "1.5 MB" in said

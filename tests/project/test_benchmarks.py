@@ -24,12 +24,12 @@ def renderer(times: float = 1.0) -> dict[str, object]:
     rows = [{"batch": 1, "side": 1024, "renderer": "reference", "forward_backward_ms": 100.0}]
     for batch, side in ((1, 2048), (64, 256), (1, 1024)):
         for backend in ("triton", "cuda"):
-            for bands, forward, both in ((16, 0.6, 0.5), (32, 0.4, 0.3)):
+            for accuracy, forward, both in (("fast", 0.6, 0.5), ("default", 0.4, 0.3)):
                 rows.append(
                     {
                         "batch": batch,
                         "side": side,
-                        "renderer": f"{backend}, {bands} bands",
+                        "renderer": f"{backend}, {accuracy}",
                         "forward_bandwidth": forward * 1e12 / times,
                         "forward_backward_bandwidth": both * 1e12 / times,
                         "forward_backward_ms": times,
@@ -103,7 +103,7 @@ def test_report_without_its_parts(tmp_path: Path) -> None:
 
 def test_a_wrong_renderer_gets_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
     right = gpu.eager()
-    monkeypatch.setattr(gpu, "fused", lambda bands, backend: lambda *a: right(*a) * 1.01)
+    monkeypatch.setattr(gpu, "fused", lambda accuracy, backend: lambda *a: right(*a) * 1.01)
     with pytest.raises(BioFaceNetError, match="differs from the reference by"):
         list(gpu.measure_renderer(gpu.Settings(part="renderer", quick=True), torch.device("cpu")))
 

@@ -2,19 +2,22 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import Tensor
 
 import biofacenet
-from biofacenet import Decomposition, Illuminant, Renderer, kernels, reference
+from biofacenet import Decomposition, Illuminant, Renderer, Tables, kernels, reference
 from biofacenet.errors import BackendUnavailableError
 from biofacenet.physics import camera as camera_model
 from biofacenet.physics import colour
 from biofacenet.physics import illuminant as light
 from biofacenet.rendering import operator
+from biofacenet.rendering.accuracy import Accuracy
 from biofacenet.rendering.folding import fold
+from biofacenet.rendering.half_folded import LIGHT_NUMBERS, render_lit
 from biofacenet.training.losses import appearance_loss
 
 INSTRUCTION_SETS = ("avx512", "avx2", "baseline")
@@ -73,84 +76,90 @@ def rendered(tensors: list[Tensor], render: Callable[..., Tensor], **options) ->
     return render(*tensors[:4], Illuminant(tensors[4], tensors[5]), tensors[6], **options)
 
 
-def operator_inputs(dtype: torch.dtype, bands: int = 32, size=(2, 5, 7)) -> list:
-    decomposition = anywhere(*size).to(dtype=dtype)
-    prepared = Renderer(bands=bands, backend="cpp").prepared(torch.device("cpu"), dtype)
-    weights, highlight = fold(decomposition.illuminant, decomposition.camera, prepared.folding)
+def operator_inputs(
+    dtype: torch.dtype, accuracy: Accuracy = "default", size: tuple[int, int, int] = (2, 5, 7)
+) -> list:
+    """What `torch.ops.biofacenet.render` takes."""
+    d = anywhere(*size).to(dtype=dtype)
+    prepared = Renderer(accuracy=accuracy, backend="cpp").prepared(torch.device("cpu"), dtype)
+    light = (d.illuminant.weights, d.illuminant.cct)
     return [
-        *(tensor.requires_grad_() for tensor in decomposition.arguments()[:4]),
-        weights.requires_grad_(),
-        highlight.requires_grad_(),
-        prepared.skin.epidermis,
-        prepared.skin.dermis,
-        "cpp",
+        *(tensor.requires_grad_() for tensor in (*d.arguments()[:4], *light)),
+        *(None, d.camera.requires_grad_(), None, None),
+        *(prepared.native, prepared.basis.melanin_fixed, "cpp"),
     ]
 
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize(
-    ("bands", "dtype", "tolerance"),
+    ("accuracy", "dtype", "tolerance"),
     [
-        (33, torch.float64, 1e-12),
-        (32, torch.float64, 1e-7),
-        (16, torch.float64, 5e-4),
-        (33, torch.float32, 2e-6),
-        (32, torch.float32, 2e-6),
-        (16, torch.float32, 5e-4),
+        ("exact", torch.float64, 1e-12),
+        ("default", torch.float64, 5e-6),
+        ("fast", torch.float64, 5e-5),
+        ("exact", torch.float32, 1e-6),
+        ("default", torch.float32, 6e-6),
+        ("fast", torch.float32, 5e-5),
     ],
 )
 def test_against_the_reference(
-    instruction_set: str, bands: int, dtype: torch.dtype, tolerance: float, seed: int
+    instruction_set: str, accuracy: Accuracy, dtype: torch.dtype, tolerance: float, seed: int
 ) -> None:
     decomposition = anywhere(20, 13, 11, seed)
     expected = decomposition.render(backend="reference")
-    found = decomposition.to(dtype=dtype).render(bands=bands, backend="cpp")
+    found = decomposition.to(dtype=dtype).render(accuracy=accuracy, backend="cpp")
     assert found.dtype == dtype
     error = (found.double() - expected).abs().max() / expected.max()
     assert error <= tolerance
 
 
-@pytest.mark.parametrize(("bands", "tolerance"), [(33, 1e-12), (32, 1e-7), (16, 5e-4)])
-def test_measured_skin_against_the_reference(bands: int, tolerance: float) -> None:
+@pytest.mark.parametrize(
+    ("accuracy", "tolerance"), [("exact", 1e-12), ("default", 2e-7), ("fast", 3e-6)]
+)
+def test_measured_skin_against_the_reference(accuracy: Accuracy, tolerance: float) -> None:
     decomposition = replace(anywhere(20, 13, 11), skin="measured")
     expected = decomposition.render(backend="reference")
     torch.testing.assert_close(decomposition.trace().linear_srgb, expected)
     by_name = reference.render(*decomposition.arguments(), skin="measured")
     torch.testing.assert_close(by_name, expected)
-    found = decomposition.render(bands=bands, backend="cpp")
+    found = decomposition.render(accuracy=accuracy, backend="cpp")
     assert (found - expected).abs().max() / expected.max() <= tolerance
-    single = decomposition.to(dtype=torch.float32).render(bands=bands, backend="cpp")
-    assert (single.double() - expected).abs().max() / expected.max() <= max(tolerance, 2e-6)
+    single = decomposition.to(dtype=torch.float32).render(accuracy=accuracy, backend="cpp")
+    assert (single.double() - expected).abs().max() / expected.max() <= tolerance + 1e-6
     published = replace(decomposition, skin="published").render()
     assert (expected - published).abs().max() > 0.01 * expected.max()
 
 
-@pytest.mark.parametrize(("bands", "tolerance"), [(33, 1e-10), (32, 1e-6)])
+@pytest.mark.parametrize(
+    ("accuracy", "tolerance"), [("exact", 1e-10), ("default", 2e-4), ("fast", 1e-3)]
+)
 def test_gradients_against_the_reference(
-    instruction_set: str, bands: int, tolerance: float, random_decomposition
+    instruction_set: str, accuracy: Accuracy, tolerance: float, random_decomposition
 ) -> None:
     inputs = leaves(random_decomposition(3, 17, 19))
     expected_image = rendered(inputs, reference.render)
     gradient = torch.randn_like(expected_image)
     expected = torch.autograd.grad(expected_image, inputs, gradient)
-    image = rendered(inputs, biofacenet.render, bands=bands, backend="cpp")
+    image = rendered(inputs, biofacenet.render, accuracy=accuracy, backend="cpp")
     found = torch.autograd.grad(image, inputs, gradient)
     for name, one, other in zip(NAMES, found, expected, strict=True):
         assert (one - other).abs().max() <= tolerance * other.abs().max(), name
     single = [tensor.detach().float().requires_grad_() for tensor in inputs]
-    image = rendered(single, biofacenet.render, bands=bands, backend="cpp")
+    image = rendered(single, biofacenet.render, accuracy=accuracy, backend="cpp")
     found = torch.autograd.grad(image, single, gradient.float())
     for name, one, other in zip(NAMES, found, expected, strict=True):
         # White balance cancels most of what light and camera gradients are made of.
-        digits = 1e-3 if name in ("weights", "cct", "camera") else 1e-5
+        digits = tolerance + (1e-3 if name in ("weights", "cct", "camera") else 5e-5)
         assert (one - other).abs().max() <= digits * other.abs().max(), name
 
 
-@pytest.mark.parametrize("bands", [16, 32, 33])
-def test_gradcheck(instruction_set: str, bands: int, random_decomposition) -> None:
+@pytest.mark.parametrize("accuracy", ["fast", "default", "exact"])
+def test_gradcheck(instruction_set: str, accuracy: Accuracy, random_decomposition) -> None:
     inputs = leaves(random_decomposition(2, 2, 3))
     assert torch.autograd.gradcheck(
-        lambda *tensors: rendered(list(tensors), biofacenet.render, bands=bands, backend="cpp"),
+        lambda *tensors: rendered(
+            list(tensors), biofacenet.render, accuracy=accuracy, backend="cpp"
+        ),
         inputs,
     )
 
@@ -163,12 +172,12 @@ def test_gradcheck_of_measured_skin(random_decomposition) -> None:
 
 
 def test_gradcheck_of_the_operator(random_decomposition) -> None:
-    *inputs, epidermis, dermis, backend = operator_inputs(torch.float64, size=(2, 2, 3))
+    *inputs, tables, fixed, backend = operator_inputs(torch.float64, size=(2, 2, 3))
     with torch.no_grad():  # away from table knots, whose slopes are one-sided
         for tensor in inputs[:2]:
             tensor.copy_(torch.floor(tensor * 100) / 127.5)
     assert torch.autograd.gradcheck(
-        lambda *tensors: operator.render(*tensors, epidermis, dermis, backend), inputs
+        lambda *tensors: torch.ops.biofacenet.render(*tensors, tables, fixed, backend), inputs
     )
 
 
@@ -177,7 +186,7 @@ def test_spectrum_as_light(random_decomposition) -> None:
     spectrum = decomposition.spectrum().detach().requires_grad_()
     arguments = (*decomposition.arguments()[:4], spectrum, decomposition.camera)
     expected = reference.render(*arguments)
-    found = biofacenet.render(*arguments, bands=33, backend="cpp")
+    found = biofacenet.render(*arguments, accuracy="exact", backend="cpp")
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-13)
     one, other = (
         torch.autograd.grad(image.square().sum(), spectrum)[0] for image in (found, expected)
@@ -187,9 +196,8 @@ def test_spectrum_as_light(random_decomposition) -> None:
 
 def test_folding_against_its_equations() -> None:
     decomposition = anywhere(9, 1, 1)
-    prepared = Renderer(bands=33, backend="reference").prepared(torch.device("cpu"), torch.float64)
-    tables = prepared.tables
-    weights, highlight = fold(decomposition.illuminant, decomposition.camera, prepared.folding)
+    tables = Tables.computed()
+    weights, highlight = fold(decomposition.illuminant, decomposition.camera, tables)
     e = light.spectrum(decomposition.illuminant, tables.fixed_illuminants, tables.daylights)
     s = camera_model.spectral_sensitivity(
         decomposition.camera, tables.camera_mean, tables.camera_components
@@ -200,48 +208,54 @@ def test_folding_against_its_equations() -> None:
     torch.testing.assert_close(highlight, m.sum(dim=2))
 
 
-@pytest.mark.parametrize("spectral", [False, True])
-@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-11), (torch.float32, 2e-3)])
-def test_folding_in_one_call_against_torch(
-    instruction_set: str, dtype: torch.dtype, tolerance: float, spectral: bool
+@pytest.mark.parametrize("given", ["mixture", "spectrum", "weights"])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-11), (torch.float32, 2e-5)])
+@pytest.mark.parametrize("accuracy", ["fast", "default", "exact"])
+def test_kernel_against_its_twin_in_torch(
+    instruction_set: str, accuracy: Accuracy, dtype: torch.dtype, tolerance: float, given: str
 ) -> None:
-    scene = anywhere(70, 1, 1).to(dtype=dtype)
-    folding = Renderer(bands=32).prepared(torch.device("cpu"), dtype).folding
-    camera = scene.camera.clone()
-    camera[0], camera[1] = 5.0, -5.0  # beyond the table
-    cct = scene.illuminant.cct.clone()
+    """Also where light and camera lie beyond their tables; image and all gradients."""
+    d = anywhere(9, 3, 5)
+    camera = d.camera.clamp(-2.0, 2.0)
+    camera[0], camera[1] = torch.tensor([[5.0, 0.3], [0.4, -5.0]], dtype=torch.float64)
+    cct = d.illuminant.cct.clone()
     cct[2], cct[3] = 1000.0, 40000.0
-    inputs = [scene.spectrum(), camera] if spectral else [scene.illuminant.weights, cct, camera]
-    inputs = [tensor.detach().requires_grad_() for tensor in inputs]
-
-    def both(backend: str | None) -> list[Tensor]:
-        lamp = inputs[0] if spectral else Illuminant(inputs[0], inputs[1])
-        folded = fold(lamp, inputs[-1], folding, backend=backend)
-        gradients = [torch.linspace(-1, 3, t.numel(), dtype=dtype).view_as(t) for t in folded]
-        return [*folded, *torch.autograd.grad(folded, inputs, gradients)]
-
-    # Near the corners of the camera table the matrix to sRGB is large, and most of a camera's gradient
-    # cancels: float64 leaves nine digits of it, float32 none worth comparing.
-    *results, of_camera = both("cpp")
-    *expected, expected_of_camera = both(None)
-    for one, other in zip(results, expected, strict=True):
-        assert (one - other).abs().max() <= tolerance * other.abs().max()
-    if dtype == torch.float64:
-        error = (of_camera - expected_of_camera).abs().max()
-        assert error <= 1e-8 * expected_of_camera.abs().max()
+    prepared = Renderer(accuracy=accuracy, backend="cpp").prepared(torch.device("cpu"), dtype)
+    weights, highlight = fold(Illuminant(d.illuminant.weights, cct), camera, Tables.computed())
+    lit = {
+        "mixture": (d.illuminant.weights, cct, None, camera, None, None),
+        "spectrum": (None, None, d.spectrum(), camera, None, None),
+        "weights": (None, None, None, None, weights, highlight),
+    }[given]
+    inputs = [
+        t if t is None else t.detach().to(dtype).requires_grad_()
+        for t in (*d.arguments()[:4], *lit)
+    ]
+    there = [t for t in inputs if t is not None]
+    image = operator.render(inputs[:4], tuple(inputs[4:]), prepared, "cpp")
+    exact = [t if t is None else t.detach().double().requires_grad_() for t in inputs]
+    double = Renderer(accuracy=accuracy, backend="cpp").prepared(torch.device("cpu"), torch.float64)
+    expected = render_lit(tuple(exact), double)
+    assert (image - expected).abs().max() <= 1e-6 + 1e-12 * expected.abs().max()
+    above = torch.randn_like(expected)
+    found = torch.autograd.grad(image, there, above.to(dtype))
+    wanted = torch.autograd.grad(expected, [t for t in exact if t is not None], above)
+    for one, other in zip(found, wanted, strict=True):
+        assert (one - other).abs().max() <= 50 * tolerance * other.abs().max()
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("bands", [16, 33])
-def test_opcheck(dtype: torch.dtype, bands: int) -> None:
-    inputs = operator_inputs(dtype, bands)
+@pytest.mark.parametrize("accuracy", ["fast", "exact"])
+def test_opcheck(dtype: torch.dtype, accuracy: Accuracy) -> None:
+    inputs = operator_inputs(dtype, accuracy)
     torch.library.opcheck(torch.ops.biofacenet.render.default, inputs)
-    *inputs, backend = [x.detach() if isinstance(x, Tensor) else x for x in inputs]
-    image = operator.render(*inputs, backend)
-    wanted = [True, False, True, True, False, True]
+    tensors, (tables, fixed, backend) = inputs[:10], inputs[10:]
+    image = torch.ops.biofacenet.render(*inputs).detach()
+    places = [i for i, tensor in enumerate(tensors) if tensor is not None]
+    given = [tensors[i].detach() for i in places]
     torch.library.opcheck(
         torch.ops.biofacenet.render_backward.default,
-        (*inputs, image, torch.randn_like(image), wanted, backend),
+        (given, places, tables, fixed, backend, image, torch.randn_like(image), [0, 2, 4, 7]),
     )
 
 
@@ -251,7 +265,7 @@ def test_opcheck(dtype: torch.dtype, bands: int) -> None:
 def test_sizes(instruction_set: str, size: tuple[int, int, int]) -> None:
     inputs = leaves(anywhere(*size))
     expected = rendered(inputs, reference.render)
-    found = rendered(inputs, biofacenet.render, bands=33, backend="cpp")
+    found = rendered(inputs, biofacenet.render, accuracy="exact", backend="cpp")
     assert found.shape == expected.shape
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
     gradient = torch.randn_like(expected)
@@ -279,7 +293,7 @@ def test_maps_are_read_where_they_lie(instruction_set: str, layout: str) -> None
     maps = whole.split(1, dim=1)
     assert not maps[0].is_contiguous()
     expected = image(reference.render, maps)
-    found = image(biofacenet.render, maps, bands=33, backend="cpp")
+    found = image(biofacenet.render, maps, accuracy="exact", backend="cpp")
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
     gradient = torch.randn_like(expected).to(memory_format=torch.channels_last)
     (one,) = torch.autograd.grad(found, whole, gradient)
@@ -288,14 +302,15 @@ def test_maps_are_read_where_they_lie(instruction_set: str, layout: str) -> None
 
 
 def test_every_element_is_written(instruction_set: str) -> None:
-    inputs = [x.detach() if isinstance(x, Tensor) else x for x in operator_inputs(torch.float32)]
-    *tensors, _ = inputs
+    *inputs, tables, fixed, _ = operator_inputs(torch.float32)
+    tensors = [x if x is None else x.detach() for x in inputs]
+    numbers = (fixed, *LIGHT_NUMBERS)
     image = torch.full((2, 3, 5, 7), float("nan"))
-    kernels.cpp.forward(*tensors, image)
+    kernels.cpp.render(*tensors, tables, *numbers, image)
     assert torch.isfinite(image).all()
-    gradients = [torch.full_like(tensor, float("nan")) for tensor in tensors[:6]]
-    kernels.cpp.backward(*tensors, image, torch.randn_like(image), *gradients)
-    assert all(torch.isfinite(gradient).all() for gradient in gradients)
+    found = [x if x is None else torch.full_like(x, float("nan")) for x in tensors]
+    kernels.cpp.render_backward(*tensors, tables, *numbers, image, torch.randn_like(image), *found)
+    assert all(torch.isfinite(x).all() for x in found if x is not None)
 
 
 def test_clamped_maps_have_no_gradient_and_nan_stays_nan(instruction_set: str) -> None:
@@ -312,6 +327,19 @@ def test_clamped_maps_have_no_gradient_and_nan_stays_nan(instruction_set: str) -
     assert (gradient[..., :5] != 0).flatten().tolist() == [False, False, True, False, False]
 
 
+@pytest.mark.parametrize("backend", ["cpp", "reference"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("place", range(4))
+def test_what_is_not_finite_is_nan_in_its_pixel(backend: str, value: float, place: int) -> None:
+    scene = anywhere(1, 3, 3)
+    maps = [m.clone() for m in scene.arguments()[:4]]
+    maps[place][0, 0, 1, 1] = value
+    image = biofacenet.render(*maps, scene.illuminant, scene.camera, backend=backend)
+    lost = image.isnan()
+    assert lost[0, :, 1, 1].all()
+    assert lost.sum() == 3
+
+
 def test_zero_shading_is_differentiable(instruction_set: str) -> None:
     scene = anywhere(1, 4, 4)
     diffuse = torch.zeros_like(scene.diffuse).requires_grad_()
@@ -322,7 +350,7 @@ def test_zero_shading_is_differentiable(instruction_set: str) -> None:
         )[0]
         for of, options in ((biofacenet.render, {"backend": "cpp"}), (reference.render, {}))
     )
-    torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-8)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("kept", [("melanin",), ("diffuse", "camera"), ("cct",), ("weights",)])
@@ -365,12 +393,12 @@ def test_half_precision_and_autocast() -> None:
         assert image.dtype == dtype
         exact = halves.to(dtype=torch.float64).render(backend="reference")
         assert (image.double() - exact).abs().max() < 4e-3
-    *tensors, backend = operator_inputs(torch.float32, size=(2, 6, 6))
+    inputs = operator_inputs(torch.float32, size=(2, 6, 6))
     with torch.autocast("cpu", torch.bfloat16):
-        mixed = [tensors[0].bfloat16(), *tensors[1:]]
-        assert operator.render(*mixed, backend).dtype == torch.float32
+        mixed = [inputs[0].bfloat16(), *inputs[1:]]
+        assert torch.ops.biofacenet.render(*mixed).dtype == torch.float32
         image = scene.to(dtype=torch.float32).render(backend="cpp")
-    assert (image.double() - expected).abs().max() < 2e-6
+    assert (image.double() - expected).abs().max() < 1e-5
 
 
 @pytest.mark.slow
@@ -428,25 +456,40 @@ def test_compile_a_training_step(random_decomposition) -> None:
 
 def test_bad_arguments_are_named() -> None:
     inputs = [x.detach() if isinstance(x, Tensor) else x for x in operator_inputs(torch.float32)]
-    for index, name in enumerate(
-        ("melanin", "haemoglobin", "diffuse", "specular", "weights", "highlight", "epidermis")
-    ):
+    render = torch.ops.biofacenet.render
+    names = ("melanin", "haemoglobin", "diffuse", "specular", "mixture", "cct", None, "camera")
+    for index, name in enumerate(names):
+        if name is None:
+            continue
         wrong = list(inputs)
-        wrong[index] = wrong[index][0]
-        with pytest.raises(ValueError, match=f"{name}|weights"):
-            operator.render(*wrong)
+        wrong[index] = inputs[index][0]
+        with pytest.raises(ValueError, match=f"{name} must have shape"):
+            render(*wrong)
         if index:
             wrong[index] = inputs[index].double()
             with pytest.raises(ValueError, match=f"{name} must be torch.float32"):
-                operator.render(*wrong)
+                render(*wrong)
+    with pytest.raises(ValueError, match=r"float32 or float64 maps, got torch\.bfloat16"):
+        render(*(x.bfloat16() for x in inputs[:4]), *inputs[4:])
     with pytest.raises(BackendUnavailableError, match="no kernel"):
-        operator.render(*inputs[:8], "abacus")
+        render(*inputs[:12], "abacus")
 
 
-def test_second_derivatives_are_refused() -> None:
-    inputs = operator_inputs(torch.float64)
-    (first,) = torch.autograd.grad(
-        operator.render(*inputs).square().sum(), inputs[0], create_graph=True
-    )
-    with pytest.raises(RuntimeError, match="render_backward"):
-        first.sum().backward()
+def test_a_tiny_image_takes_little_python() -> None:
+    """Folding and rendering are one call of a backend each way."""
+    calls: list[str] = []
+
+    def counted(name: str) -> Callable[..., None]:
+        def call(*arguments: object) -> None:
+            calls.append(name)
+            getattr(kernels.cpp, name)(*arguments)
+
+        return call
+
+    functions = {name: counted(name) for name in ("render", "render_backward")}
+    code = SimpleNamespace(unavailable=lambda: None, **functions)
+    inputs = leaves(anywhere(1, 2, 2))
+    with kernels.register("counted", code, device="cpu"):
+        image = rendered(inputs, Renderer(backend="counted"))
+        torch.autograd.grad(image.sum(), inputs)
+    assert calls == ["render", "render_backward"]

@@ -156,7 +156,7 @@ def test_intermediates(random_decomposition) -> None:  # type: ignore[no-untyped
     torch.testing.assert_close(t.linear_srgb, t.unclipped.clamp(min=0))
     torch.testing.assert_close(t.illuminant, d.spectrum())
     torch.testing.assert_close(t.spectral_sensitivity, d.spectral_sensitivity())
-    torch.testing.assert_close(t.linear_srgb, d.render())
+    torch.testing.assert_close(t.linear_srgb, d.render(accuracy="exact"))
     ones = torch.ones_like(d.diffuse)
     flat = render(d.melanin, d.haemoglobin, ones, 0 * ones, d.illuminant, d.camera)
     torch.testing.assert_close(t.albedo, flat)
@@ -200,7 +200,8 @@ def test_wrong_inputs_are_named(random_decomposition, name: str, fault: str) -> 
         wrong = arguments[name]
         arguments[name] = wrong.squeeze(1) if name == "melanin" else wrong[..., :1, :1]
     elif fault == "dtype":
-        arguments[name] = arguments[name].to(torch.int64 if name == "melanin" else torch.float32)
+        integer = name in ("melanin", "illuminant", "camera")
+        arguments[name] = arguments[name].to(torch.int64 if integer else torch.float32)
     elif name == "illuminant":
         arguments[name] = "D65"
     else:
@@ -226,9 +227,23 @@ def test_renderer_module(random_decomposition, authors: Path) -> None:  # type: 
     assert (other - d.render()).abs().max() > 1e-3
 
 
-def test_renderer_settings_are_checked() -> None:
-    with pytest.raises(ValueError, match="bands"):
-        Renderer(bands=20)
+def test_renderer_settings_are_checked(random_decomposition) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(
+        ValueError, match="accuracy must be one of fast, default, exact, got 'good'"
+    ):
+        Renderer(accuracy="good")  # type: ignore[arg-type]
+    message = (
+        r"bands is no more: give accuracy='fast' \(for 16\), 'default' \(32\) or 'exact' \(33\)"
+    )
+    decomposition = random_decomposition()
+    with pytest.raises(TypeError, match=message):
+        Renderer(bands=16)
+    with pytest.raises(TypeError, match=message):
+        render(*decomposition.arguments(), bands=33)
+    with pytest.raises(TypeError, match=message):
+        decomposition.render(bands=32)
+    with pytest.raises(TypeError, match="no argument 'band'"):
+        Renderer(band=16)
     with pytest.raises(ValueError, match="not both"):
         Renderer(SkinParameters(), tables=TABLES)
 
@@ -237,7 +252,9 @@ def test_renderer_settings_are_checked() -> None:
 def test_a_named_backend_runs_or_says_why_not(random_decomposition, name: str) -> None:  # type: ignore[no-untyped-def]
     d, reason = random_decomposition(), available()[name]
     if reason is None:
-        torch.testing.assert_close(d.render(backend=name), reference.render(*d.arguments()))
+        torch.testing.assert_close(
+            d.render(accuracy="exact", backend=name), reference.render(*d.arguments())
+        )
     else:
         with pytest.raises(BackendUnavailableError, match=name) as caught:
             d.render(backend=name)
@@ -268,7 +285,7 @@ def test_the_part_of_an_illuminant_that_does_not_fit_is_named(
     d = random_decomposition()
     wrong = {
         "shape": lambda tensor: tensor[:1],
-        "dtype": torch.Tensor.float,
+        "dtype": torch.Tensor.long,
         "device": lambda tensor: tensor.to("meta"),
     }[fault]
     setattr(d.illuminant, part, wrong(getattr(d.illuminant, part)))
@@ -288,7 +305,10 @@ def test_any_dtype_is_as_exact_as_its_precision_allows(
     dtype: torch.dtype,
 ) -> None:
     d = random_decomposition(4, 8, 8, dtype=dtype)
-    found, exact = d.render(backend="reference"), d.to(dtype=torch.float64).render()
+    found, exact = (
+        d.render(backend="reference"),
+        d.to(dtype=torch.float64).render(backend="reference"),
+    )
     assert found.dtype == dtype
     assert (found.double() - exact).abs().max() < 16 * torch.finfo(dtype).eps * exact.max()
 
@@ -313,7 +333,7 @@ def test_other_skin_parameters_reach_the_image(random_decomposition) -> None:  #
     """What a renderer of less oxygenated blood shows is the image of that skin's table."""
     d, pale = random_decomposition(), SkinParameters(blood_oxygenation=0.3)
     expected = reference.render(*d.arguments(), tables=Tables.computed(pale))
-    torch.testing.assert_close(Renderer(pale)(*d.arguments()), expected)
+    torch.testing.assert_close(Renderer(pale, accuracy="exact")(*d.arguments()), expected)
     assert (expected - d.render()).abs().max() > 1e-3
 
 
@@ -323,7 +343,7 @@ def test_other_tables_reach_the_image(random_decomposition) -> None:  # type: ig
     dim = replace(TABLES, skin=TABLES.skin / 2)
     maps = (d.melanin, d.haemoglobin, d.diffuse, 0 * d.specular)
     for image in (
-        Renderer(tables=dim)(*maps, d.illuminant, d.camera),
+        Renderer(tables=dim, accuracy="exact")(*maps, d.illuminant, d.camera),
         reference.render(*maps, d.illuminant, d.camera, tables=dim),
     ):
-        torch.testing.assert_close(image, render(*maps, d.illuminant, d.camera) / 2)
+        torch.testing.assert_close(image, reference.render(*maps, d.illuminant, d.camera) / 2)

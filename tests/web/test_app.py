@@ -24,6 +24,7 @@ from biofacenet.decomposition import Edit
 from biofacenet.errors import BioFaceNetError, PhotoError
 from biofacenet.photos.framing import parse_crop
 from biofacenet.photos.reading import Photo
+from biofacenet.physics import CameraCurves, Spectrum
 from biofacenet.plotting.encoding import display, eight_bit
 from biofacenet.system.settings import load_settings
 from biofacenet.web.html import FILES, downloads, follow, gallery, line, table
@@ -192,10 +193,31 @@ def test_knobs_stand_for_an_edit(session: Session) -> None:
     assert edit_of(session, [*rest[:6], "F2", 9000.0, *rest[8:]])[0] == Edit(light="F2")
     b1, b2 = session.found.camera[0].tolist()
     assert edit_of(session, [*rest[:8], 1.5, *rest[9:]])[0] == Edit(camera=(1.5, b2))
-    assert edit_of(session, [*rest[:9], -1.5, True]) == (Edit(camera=(b1, -1.5)), True)
+    assert edit_of(session, [*rest[:9], -1.5, None, None, True]) == (Edit(camera=(b1, -1.5)), True)
     with pytest.raises(BioFaceNetError, match="moon"):
         edit_of(session, [*rest[:6], "moon", *rest[7:]])
     assert set(LIGHTS) >= {"A", "D", "F1", "F12", "D50", "D55", "D65", "D75"}
+
+
+def test_files_of_light_and_camera_go_before_the_knobs(session: Session, tmp_path: Path) -> None:
+    """The settings that are downloaded hold them, so that `edit` needs no other file."""
+    nanometres = range(400, 721, 10)
+    lamp, camera = tmp_path / "lamp.csv", tmp_path / "camera.csv"
+    lamp.write_text("".join(f"{nm},{720 - nm}\n" for nm in nanometres))
+    camera.write_text("".join(f"{nm},{max(0, nm - 550)},60,{730 - nm}\n" for nm in nanometres))
+    rest = at_rest(session)
+    edit, _ = edit_of(session, [*rest[:6], "D", 9000.0, 1.0, 1.0, str(lamp), str(camera), False])
+    assert edit == Edit(light=Spectrum.from_csv(lamp), camera=CameraCurves.from_csv(camera))
+    assert edit.words() == "light lamp.csv, camera camera.csv"
+    assert (session.picture(edit) - session.image).abs().max() > 0.005
+    session.show(edit)
+    path = tmp_path / "settings.json"
+    path.write_bytes(session.settings_file())
+    assert load_settings(edit_command.Settings, path).edit == edit
+    session.show(Edit())
+    (tmp_path / "notes.csv").write_text("no numbers")
+    with pytest.raises(BioFaceNetError, match=r"^notes\.csv: no columns of numbers"):
+        edit_of(session, [*rest[:10], str(tmp_path / "notes.csv"), None, False])
 
 
 def test_sessions_are_forgotten(session: Session) -> None:

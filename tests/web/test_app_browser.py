@@ -155,7 +155,7 @@ def test_a_photo_is_uploaded_edited_and_downloaded(page: Any, photo: Path, tmp_p
     assert page.locator("#sliders input[type=range]").first.input_value() == "1"
 
 
-def test_light_and_camera_change_the_picture(page: Any) -> None:
+def test_light_and_camera_change_the_picture(page: Any, tmp_path: Path) -> None:
     page.get_by_role("tab", name="Light, camera").click()
     sliders = page.locator("#sliders input[type=range]:visible")
     before = source(page)
@@ -171,6 +171,15 @@ def test_light_and_camera_change_the_picture(page: Any) -> None:
     page.wait_for_function(
         "before => document.querySelector('#after img').src !== before", arg=before
     )
+    before = source(page)
+    lamp = tmp_path / "lamp.csv"
+    lamp.write_text("".join(f"{nm},{int(nm > 500) + 0.05}\n" for nm in range(400, 721, 10)))
+    page.set_input_files("#light-file input[type=file]", str(lamp))
+    page.wait_for_function(
+        "before => document.querySelector('#after img').src !== before", arg=before
+    )
+    settings = json.loads(download(page, "settings.json", tmp_path).read_text())
+    assert settings["edit"]["light"]["name"] == "lamp.csv"
     page.get_by_role("tab", name="Skin").click()
 
 
