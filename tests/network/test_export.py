@@ -69,7 +69,8 @@ def test_exported_files_agree_with_the_fused_renderer(
     with torch.no_grad():
         found: Decomposition = network(srgb_to_linear(image))
         expected = {
-            **{name: torch.from_numpy(value) for name, value in found.arrays().items()},
+            # Normals and parts, which the renderer needs not, are left out.
+            **{name: torch.from_numpy(v) for name, v in found.arrays().items() if name in OUTPUTS},
             "spectrum": found.spectrum(),
             "reconstruction": linear_to_srgb(found.render()),
         }
