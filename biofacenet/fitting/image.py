@@ -209,6 +209,19 @@ def fit(
     Raises:
         ValueError: shapes do not fit, the skin is unknown, or there is no start or no step.
     """
+    if torch.is_inference_mode_enabled() or not torch.is_grad_enabled():
+        with torch.inference_mode(False), torch.enable_grad():
+            # Tensors of inference mode cannot take part in gradients; copies can.
+            return fit(
+                image.clone(),
+                None if mask is None else mask.clone(),
+                start=None if start is None else start.map(torch.clone),
+                starts=starts,
+                priors=priors,
+                steps=steps,
+                skin=skin,
+                progress=progress,
+            )
     mask = _mask_of(image, mask)
     if steps < 1 or (start is None and not starts):
         raise ValueError("at least one step and one start are needed")
