@@ -216,6 +216,19 @@ def fit(
         ValueError: shapes do not fit, values are on another scale, such as 0..255, the skin is unknown,
             or there is no start or no step.
     """
+    if torch.is_inference_mode_enabled() or not torch.is_grad_enabled():
+        with torch.inference_mode(False), torch.enable_grad():
+            # Tensors of inference mode cannot take part in gradients; copies can.
+            return fit(
+                image.clone(),
+                None if mask is None else mask.clone(),
+                start=None if start is None else start.map(torch.clone),
+                starts=starts,
+                priors=priors,
+                steps=steps,
+                skin=skin,
+                progress=progress,
+            )
     mask = _mask_of(image, mask)
     check_linear(image)
     if image.is_inference() or mask.is_inference():

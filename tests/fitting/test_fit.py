@@ -384,3 +384,15 @@ def test_command_line_errors_are_one_line(
     assert done.stderr.count("\n") == 1
     assert done.stderr.startswith("error: ")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_fit_finds_its_gradients_where_none_are_kept(mode) -> None:  # type: ignore[no-untyped-def]
+    """The same as outside, also for an image that was made there, and a start of it."""
+    with mode():
+        image = torch.full((1, 3, 16, 16), 0.3) * torch.tensor([1.2, 0.9, 0.7])[:, None, None]
+        found = fit(image, steps=2)
+        again = fit(image, start=found.decomposition, steps=1)
+    outside = fit(image.clone(), steps=2)
+    assert torch.equal(found.reconstruction, outside.reconstruction)
+    assert not again.reconstruction.isnan().any()
