@@ -232,3 +232,9 @@ def test_the_command_line_names_what_it_wrote(
     said = capsys.readouterr().out
     assert f"-> {out}" in said
     assert "1.5 MB" in said
+
+
+@pytest.mark.parametrize("words", [["--bands", "16"], ["--bands=33"]])
+def test_what_replaces_bands_is_said(words: list[str]) -> None:
+    with pytest.raises(BioFaceNetError, match=r"--bands: .*give --accuracy fast \(for 16\)"):
+        main(["small", *words])
