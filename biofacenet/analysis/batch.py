@@ -141,9 +141,12 @@ def one_by_one(
 
 def _line(result: Result, folder: Path) -> str:
     remarks = "; ".join(result.remarks)
+    rmse, where = result.skin_rmse, " of skin"
+    if rmse is None:
+        rmse, where = result.rmse, ""
     return (
         f"{shown(result.photo.path)} -> {shown(folder / 'figure.png')} and more beside it"
-        f"  (RMSE {result.rmse:.3f}; {remarks})"
+        f"  (RMSE{where} {rmse:.3f}; {remarks})"
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from .._version import __version__
 from ..fitting.uncertainty import interval
@@ -107,14 +108,21 @@ def summary(result: Result, *, method: str) -> dict[str, Any]:
         "rmse_linear_rgb": round(result.rmse, 6),
         **(
             {}
-            if result.mask is None or result.skin_rmse is None
+            if result.skin_rmse is None
             else {
                 "rmse_linear_rgb_of_skin": round(result.skin_rmse, 6),
-                "share_of_skin": round(float(result.mask.mean()), 4),
+                "share_of_skin": round(float(_skin(result).mean()), 4),
             }
         ),
         "biofacenet_version": __version__,
     }
+
+
+def _skin(result: Result) -> Tensor:
+    """Where skin is, of a result whose error over the skin is known."""
+    found = result.decomposition.skin_share() if result.mask is None else result.mask
+    assert found is not None
+    return found
 
 
 def intervals(result: Result) -> dict[str, Any]:

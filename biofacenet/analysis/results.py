@@ -51,11 +51,12 @@ class Result(Brief):
 
     @property
     def skin_rmse(self) -> float | None:
-        """The same over the skin, where that was looked for."""
-        if self.mask is None:
+        """The same over the skin, where that was looked for or the network tells parts."""
+        mask = self.decomposition.skin_share() if self.mask is None else self.mask
+        if mask is None:
             return None
         error = (self.reconstruction - self.image).square().mean(dim=1, keepdim=True)
-        return float(((error * self.mask).sum() / self.mask.sum().clamp(min=1.0)).sqrt())
+        return float(((error * mask).sum() / mask.sum().clamp(min=1.0)).sqrt())
 
     def skin(self) -> Tensor:
         """(1, 1, H, W), 1 where skin is: as it was seen, else looked for now, by the maps' own skin."""

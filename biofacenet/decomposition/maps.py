@@ -158,6 +158,15 @@ class Decomposition(Brief):
             parts = parts / parts.sum(dim=1, keepdim=True)
         return replace(self, normals=normals, parts=parts)
 
+    def skin_share(self) -> Tensor | None:
+        """(B, 1, H, W), 0..1, how sure it is that a pixel shows skin or lips; None where parts are not
+        known.
+        """
+        if self.parts is None:
+            return None
+        wanted = [PART_NAMES.index(name) for name in ("skin", "lips")]
+        return self.parts[:, wanted].sum(dim=1, keepdim=True)
+
     def check_same_skin(self, other: Decomposition) -> None:
         """Raise ValueError unless the maps of both stand for the same colours."""
         if self.skin != other.skin:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from matplotlib import colormaps
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
@@ -94,12 +95,17 @@ def _panels(photo: Tensor, decomposition: Decomposition) -> list[_Panel]:
     """Photo, rendering, error and albedo, then the maps."""
     rendered = decomposition.render()
     error = (rendered - photo).abs().mean(dim=1)[0].numpy()
-    rmse = float((rendered - photo).square().mean().sqrt())
+    skin = decomposition.skin_share()
+    weight, where = (torch.ones(1), "") if skin is None else (skin, " of skin")
+    squares = (rendered - photo).square().mean(dim=1, keepdim=True) * weight
+    rmse = float((squares.mean() / weight.mean().clamp(min=1e-6)).sqrt())
     scale = _error_scale(error)
     panels = [
         _Panel("Input", "the part of the photo looked at", display(photo[0])),
         _Panel("Reconstruction", "rendered from the maps", display(rendered[0])),
-        _Panel("Absolute error", f"linear RGB, RMSE {rmse:.4f}", in_colours(error, scale), scale),
+        _Panel(
+            "Absolute error", f"linear RGB, RMSE{where} {rmse:.4f}", in_colours(error, scale), scale
+        ),
         _Panel("Albedo", "skin without shading", albedo_image(decomposition)),
     ]
     for name in MAP_NAMES:

@@ -134,7 +134,7 @@ PRESETS = {
     "shipped": Preset(
         skin="measured",
         network="small",
-        epochs=7,
+        epochs=8,
         batch_size=16,
         optimiser="adamw",
         learning_rate=2e-3,
