@@ -158,6 +158,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "evaluation": evaluation,
     "measured skin": measured_skin,
     "other skin": lambda: stored("other-skin.md"),
+    "people": lambda: stored("people.md"),
     "skin tones": skin_tones,
     "renderer": renderer_table,
     "changelog": from_repository("CHANGELOG.md"),
