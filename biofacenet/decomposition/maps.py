@@ -289,4 +289,4 @@ class Decomposition(Brief):
         Raises:
             DataError: the file is missing, damaged, of another kind, too large, or holds NaN.
         """
-        return cls(**read_stored(Path(path)))
+        return read_stored(Path(path), cls)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -23,6 +24,8 @@ OF_ANY_LIGHT = "biofacenet decomposition 3"
 
 WITHOUT_SKIN = "biofacenet decomposition 1"
 """Of files that do not say which skin they belong to: the published one."""
+
+Made = TypeVar("Made")
 
 MAY_BE_MISSING = ("normals", "parts", "measured_light", "measured_camera")
 
@@ -51,8 +54,12 @@ def _checked_parts(values: Tensor | None) -> Tensor | None:
     return values
 
 
-def read_stored(path: Path) -> dict[str, Any]:
-    """The fields of a stored decomposition, by name.
+def read_stored(path: Path, make: Callable[..., Made]) -> Made:
+    """What a stored decomposition is, made of its fields.
+
+    Args:
+        path: of the file.
+        make: takes the fields by name, and raises ValueError where they do not fit together.
 
     Raises:
         DataError: the file is missing, damaged, of another kind, too large, or holds NaN.
@@ -80,7 +87,7 @@ def read_stored(path: Path) -> dict[str, Any]:
         fields |= {name: stored.get(name) for name in MAY_BE_MISSING}
         fields["normals"] = _checked_normals(fields["normals"])
         fields["parts"] = _checked_parts(fields["parts"])
-        return fields | {"skin": skin}
+        return make(**fields, skin=skin)
     except TooLargeError as error:
         raise DataError(f"{path}: {error}") from error
     except KeyError as error:

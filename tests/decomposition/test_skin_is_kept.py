@@ -23,6 +23,8 @@ from biofacenet.analysis.editing import edit_photo
 from biofacenet.analysis.formats import planes, write_formats
 from biofacenet.analysis.video import Smooth, _steady
 from biofacenet.data import FacePairs, Faces, find_pairs, generate, read_truth, write_pairs
+from biofacenet.decomposition import Edit
+from biofacenet.decomposition.changes import edited
 from biofacenet.evaluation import baselines, metrics
 from biofacenet.evaluation.run import by_fit, by_network
 from biofacenet.evaluation.sets import KnownFaces, fixed_faces
@@ -132,10 +134,9 @@ GIVES: dict[str, Callable[[Given], Decomposition]] = {
     "decomposition/maps.py:renormalised": lambda g: g[0].renormalised(),
     "decomposition/maps.py:detach": lambda g: g[0].detach(),
     "decomposition/maps.py:edit": lambda g: g[0].edit(melanin=0.1),
-    "decomposition/maps.py:_lit": lambda g: g[0]._lit(biofacenet.decomposition.Edit(light="A")),
-    "decomposition/maps.py:_seen": lambda g: g[0]._seen(
-        biofacenet.decomposition.Edit(camera=(0.5, 0.5))
-    ),
+    "decomposition/changes.py:edited": lambda g: edited(g[0], Edit(melanin=0.1), None),
+    "decomposition/changes.py:_lit": lambda g: g[0].edit(light="A"),
+    "decomposition/changes.py:_seen": lambda g: g[0].edit(camera=(0.5, 0.5)),
     "decomposition/maps.py:load": stored,
     "data/records.py:known": lambda g: Faces.join([g[1], g[1][:1]]).known(),
     "data/truth.py:read": written,
@@ -202,6 +203,9 @@ def test_deviations_are_those_of_its_rendering(maps: Decomposition) -> None:
         .map(lambda x: x[..., :4, :4].contiguous() if x.ndim == 4 else x)
         .to(dtype=torch.float64)
     )
+    # In the middle between two nodes of the table, at which the slope jumps.
+    nodes = (one.melanin + 1.0) / 2.0 * 255.0
+    one = replace(one, melanin=(nodes.floor() + 0.5) / 255.0 * 2.0 - 1.0)
     found = slopes(one)
     step = 1e-5
 
@@ -298,6 +302,7 @@ TAKES = {
     *("training/losses.py:truth_loss", "training/losses.py:_without_highlights"),
     "training/symmetry.py:disagreements",  # tests/training/test_symmetry.py
     *("decomposition/maps.py:check_same_skin", "analysis/editing.py:apply"),
+    *("decomposition/changes.py:_shadings", "decomposition/changes.py:_check_balance"),
     *("analysis/formats.py:planes", "analysis/formats.py:write_formats"),
     # What they render goes through `Decomposition.render`, and nothing else of the skin matters.
     *("training/losses.py:objective", "evaluation/people/numbers.py:_surface"),
