@@ -39,7 +39,7 @@ def main(run: Path | None) -> None:
     """Write the pictures and print the figures."""
     network = BioFaceNet.from_pretrained("small")
     IMAGES.mkdir(exist_ok=True)
-    contact_sheet(generate(range(24)).image, IMAGES / "synthetic.png", columns=8)
+    contact_sheet(generate(range(24), skin="measured").image, IMAGES / "synthetic.png", columns=8)
     if run is not None:
         grid = sorted((run / "grids").glob("*.png"))[-1]
         shutil.copyfile(grid, IMAGES / "training.png")
