@@ -70,6 +70,15 @@ class Write {
   Row<T>& row_;
 };
 
+// Asks for a plane's next run while one is worked at, where its values are consecutive: the hardware
+// looks ahead within a page of memory only, and here are ten planes.
+template <typename T>
+BIOFACENET_INLINE void ask_for_next(const Plane<T>& plane, int64_t width, int64_t begin) {
+  if (plane.column_stride != 1 || plane.row_stride != width) return;
+  constexpr int line = 64 / int(sizeof(T));
+  for (int i = 0; i < kRun; i += line) __builtin_prefetch(plane.data + begin + kRun + i);
+}
+
 // Where each pixel of a run reads one axis.
 template <typename T>
 struct Places {
@@ -486,6 +495,14 @@ struct Run {
 
   void begin(const Image<T>& image, const Skin<T>& skin, int64_t start, int count,
              const Plane<T> (&gradient)[kChannels], const Plane<T> (&rendered)[kChannels]) {
+    ask_for_next(image.fixed, image.width, start);
+    ask_for_next(image.folded, image.width, start);
+    ask_for_next(image.diffuse, image.width, start);
+    ask_for_next(image.specular, image.width, start);
+    for (int c = 0; c < kChannels; ++c) {
+      ask_for_next(gradient[c], image.width, start);
+      ask_for_next(rendered[c], image.width, start);
+    }
     fixed_values = read(image.fixed, image.width, start, count, rows[0]);
     folded_values = read(image.folded, image.width, start, count, rows[1]);
     diffuse = read(image.diffuse, image.width, start, count, rows[2]);
@@ -559,6 +576,48 @@ BIOFACENET_INLINE void add_block_to(T* target, Block<T> value) {
   store_block(target, load_block(target) + value);
 }
 
+// Adds up the lanes of the sums of as many pixels as a vector has lanes, one lane for each pixel: in
+// registers where there are thirty-two, else by way of memory.
+template <bool Maps, typename Sums>
+BIOFACENET_INLINE void add_lanes(const Sums& sums_of, float* fixed, float* folded, float* diffuse) {
+  typedef float T;
+  constexpr int lanes = kLanes<T>, block = kBlockLanes<T>, groups = lanes / block;
+  if constexpr (!Maps) {
+    for (int pixel = 0; pixel < lanes; ++pixel) sums_of(pixel);
+  } else if constexpr (groups == 4) {
+    Vector<T> totals[3][groups];
+    for (int g = 0; g < groups; ++g) {
+      Vector<T> terms[3][block];
+      for_each_vector<block>([&](auto place) __attribute__((always_inline)) {
+        constexpr int i = decltype(place)::value;
+        const PixelSums<Vector<T>> sums = sums_of(g * block + i);
+        terms[0][i] = sums.fixed;
+        terms[1][i] = sums.folded;
+        terms[2][i] = sums.diffuse;
+      });
+      for (int t = 0; t < 3; ++t) totals[t][g] = sum_within_blocks<T>(terms[t]);
+    }
+    store(fixed, sum_blocks<T, groups>(totals[0]));
+    store(folded, sum_blocks<T, groups>(totals[1]));
+    store(diffuse, sum_blocks<T, groups>(totals[2]));
+  } else {
+    Partial<T> fixed_terms, folded_terms, diffuse_terms;
+    constexpr int distance = Partial<T>::distance;
+    for (int first = 0; first < lanes; first += 2 * distance) {
+      for (int i = 0; i < 2 * distance; ++i) {
+        const int pixel = first + i / 2 + (i % 2) * distance;
+        const PixelSums<Vector<T>> sums = sums_of(pixel);
+        fixed_terms.put(first + i, sums.fixed);
+        folded_terms.put(first + i, sums.folded);
+        diffuse_terms.put(first + i, sums.diffuse);
+      }
+    }
+    store(fixed, fixed_terms.sum());
+    store(folded, folded_terms.sum());
+    store(diffuse, diffuse_terms.sum());
+  }
+}
+
 template <int Tail, bool Maps, bool Table>
 void backward_packed(const Image<float>& image, const Skin<float>& skin, int64_t begin, int64_t end,
                      const Plane<float> (&gradient)[kChannels],
@@ -571,13 +630,12 @@ void backward_packed(const Image<float>& image, const Skin<float>& skin, int64_t
   T* const of_table = skin.of_table;
   const unsigned folded_full = unsigned(skin.folded_nodes) * kFull;
   Run<T> run;
-  Partial<T> fixed_terms, folded_terms, diffuse_terms;
   double highlight[kChannels] = {};
   for (int64_t start = begin; start < end; start += kRun) {
     const int count = end - start < kRun ? int(end - start) : kRun;
     run.begin(image, skin, start, count, gradient, rendered);
     for (int group = 0; group < kRun; group += lanes) {
-      const auto add_pixel = [&](int pixel, int place) __attribute__((always_inline)) {
+      const auto sums_of = [&](int pixel) __attribute__((always_inline)) {
         const int i = group + pixel;
         const T* e = functions + run.fixed.index[i] * kFull;
         const unsigned at = run.folded.index[i] * kFull;
@@ -610,24 +668,10 @@ void backward_packed(const Image<float>& image, const Skin<float>& skin, int64_t
             add_to(of_table + at + kFull + v * lanes, shone * upper);
           }
         });
-        if (Maps) {
-          fixed_terms.put(place, sums.fixed);
-          folded_terms.put(place, sums.folded);
-          diffuse_terms.put(place, sums.diffuse);
-        }
+        return sums;
       };
-      constexpr int distance = Partial<T>::distance;
-      for (int first = 0; first < lanes; first += 2 * distance) {
-        for (int i = 0; i < distance; ++i) {
-          add_pixel(first + i, first + 2 * i);
-          add_pixel(first + i + distance, first + 2 * i + 1);
-        }
-      }
-      if (Maps) {
-        store(run.fixed_sums.at + group, fixed_terms.sum());
-        store(run.folded_sums.at + group, folded_terms.sum());
-        store(run.diffuse_sums.at + group, diffuse_terms.sum());
-      }
+      add_lanes<Maps>(sums_of, run.fixed_sums.at + group, run.folded_sums.at + group,
+                      run.diffuse_sums.at + group);
     }
     run.end(image, skin, start, count, gradients, highlight);
   }
