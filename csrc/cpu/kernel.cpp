@@ -602,14 +602,17 @@ BIOFACENET_INLINE void add_lanes(const Sums& sums_of, float* fixed, float* folde
     store(diffuse, sum_blocks<T, groups>(totals[2]));
   } else {
     Partial<T> fixed_terms, folded_terms, diffuse_terms;
+    const auto put = [&](int pixel, int place) __attribute__((always_inline)) {
+      const PixelSums<Vector<T>> sums = sums_of(pixel);
+      fixed_terms.put(place, sums.fixed);
+      folded_terms.put(place, sums.folded);
+      diffuse_terms.put(place, sums.diffuse);
+    };
     constexpr int distance = Partial<T>::distance;
     for (int first = 0; first < lanes; first += 2 * distance) {
-      for (int i = 0; i < 2 * distance; ++i) {
-        const int pixel = first + i / 2 + (i % 2) * distance;
-        const PixelSums<Vector<T>> sums = sums_of(pixel);
-        fixed_terms.put(first + i, sums.fixed);
-        folded_terms.put(first + i, sums.folded);
-        diffuse_terms.put(first + i, sums.diffuse);
+      for (int i = 0; i < distance; ++i) {
+        put(first + i, first + 2 * i);
+        put(first + i + distance, first + 2 * i + 1);
       }
     }
     store(fixed, fixed_terms.sum());
