@@ -20,7 +20,7 @@ namespace biofacenet {
 namespace BIOFACENET_TARGET {
 namespace {
 
-constexpr int kRun = 128;  // pixels; the last run is padded with zeros
+constexpr int kRun = 64;  // pixels, few, as tables fill the cache; the last run is padded with zeros
 
 template <typename T>
 struct alignas(64) Row {
