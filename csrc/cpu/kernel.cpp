@@ -20,7 +20,7 @@ namespace biofacenet {
 namespace BIOFACENET_TARGET {
 namespace {
 
-constexpr int kRun = 128;  // pixels; the last run is padded with zeros
+constexpr int kRun = 64;  // pixels, few, as tables fill the cache; the last run is padded with zeros
 
 template <typename T>
 struct alignas(64) Row {
@@ -69,6 +69,15 @@ class Write {
   int count_;
   Row<T>& row_;
 };
+
+// Asks for a plane's next run while one is worked at, where its values are consecutive: the hardware
+// looks ahead within a page of memory only, and here are ten planes.
+template <typename T>
+BIOFACENET_INLINE void ask_for_next(const Plane<T>& plane, int64_t width, int64_t begin) {
+  if (plane.column_stride != 1 || plane.row_stride != width) return;
+  constexpr int line = 64 / int(sizeof(T));
+  for (int i = 0; i < kRun; i += line) __builtin_prefetch(plane.data + begin + kRun + i);
+}
 
 // Where each pixel of a run reads one axis.
 template <typename T>
@@ -186,11 +195,15 @@ void copy_functions(const Basis<T>& basis, Skin<T>& skin) {
   }
 }
 
-// Where function p of channel c stands in a row, the tail counted on from the full row.
+// Where function p of channel c stands in a row, the tail counted on from the full row: first + step c.
+struct Place {
+  int first, step;
+};
+
 template <typename T>
-BIOFACENET_INLINE int place_in_row(int P, int p, int c) {
-  if (!packed<T>(P)) return 4 * p + c;
-  return p < 4 ? 4 + 4 * c + p : (p == 4 ? c : kFull + c);
+BIOFACENET_INLINE Place place_in_row(int P, int p) {
+  if (!packed<T>(P)) return {4 * p, 1};
+  return p < 4 ? Place{4 + p, 4} : (p == 4 ? Place{0, 1} : Place{kFull, 1});
 }
 
 // Eight numbers of twice the precision: what few of are summed, and carefully.
@@ -199,155 +212,194 @@ constexpr int kWide = 8;
 
 template <typename T>
 BIOFACENET_INLINE Wide widened(const T* from) {
-  Wide wide;
-  for (int i = 0; i < kWide; ++i) wide[i] = double(from[i]);
-  return wide;
+#if defined(__AVX512F__)
+  if constexpr (sizeof(T) == sizeof(float)) return Wide(_mm512_cvtps_pd(_mm256_loadu_ps(from)));
+#endif
+  typedef T Eight __attribute__((vector_size(kWide * sizeof(T))));
+  return __builtin_convertvector(load_like(from, Eight{}), Wide);
 }
 
-// The mixing of a band (Q P numbers), `kWide` at a time, the last of them padded with zeros.
+BIOFACENET_INLINE double sum_of(const Wide& wide) {
+  typedef double Four __attribute__((vector_size(32)));
+  typedef double Two __attribute__((vector_size(16)));
+  union {
+    Wide whole;
+    Four halves[2];
+  } eight = {wide};
+  union {
+    Four whole;
+    Two halves[2];
+  } four = {eight.halves[0] + eight.halves[1]};
+  const Two two = four.halves[0] + four.halves[1];
+  return two[0] + two[1];
+}
+
+// The mixing of all bands, Q P numbers each, `kWide` at a time: `work(first, fresh, mixing)` gets a
+// function of the band that gives those from `first` on, which counts where `fresh` and later. The last
+// begin early so as to be as many; where there are fewer in all, zeros follow.
+template <typename T, typename Work>
+BIOFACENET_INLINE void for_each_mixing(const Basis<T>& basis, const Work& work) {
+  const int count = basis.Q * basis.P;
+  const T* const all = basis.mixing;
+  if (count < kWide) {
+    work(0, 0, count, [&](int band) __attribute__((always_inline)) {
+      T padded[kWide] = {};
+      for (int i = 0; i < count; ++i) padded[i] = all[band * count + i];
+      return widened(padded);
+    });
+    return;
+  }
+  for (int fresh = 0; fresh < count; fresh += kWide) {
+    const int first = fresh < count - kWide ? fresh : count - kWide;
+    work(first, fresh, first + kWide, [&](int band) __attribute__((always_inline)) {
+      return widened(all + band * count + first);
+    });
+  }
+}
+
+// How many rows are summed at a time, as many as there are registers for.
+constexpr int kTogether = kVectorBytes == 64 ? 12 : 4;
+
+// Calls `work` with a constant for a count from 1 to Most.
+template <int Most, typename Work>
+BIOFACENET_INLINE void with_count(int count, const Work& work) {
+  if constexpr (Most > 1) {
+    if (count < Most) return with_count<Most - 1>(count, work);
+  }
+  work(Constant<Most>());
+}
+
+// Some numbers of each row of a table, and of `mixed`: `Full`, and where `rest` is not null the tail.
 template <typename T>
-BIOFACENET_INLINE Wide mixing_of(const T* band, int first, int count) {
-  if (count - first >= kWide) return widened(band + first);
-  T padded[kWide] = {};
-  for (int i = 0; i < count - first; ++i) padded[i] = band[first + i];
-  return widened(padded);
-}
+struct Part {
+  T* full;
+  int full_row;
+  T* rest;
+  T* mixed;
+  int mixed_row;
+};
 
-constexpr int kNodes = 4;  // nodes, or functions, whose sums are kept in registers
-
-// table[node] = sum_q others[node][q] mixed[q], as many numbers as Full and Rest have.
-template <typename T, typename Full, typename Rest>
-BIOFACENET_INLINE void fill_nodes(const Basis<T>& basis, const Skin<T>& skin, int node, int count,
-                                  T* full, int full_row, T* rest, int mixed_row, int first) {
-  Full sums[kNodes] = {};
-  Rest rests[kNodes] = {};
-  const T* others = basis.others + node * basis.Q;
-  for (int q = 0; q < basis.Q; ++q) {
-    const T* mixed = skin.mixed + q * mixed_row + first;
+// table[node] = sum_q others[node][q] mixed[q], for Count nodes.
+template <int Count, bool Rest, typename Full, typename T>
+BIOFACENET_INLINE void fill_nodes(const T* others, int Q, int node, const Part<T>& part) {
+  Full sums[Count] = {};
+  Block<T> rests[Count] = {};
+  others += node * Q;
+  for (int q = 0; q < Q; ++q) {
+    const T* mixed = part.mixed + q * part.mixed_row;
     const Full numbers = load_like(mixed, Full{});
-    const Rest last = rest ? load_like(mixed + kFull, Rest{}) : Rest{};
-    for (int i = 0; i < kNodes; ++i) {
-      const T factor = others[(i < count ? i : 0) * basis.Q + q];
-      sums[i] = sums[i] + factor * numbers;
-      rests[i] = rests[i] + factor * last;
+    for (int i = 0; i < Count; ++i) sums[i] = sums[i] + others[i * Q + q] * numbers;
+    if constexpr (Rest) {
+      const Block<T> last = load_block(mixed + kFull);
+      for (int i = 0; i < Count; ++i) rests[i] = rests[i] + others[i * Q + q] * last;
     }
   }
-  for (int i = 0; i < count; ++i) {
-    store_like(full + (node + i) * full_row, sums[i]);
-    if (rest) store_like(rest + (node + i) * 4, rests[i]);
+  for (int i = 0; i < Count; ++i) {
+    store_like(part.full + (node + i) * part.full_row, sums[i]);
+    if constexpr (Rest) store_block(part.rest + (node + i) * 4, rests[i]);
+  }
+}
+
+// The gradient of Count rows of `mixed`, sums over the nodes.
+template <int Count, bool Rest, typename Full, typename T>
+BIOFACENET_INLINE void sum_nodes(const T* others, int Q, int nodes, int q, const Part<T>& part) {
+  Full sums[Count] = {};
+  Block<T> rests[Count] = {};
+  others += q;
+  for (int node = 0; node < nodes; ++node, others += Q) {
+    const Full numbers = load_like(part.full + node * part.full_row, Full{});
+    for (int i = 0; i < Count; ++i) sums[i] = sums[i] + others[i] * numbers;
+    if constexpr (Rest) {
+      const Block<T> last = load_block(part.rest + node * 4);
+      for (int i = 0; i < Count; ++i) rests[i] = rests[i] + others[i] * last;
+    }
+  }
+  for (int i = 0; i < Count; ++i) {
+    T* mixed = part.mixed + (q + i) * part.mixed_row;
+    store_like(mixed, sums[i]);
+    if constexpr (Rest) store_block(mixed + kFull, rests[i]);
+  }
+}
+
+// The whole of a table from `mixed`, or, Back, of the gradient of `mixed` from that of the table.
+template <bool Back, bool Rest, typename Full, typename T>
+void multiply(const Basis<T>& basis, const Part<T>& part) {
+  const int Q = basis.Q, nodes = basis.folded_nodes, rows = Back ? Q : nodes;
+  for (int row = 0; row < rows; row += kTogether) {
+    with_count<kTogether>(rows - row, [&](auto count) __attribute__((always_inline)) {
+      constexpr int Count = decltype(count)::value;
+      if constexpr (Back) {
+        sum_nodes<Count, Rest, Full>(basis.others, Q, nodes, row, part);
+      } else {
+        fill_nodes<Count, Rest, Full>(basis.others, Q, row, part);
+      }
+    });
+  }
+}
+
+template <bool Back, typename T>
+void multiply_all(const Basis<T>& basis, T* table, T* mixed) {
+  const int P = basis.P, row = table_row<T>(P);
+  if constexpr (packed<T>(5)) {
+    const Part<T> part = {table, kFull, table + basis.folded_nodes * kFull, mixed, row};
+    if (P == 5) return multiply<Back, false, FullRow<T>>(basis, part);
+    if (P == 6) return multiply<Back, true, FullRow<T>>(basis, part);
+  }
+  for (int p = 0; p < P; ++p) {
+    const Part<T> part = {table + 4 * p, row, nullptr, mixed + 4 * p, row};
+    multiply<Back, false, Block<T>>(basis, part);
   }
 }
 
 template <typename T>
 void make_table(const Basis<T>& basis, const double* weights, Skin<T>& skin) {
-  const int P = basis.P, Q = basis.Q, row = table_row<T>(P);
-  for (int i = 0; i < Q * row; ++i) skin.mixed[i] = T(0);
-  int q = 0, p = 0;
-  for (int first = 0; first < Q * P; first += kWide) {
-    Wide sums[kChannels] = {};
+  const int P = basis.P, row = table_row<T>(P);
+  for (int i = 0; i < basis.Q * row; ++i) skin.mixed[i] = T(0);
+  int p = 0;
+  T* mixed = skin.mixed;
+  for_each_mixing(basis, [&](int first, int fresh, int end, const auto& mixing_of) {
+    Wide red = {}, green = {}, blue = {};
     for (int l = 0; l < kBands; ++l) {
-      const Wide mixing = mixing_of(basis.mixing + l * Q * P, first, Q * P);
-      for (int c = 0; c < kChannels; ++c) sums[c] = sums[c] + weights[c * kBands + l] * mixing;
+      const Wide mixing = mixing_of(l);
+      red = red + weights[l] * mixing;
+      green = green + weights[kBands + l] * mixing;
+      blue = blue + weights[2 * kBands + l] * mixing;
     }
-    for (int i = 0; i < kWide && first + i < Q * P; ++i) {
-      for (int c = 0; c < kChannels; ++c) {
-        skin.mixed[q * row + place_in_row<T>(P, p, c)] = T(sums[c][i]);
-      }
-      if (++p == P) p = 0, ++q;
+    const Wide sums[kChannels] = {red, green, blue};
+    for (int i = fresh - first; i < end - first; ++i) {
+      const Place place = place_in_row<T>(P, p);
+      for (int c = 0; c < kChannels; ++c) mixed[place.first + place.step * c] = T(sums[c][i]);
+      if (++p == P) p = 0, mixed += row;
     }
-  }
-  const int nodes = basis.folded_nodes;
-  for (int node = 0; node < nodes; node += kNodes) {
-    const int count = nodes - node < kNodes ? nodes - node : kNodes;
-    if constexpr (packed<T>(5)) {
-      if (P == 5) {
-        fill_nodes<T, FullRow<T>, Block<T>>(basis, skin, node, count, skin.table, kFull, nullptr,
-                                            row, 0);
-        continue;
-      }
-      if (P == 6) {
-        fill_nodes<T, FullRow<T>, Block<T>>(basis, skin, node, count, skin.table, kFull,
-                                            skin.table + nodes * kFull, row, 0);
-        continue;
-      }
-    }
-    for (int function = 0; function < P; ++function) {
-      fill_nodes<T, Block<T>, Block<T>>(basis, skin, node, count, skin.table + 4 * function, row,
-                                        nullptr, row, 4 * function);
-    }
-  }
-}
-
-// The gradient of `mixed`, sums over the nodes, of some q.
-template <typename T, typename Full, typename Rest>
-BIOFACENET_INLINE void sum_nodes(const Basis<T>& basis, const Skin<T>& skin, int q, int count,
-                                 const T* full, int full_row, const T* rest, int mixed_row,
-                                 int first) {
-  Full sums[kNodes] = {};
-  Rest rests[kNodes] = {};
-  for (int node = 0; node < basis.folded_nodes; ++node) {
-    const T* others = basis.others + node * basis.Q + q;
-    const Full numbers = load_like(full + node * full_row, Full{});
-    const Rest last = rest ? load_like(rest + node * 4, Rest{}) : Rest{};
-    for (int i = 0; i < kNodes; ++i) {
-      const T factor = others[i < count ? i : 0];
-      sums[i] = sums[i] + factor * numbers;
-      rests[i] = rests[i] + factor * last;
-    }
-  }
-  for (int i = 0; i < count; ++i) {
-    T* mixed = skin.mixed + (q + i) * mixed_row + first;
-    store_like(mixed, sums[i]);
-    if (rest) store_like(mixed + kFull, rests[i]);
-  }
+  });
+  multiply_all<false>(basis, skin.table, skin.mixed);
 }
 
 template <typename T>
 void gather(const Basis<T>& basis, Skin<T>& skin, double* of_weights) {
-  const int P = basis.P, Q = basis.Q, row = table_row<T>(P), nodes = basis.folded_nodes;
-  for (int q = 0; q < Q; q += kNodes) {
-    const int count = Q - q < kNodes ? Q - q : kNodes;
-    if constexpr (packed<T>(5)) {
-      if (P == 5) {
-        sum_nodes<T, FullRow<T>, Block<T>>(basis, skin, q, count, skin.of_table, kFull, nullptr,
-                                           row, 0);
-        continue;
-      }
-      if (P == 6) {
-        sum_nodes<T, FullRow<T>, Block<T>>(basis, skin, q, count, skin.of_table, kFull,
-                                           skin.of_table + nodes * kFull, row, 0);
-        continue;
-      }
+  const int P = basis.P, row = table_row<T>(P);
+  multiply_all<true>(basis, skin.of_table, skin.mixed);
+  Wide sums[kBands][kChannels] = {};
+  int p = 0;
+  const T* mixed = skin.mixed;
+  for_each_mixing(basis, [&](int first, int fresh, int end, const auto& mixing_of) {
+    alignas(64) double above[kChannels][kWide] = {};
+    for (int i = fresh - first; i < end - first; ++i) {
+      const Place place = place_in_row<T>(P, p);
+      for (int c = 0; c < kChannels; ++c) above[c][i] = double(mixed[place.first + place.step * c]);
+      if (++p == P) p = 0, mixed += row;
     }
-    for (int function = 0; function < P; ++function) {
-      sum_nodes<T, Block<T>, Block<T>>(basis, skin, q, count, skin.of_table + 4 * function, row,
-                                       nullptr, row, 4 * function);
-    }
-  }
-  // A few (q, p) at a time, so that their gradients stay near.
-  constexpr int together = 16;
-  int q = 0, p = 0;
-  for (int start = 0; start < Q * P; start += together * kWide) {
-    Wide of_sums[kChannels][together] = {};
-    for (int i = 0; i < together * kWide && start + i < Q * P; ++i) {
-      for (int c = 0; c < kChannels; ++c) {
-        of_sums[c][i / kWide][i % kWide] =
-            double(skin.mixed[q * row + place_in_row<T>(P, p, c)]);
-      }
-      if (++p == P) p = 0, ++q;
-    }
+    const Wide red = load_like(above[0], Wide{}), green = load_like(above[1], Wide{}),
+               blue = load_like(above[2], Wide{});
     for (int l = 0; l < kBands; ++l) {
-      Wide sums[kChannels] = {};
-      for (int i = 0; i < together && start + i * kWide < Q * P; ++i) {
-        const Wide mixing = mixing_of(basis.mixing + l * Q * P, start + i * kWide, Q * P);
-        for (int c = 0; c < kChannels; ++c) sums[c] = sums[c] + of_sums[c][i] * mixing;
-      }
-      for (int c = 0; c < kChannels; ++c) {
-        const Wide& s = sums[c];
-        of_weights[c * kBands + l] +=
-            ((s[0] + s[1]) + (s[2] + s[3])) + ((s[4] + s[5]) + (s[6] + s[7]));
-      }
+      const Wide mixing = mixing_of(l);
+      sums[l][0] = sums[l][0] + red * mixing;
+      sums[l][1] = sums[l][1] + green * mixing;
+      sums[l][2] = sums[l][2] + blue * mixing;
     }
+  });
+  for (int c = 0; c < kChannels; ++c) {
+    for (int l = 0; l < kBands; ++l) of_weights[c * kBands + l] += sum_of(sums[l][c]);
   }
 }
 
@@ -443,6 +495,14 @@ struct Run {
 
   void begin(const Image<T>& image, const Skin<T>& skin, int64_t start, int count,
              const Plane<T> (&gradient)[kChannels], const Plane<T> (&rendered)[kChannels]) {
+    ask_for_next(image.fixed, image.width, start);
+    ask_for_next(image.folded, image.width, start);
+    ask_for_next(image.diffuse, image.width, start);
+    ask_for_next(image.specular, image.width, start);
+    for (int c = 0; c < kChannels; ++c) {
+      ask_for_next(gradient[c], image.width, start);
+      ask_for_next(rendered[c], image.width, start);
+    }
     fixed_values = read(image.fixed, image.width, start, count, rows[0]);
     folded_values = read(image.folded, image.width, start, count, rows[1]);
     diffuse = read(image.diffuse, image.width, start, count, rows[2]);
@@ -516,6 +576,51 @@ BIOFACENET_INLINE void add_block_to(T* target, Block<T> value) {
   store_block(target, load_block(target) + value);
 }
 
+// Adds up the lanes of the sums of as many pixels as a vector has lanes, one lane for each pixel: in
+// registers where there are thirty-two, else by way of memory.
+template <bool Maps, typename Sums>
+BIOFACENET_INLINE void add_lanes(const Sums& sums_of, float* fixed, float* folded, float* diffuse) {
+  typedef float T;
+  constexpr int lanes = kLanes<T>, block = kBlockLanes<T>, groups = lanes / block;
+  if constexpr (!Maps) {
+    for (int pixel = 0; pixel < lanes; ++pixel) sums_of(pixel);
+  } else if constexpr (groups == 4) {
+    Vector<T> totals[3][groups];
+    for (int g = 0; g < groups; ++g) {
+      Vector<T> terms[3][block];
+      for_each_vector<block>([&](auto place) __attribute__((always_inline)) {
+        constexpr int i = decltype(place)::value;
+        const PixelSums<Vector<T>> sums = sums_of(g * block + i);
+        terms[0][i] = sums.fixed;
+        terms[1][i] = sums.folded;
+        terms[2][i] = sums.diffuse;
+      });
+      for (int t = 0; t < 3; ++t) totals[t][g] = sum_within_blocks<T>(terms[t]);
+    }
+    store(fixed, sum_blocks<T, groups>(totals[0]));
+    store(folded, sum_blocks<T, groups>(totals[1]));
+    store(diffuse, sum_blocks<T, groups>(totals[2]));
+  } else {
+    Partial<T> fixed_terms, folded_terms, diffuse_terms;
+    const auto put = [&](int pixel, int place) __attribute__((always_inline)) {
+      const PixelSums<Vector<T>> sums = sums_of(pixel);
+      fixed_terms.put(place, sums.fixed);
+      folded_terms.put(place, sums.folded);
+      diffuse_terms.put(place, sums.diffuse);
+    };
+    constexpr int distance = Partial<T>::distance;
+    for (int first = 0; first < lanes; first += 2 * distance) {
+      for (int i = 0; i < distance; ++i) {
+        put(first + i, first + 2 * i);
+        put(first + i + distance, first + 2 * i + 1);
+      }
+    }
+    store(fixed, fixed_terms.sum());
+    store(folded, folded_terms.sum());
+    store(diffuse, diffuse_terms.sum());
+  }
+}
+
 template <int Tail, bool Maps, bool Table>
 void backward_packed(const Image<float>& image, const Skin<float>& skin, int64_t begin, int64_t end,
                      const Plane<float> (&gradient)[kChannels],
@@ -528,13 +633,12 @@ void backward_packed(const Image<float>& image, const Skin<float>& skin, int64_t
   T* const of_table = skin.of_table;
   const unsigned folded_full = unsigned(skin.folded_nodes) * kFull;
   Run<T> run;
-  Partial<T> fixed_terms, folded_terms, diffuse_terms;
   double highlight[kChannels] = {};
   for (int64_t start = begin; start < end; start += kRun) {
     const int count = end - start < kRun ? int(end - start) : kRun;
     run.begin(image, skin, start, count, gradient, rendered);
     for (int group = 0; group < kRun; group += lanes) {
-      const auto add_pixel = [&](int pixel, int place) __attribute__((always_inline)) {
+      const auto sums_of = [&](int pixel) __attribute__((always_inline)) {
         const int i = group + pixel;
         const T* e = functions + run.fixed.index[i] * kFull;
         const unsigned at = run.folded.index[i] * kFull;
@@ -567,24 +671,10 @@ void backward_packed(const Image<float>& image, const Skin<float>& skin, int64_t
             add_to(of_table + at + kFull + v * lanes, shone * upper);
           }
         });
-        if (Maps) {
-          fixed_terms.put(place, sums.fixed);
-          folded_terms.put(place, sums.folded);
-          diffuse_terms.put(place, sums.diffuse);
-        }
+        return sums;
       };
-      constexpr int distance = Partial<T>::distance;
-      for (int first = 0; first < lanes; first += 2 * distance) {
-        for (int i = 0; i < distance; ++i) {
-          add_pixel(first + i, first + 2 * i);
-          add_pixel(first + i + distance, first + 2 * i + 1);
-        }
-      }
-      if (Maps) {
-        store(run.fixed_sums.at + group, fixed_terms.sum());
-        store(run.folded_sums.at + group, folded_terms.sum());
-        store(run.diffuse_sums.at + group, diffuse_terms.sum());
-      }
+      add_lanes<Maps>(sums_of, run.fixed_sums.at + group, run.folded_sums.at + group,
+                      run.diffuse_sums.at + group);
     }
     run.end(image, skin, start, count, gradients, highlight);
   }

@@ -139,6 +139,7 @@ class Worker {
   }
 
   const Skin<T>& skin() const { return skin_; }
+  const Folding<double>& folding() const { return folding_; }
   void gather(double* of_weights) { kernels_.gather(basis_, skin_, of_weights); }
 
  private:
@@ -220,35 +221,45 @@ void add_row(const Maybe& gradient, int64_t image, const double* values) {
   for (int64_t i = 0; i < each; ++i) row[i] += T(values[i]);
 }
 
+// Adds to an image's gradients of light and camera what those of its weights and highlight amount to.
+template <typename T>
+void add_light(const Inputs& inputs, const KernelsOf<T>& kernels, int64_t image, const OfLight& sum,
+               const Folding<double>& folding, const Wanted& wanted) {
+  add_row<T>(wanted.weights, image, sum.weights);
+  add_row<T>(wanted.highlight, image, sum.highlight);
+  if (inputs.weights) return;
+  FoldingBackward<double> backward;
+  kernels.fold_backward(inputs.light_tables<T>(), inputs.light<T>(image), folding, sum.weights,
+                        sum.highlight, backward);
+  add_row<T>(wanted.mixture, image, backward.mixture);
+  add_row<T>(wanted.cct, image, backward.cct);
+  add_row<T>(wanted.spectrum, image, backward.spectrum);
+  add_row<T>(wanted.camera, image, backward.camera);
+}
+
+// Whether any two images share a row of a gradient of light or camera.
+bool share_rows(const Wanted& wanted, int64_t images) {
+  for (const Maybe* gradient : wanted.of_light()) {
+    if (*gradient && (*gradient)->size(0) < images) return true;
+  }
+  return false;
+}
+
 // Gradients of light and camera from those of all items.
 template <typename T>
 void light_gradients(const Inputs& inputs, const Shape& shape, const KernelsOf<T>& kernels,
                      const std::vector<OfLight>& items, const Wanted& wanted) {
-  for (const Maybe* gradient : wanted.of_light()) {
-    if (*gradient) std::fill_n(writable<T>(*gradient), (*gradient)->numel(), T(0));
-  }
-  if (shape.images == 0) return;
   const int64_t per_image = items_of(shape), images = inputs.one_light() ? 1 : shape.images;
   const int64_t of_each = images == 1 ? int64_t(items.size()) : per_image;
   Folding<double> folding;
-  FoldingBackward<double> backward;
   for (int64_t image = 0; image < images; ++image) {
     OfLight sum = {};
     for (int64_t item = image * of_each; item < (image + 1) * of_each; ++item) {
       for (int i = 0; i < 3 * kBands; ++i) sum.weights[i] += items[item].weights[i];
       for (int c = 0; c < 3; ++c) sum.highlight[c] += items[item].highlight[c];
     }
-    add_row<T>(wanted.weights, image, sum.weights);
-    add_row<T>(wanted.highlight, image, sum.highlight);
-    if (inputs.weights) continue;
-    const LightTables<T> tables = inputs.light_tables<T>();
-    const Light<T> light = inputs.light<T>(image);
-    kernels.fold(tables, light, folding);
-    kernels.fold_backward(tables, light, folding, sum.weights, sum.highlight, backward);
-    add_row<T>(wanted.mixture, image, backward.mixture);
-    add_row<T>(wanted.cct, image, backward.cct);
-    add_row<T>(wanted.spectrum, image, backward.spectrum);
-    add_row<T>(wanted.camera, image, backward.camera);
+    kernels.fold(inputs.light_tables<T>(), inputs.light<T>(image), folding);
+    add_light(inputs, kernels, image, sum, folding, wanted);
   }
 }
 
@@ -262,6 +273,11 @@ void backward_typed(const Inputs& inputs, const Shape& shape, const Tensor& rend
   if (!inputs.melanin_fixed) std::swap(of_fixed, of_folded);
   T *const diffuse = writable<T>(wanted.diffuse), *const specular = writable<T>(wanted.specular);
   std::vector<OfLight> items(light ? shape.images * items_of(shape) : 0);
+  for (const Maybe* gradient : wanted.of_light()) {
+    if (*gradient) std::fill_n(writable<T>(*gradient), (*gradient)->numel(), T(0));
+  }
+  // An item that is a whole image with rows of its own leads its gradients on at once.
+  const bool at_once = items_of(shape) == 1 && shape.images > 1 && !share_rows(wanted, shape.images);
   const auto work = [&](Worker<T>& worker, int64_t index, int64_t begin, int64_t end,
                         int64_t item) {
     const auto at = [&](T* data) { return data ? data + index * shape.pixels : nullptr; };
@@ -273,9 +289,14 @@ void backward_typed(const Inputs& inputs, const Shape& shape, const Tensor& rend
                      {at(of_fixed), at(of_folded), at(diffuse), at(specular),
                       light ? items[item].highlight : nullptr});
     if (light) worker.gather(items[item].weights);
+    if (light && at_once) {
+      add_light(inputs, kernels, index, items[item], worker.folding(), wanted);
+    }
   };
   if (shape.pixels > 0) for_each_item<T>(inputs, shape, kernels, light, work);
-  if (light) light_gradients<T>(inputs, shape, kernels, items, wanted);
+  if (light && !at_once && shape.images > 0) {
+    light_gradients<T>(inputs, shape, kernels, items, wanted);
+  }
 }
 
 void render_backward(const Tensor& melanin, const Tensor& haemoglobin, const Tensor& diffuse,

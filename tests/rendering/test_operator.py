@@ -16,8 +16,9 @@ from biofacenet.physics import colour
 from biofacenet.physics import illuminant as light
 from biofacenet.rendering import operator
 from biofacenet.rendering.accuracy import Accuracy
+from biofacenet.rendering.basis import Basis
 from biofacenet.rendering.folding import fold
-from biofacenet.rendering.half_folded import LIGHT_NUMBERS, render_lit
+from biofacenet.rendering.half_folded import LIGHT_NUMBERS, HalfFolded, render_lit
 from biofacenet.training.losses import appearance_loss
 
 INSTRUCTION_SETS = ("avx512", "avx2", "baseline")
@@ -242,6 +243,34 @@ def test_kernel_against_its_twin_in_torch(
     wanted = torch.autograd.grad(expected, [t for t in exact if t is not None], above)
     for one, other in zip(found, wanted, strict=True):
         assert (one - other).abs().max() <= 50 * tolerance * other.abs().max()
+
+
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize(("functions", "others"), [(1, 3), (3, 5), (5, 1), (5, 13), (6, 25)])
+def test_sums_of_any_length(
+    instruction_set: str, functions: int, others: int, shared: bool
+) -> None:
+    """Tables are made some rows and some numbers at a time: those left over count once."""
+    d = anywhere(5, 3, 5)
+    exact = Renderer(accuracy="exact", backend="cpp").prepared(torch.device("cpu"), torch.float64)
+    basis = Basis(
+        *(exact.basis.functions[:250, :functions], exact.basis.others[:251, :others]),
+        *(exact.basis.mixing[:, :others, :functions], exact.basis.melanin_fixed),
+    )
+    twin = HalfFolded.of(exact.tables, basis)
+    camera = d.camera[:1] if shared else d.camera
+    given = (*d.arguments()[:4], d.illuminant.weights, d.illuminant.cct, camera)
+    for dtype, tolerance in ((torch.float64, 1e-10), (torch.float32, 1e-3)):
+        leaves = [t.detach().to(dtype).requires_grad_() for t in given]
+        lit = (*leaves[4:6], None, leaves[6], None, None)
+        image = operator.render(leaves[:4], lit, twin.to("cpu", dtype), "cpp")
+        doubles = [t.detach().double().requires_grad_() for t in leaves]
+        expected = render_lit((*doubles[:6], None, doubles[6], None, None), twin)
+        above = torch.randn_like(expected)
+        found = torch.autograd.grad(image, leaves, above.to(dtype))
+        wanted = torch.autograd.grad(expected, doubles, above)
+        for one, other in zip((image, *found), (expected, *wanted), strict=True):
+            assert (one - other).abs().max() <= tolerance * other.abs().max()
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
