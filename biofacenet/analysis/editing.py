@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..decomposition import Decomposition, Edit
-from ..decomposition.changes import NO_NORMALS
+from ..decomposition.maps import NO_NORMALS
 from ..errors import DataError
 from ..photos.boxes import Box, into_photo
 from ..photos.framing import Wanted

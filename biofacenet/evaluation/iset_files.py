@@ -15,6 +15,7 @@ from ..errors import DataError
 from ..physics.spectra import BANDS, WAVELENGTHS
 from ..system.limits import TooLargeError
 from ..system.matlab import read_matlab
+from ..system.names import shown
 
 __all__ = [
     "Scene",
@@ -180,7 +181,9 @@ class _Stored:
         value: Any = self.variables
         for depth, name in enumerate(names):
             if not isinstance(value, Mapping) or name not in value:
-                there = ", ".join(sorted(value)) if isinstance(value, Mapping) else "no struct"
+                there = "no struct"
+                if isinstance(value, Mapping):
+                    there = ", ".join(map(shown, sorted(value)))
                 raise DataError(
                     f"{self.path}: no {'.'.join(names[: depth + 1])}, only {there}; expected {LAYOUT}"
                 )

@@ -216,23 +216,30 @@ def fit(
         ValueError: shapes do not fit, values are on another scale, such as 0..255, the skin is unknown,
             or there is no start or no step.
     """
-    if torch.is_inference_mode_enabled() or not torch.is_grad_enabled():
-        with torch.inference_mode(False), torch.enable_grad():
-            # Tensors of inference mode cannot take part in gradients; copies can.
-            return fit(
-                image.clone(),
-                None if mask is None else mask.clone(),
-                start=None if start is None else start.map(torch.clone),
-                starts=starts,
-                priors=priors,
-                steps=steps,
-                skin=skin,
-                progress=progress,
-            )
-    mask = _mask_of(image, mask)
-    check_linear(image)
-    if image.is_inference() or mask.is_inference():
-        image, mask = image.clone(), mask.clone()
+    with torch.inference_mode(False), torch.enable_grad():
+        mask = _mask_of(image, mask)
+        check_linear(image)
+        start = None if start is None else start.map(_ordinary)
+        image, mask = _ordinary(image), _ordinary(mask)
+        return _fit(image, mask, start, starts, priors, steps, skin, progress)
+
+
+def _ordinary(tensor: Tensor) -> Tensor:
+    """A copy of a tensor of inference mode, which itself cannot take part in gradients."""
+    return tensor.clone() if tensor.is_inference() else tensor
+
+
+def _fit(
+    image: Tensor,
+    mask: Tensor,
+    start: Decomposition | None,
+    starts: tuple[Start, ...],
+    priors: Priors | None,
+    steps: int,
+    skin: SkinName,
+    progress: Callable[[int, int], object] | None,
+) -> Fit:
+    """The same with gradients on."""
     if steps < 1 or (start is None and not starts):
         raise ValueError("at least one step and one start are needed")
     if start is None:

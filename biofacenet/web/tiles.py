@@ -12,7 +12,7 @@ from matplotlib import colormaps
 from torch import Tensor
 
 from ..decomposition import Edit
-from ..decomposition.changes import changed_pigment
+from ..decomposition.maps import changed_pigment
 from ..fitting.uncertainty import interval
 from ..physics.illuminant import ILLUMINANT_NAMES
 from ..plotting.encoding import display

@@ -24,7 +24,7 @@ from biofacenet.analysis.formats import planes, write_formats
 from biofacenet.analysis.video import Smooth, _steady
 from biofacenet.data import FacePairs, Faces, find_pairs, generate, read_truth, write_pairs
 from biofacenet.decomposition import Edit
-from biofacenet.decomposition.changes import edited
+from biofacenet.decomposition.maps import edited
 from biofacenet.evaluation import baselines, metrics
 from biofacenet.evaluation.run import by_fit, by_network
 from biofacenet.evaluation.sets import KnownFaces, fixed_faces
@@ -134,9 +134,9 @@ GIVES: dict[str, Callable[[Given], Decomposition]] = {
     "decomposition/maps.py:renormalised": lambda g: g[0].renormalised(),
     "decomposition/maps.py:detach": lambda g: g[0].detach(),
     "decomposition/maps.py:edit": lambda g: g[0].edit(melanin=0.1),
-    "decomposition/changes.py:edited": lambda g: edited(g[0], Edit(melanin=0.1), None),
-    "decomposition/changes.py:_lit": lambda g: g[0].edit(light="A"),
-    "decomposition/changes.py:_seen": lambda g: g[0].edit(camera=(0.5, 0.5)),
+    "decomposition/maps.py:edited": lambda g: edited(g[0], Edit(melanin=0.1), None),
+    "decomposition/maps.py:_lit": lambda g: g[0].edit(light="A"),
+    "decomposition/maps.py:_seen": lambda g: g[0].edit(camera=(0.5, 0.5)),
     "decomposition/maps.py:load": stored,
     "data/records.py:known": lambda g: Faces.join([g[1], g[1][:1]]).known(),
     "data/truth.py:read": written,
@@ -302,12 +302,13 @@ TAKES = {
     *("training/losses.py:truth_loss", "training/losses.py:_without_highlights"),
     "training/symmetry.py:disagreements",  # tests/training/test_symmetry.py
     *("decomposition/maps.py:check_same_skin", "analysis/editing.py:apply"),
-    *("decomposition/changes.py:_shadings", "decomposition/changes.py:_check_balance"),
+    *("decomposition/maps.py:_shadings", "decomposition/maps.py:_check_balance"),
     *("analysis/formats.py:planes", "analysis/formats.py:write_formats"),
     # What they render goes through `Decomposition.render`, and nothing else of the skin matters.
     *("training/losses.py:objective", "evaluation/people/numbers.py:_surface"),
     "evaluation/people/numbers.py:_log_albedo",  # by metrics.albedo
     *(
+        "fitting/image.py:_fit",
         "fitting/enlarging.py:_exposed",
         "evaluation/calibration.py:_logs",
         "evaluation/calibration.py:_vector",

@@ -38,7 +38,7 @@ from biofacenet.kernels import build
 assert build.prebuilt(build.CPU).is_file()
 if build.prebuilt(build.CUDA).is_file():  # it needs no library of CUDA to load
     torch.ops.load_library(build.prebuilt(build.CUDA))
-    schema = str(torch.ops.biofacenet_cuda.forward.default._schema)
+    schema = str(torch.ops.biofacenet_cuda.render.default._schema)
     assert schema.endswith("int stream) -> ()"), schema
 print(biofacenet.__file__)
 """
