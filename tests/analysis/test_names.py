@@ -22,6 +22,7 @@ from biofacenet.network.pretrained import Stored
 from biofacenet.photos.paths import EXAMPLE
 from biofacenet.photos.reading import read_photo
 from biofacenet.photos.video import Writer, frames
+from biofacenet.preparation.labels import Known
 from biofacenet.preparation.parts import Plan, Rejection, Used
 from biofacenet.preparation.photos import index_of, tell_rejections, write_rejections
 from biofacenet.system.console import console
@@ -186,7 +187,9 @@ def test_photos_and_tables(place: Path, output: Callable[[str], io.BytesIO]) -> 
     assert b"m\\xfcller/caf\\xe9.png" in raw.getvalue()
     assert raw.getvalue().count(b"\n") == 2
     plan = Plan(place, 32, "mean", 32)
-    index_of({"01": [(Used(photo, "0" * 64, ({"face": 1},)), 0)]}, plan).encode("utf-8")
+    index_of({"01": [(Used(photo, "0" * 64, ({"face": 1},)), 0)]}, plan, {photo: Known()}).encode(
+        "utf-8"
+    )
 
 
 def test_maps_and_networks(place: Path) -> None:
@@ -200,7 +203,7 @@ def test_maps_and_networks(place: Path) -> None:
     write_formats(maps, place, ("png16", "exr"))
     assert (place / "maps.exr").read_bytes()[:4] == b"\x76\x2f\x31\x01"
     pretrained.write(place, {"a": maps.melanin}, size="small", skin="published")
-    stored = Stored(place / pretrained.WEIGHTS_FILE, "small", "published")
+    stored = Stored(place / pretrained.WEIGHTS_FILE, "small", "published", shaped=True)
     assert stored.weights()["a"].shape == (1, 1, 16, 16)
 
 

@@ -39,6 +39,8 @@ RESULTS = {
     "diffuse.png",
     "specular.png",
     "albedo.png",
+    "normals.png",
+    "parts.png",
     "reconstruction.png",
     "input.png",
     "maps.npz",

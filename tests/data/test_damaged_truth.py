@@ -199,6 +199,6 @@ def test_truth_of_any_floating_point(kind: str, whole: Path, tmp_path: Path) -> 
 def test_truth_of_two_skins_is_not_mixed(whole: Path, tmp_path: Path) -> None:
     folder = tmp_path / "set"
     synthesize(SyntheticSettings(out=folder, count=6, per_file=3, holdout=0, size=SIDE, workers=0))
-    skin("measured")(folder / TRUTH)
-    with pytest.raises(DataError, match=r"01.hdf5.*measured skin|measured skin .*01.hdf5"):
+    skin("published")(folder / TRUTH)
+    with pytest.raises(DataError, match=r"01.hdf5.*published skin|published skin .*01.hdf5"):
         FacePairs(find_pairs(folder), truth=True).read([0, 5])

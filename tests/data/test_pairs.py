@@ -376,7 +376,7 @@ def test_truth_comes_with_its_own_faces(tmp_path: Path, in_memory: bool) -> None
     data = FacePairs(find_pairs(tmp_path), truth=True, in_memory=in_memory)
     order = [4, 1, 3, 3, 0]
     raw = data.read(order)
-    expected = generate(order, 3, size=16)
+    expected = generate(order, 3, size=16, skin="measured")
     assert raw.truth is not None
     torch.testing.assert_close(raw.channels[:, :3], expected.image)
     for ours, true in zip(raw.truth.arguments(), expected.truth.arguments(), strict=True):

@@ -52,6 +52,10 @@ def healthy(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return run
 
 
+LEAST = 0.05
+"""Share of the life it had from which on a map is alive again."""
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "push"),
@@ -74,10 +78,10 @@ def test_a_map_that_was_pushed_to_its_end_comes_back(healthy: Run, name: str, pu
     with torch.no_grad():
         decoder.head.bias[number] += push
     pushed = life(run, next(faces))[number]
-    assert not 0.2 * before < pushed < 5.0 * before
+    assert not LEAST * before < pushed < 5.0 * before
     for step, batch in zip(range(STEPS), faces, strict=False):
         take_step(run, batch)
-        if step % 10 == 9 and 0.2 * before < life(run, batch)[number] < 5.0 * before:
+        if step % 10 == 9 and LEAST * before < life(run, batch)[number] < 5.0 * before:
             return
     pytest.fail(
         f"{name} was {before:.3g}, {pushed:.3g} and after {STEPS} steps still is "
@@ -101,7 +105,7 @@ def test_the_pull_is_the_same_at_every_distance_and_none_inside(far: float) -> N
     maps[:, 3] = -7.0 - far
     vector[1, 16] = 6.0 + far
     raw = RawOutputs(maps.requires_grad_(), vector.requires_grad_())
-    pull = RawOutputs(*torch.autograd.grad(bounds_loss(raw, mask), raw))
+    pull = RawOutputs(*torch.autograd.grad(bounds_loss(raw, mask), raw[:2]))
     assert (pull.maps[:, :3] == 0).all()
     torch.testing.assert_close(pull.maps[:, 3:], -mask / mask.sum())
     assert (pull.vector[0] == 0).all()

@@ -459,6 +459,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
         "1 0.5 0.25 2",
     ),
     "truth_weight": ({"truth_weight": 0.5}, "1", "0.5"),
+    "shape_weights": ({"shape_weights": (0.5, 0.1)}, "1 0.1", "0.5 0.1"),
     "normals": ({"normals": "stored"}, "offset", "stored"),
 }
 
@@ -682,7 +683,7 @@ def test_sums_of_losses_are_shared_out_among_another_number_of_processes(size: i
     for rank in range(size):
         run: Any = SimpleNamespace(team=Team(device, rank, size))
         means = Means(run)
-        means.restore({"sums": sums, "count": 7})
+        means.restore({"sums": sums, "count": 7, "terms": [*TERMS]})
         shares.append(means.sums)
         assert means.count == 7
     assert torch.equal(sum(shares, torch.zeros(len(TERMS))), sums.sum(0))

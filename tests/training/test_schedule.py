@@ -111,9 +111,12 @@ def loss_of(network: BioFaceNet, run: Run) -> float:
     """The objective of the faces held out, which are one batch."""
     assert run.validation is not None
     batch = decode(run.validation.read((0, 1)))
-    found = network.eval()(batch.image)
+    found, raw = network.eval().with_raw_outputs(batch.image)
     terms = objective(
-        *(found, found.render(), batch.image, batch.mask, batch.shading), run.plan.weights
+        *(found, found.render(), batch.image, batch.mask, batch.shading, run.plan.weights),
+        raw=raw,
+        truth=batch.truth,
+        geometry=batch.geometry,
     )
     return float(terms.total)
 

@@ -252,7 +252,11 @@ def test_without_data_synthetic_faces_are_made_once(
 
 def test_true_maps_are_learned_where_they_are_given(data: Path, tmp_path: Path) -> None:
     """By themselves, without a look at what they render to."""
-    alone = {"loss_weights": (0.0, 0.0, 0.0, 0.0), "truth_weight": 1.0}
+    alone = {
+        "loss_weights": (0.0, 0.0, 0.0, 0.0),
+        "truth_weight": 1.0,
+        "shape_weights": (0.0, 0.0),
+    }
     told = rows(train(quick(data, tmp_path / "told", epochs=24, sides=(32, 16), **alone)))
     learned = [float(row["train_truth"]) for row in told]
     assert 0.0 < learned[-1] < 0.7 * learned[0]

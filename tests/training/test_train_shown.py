@@ -38,7 +38,7 @@ def quick(data: Path, out: Path, **changes: object) -> Settings:
     return replace(settings, **changes)
 
 
-UNUSED = {"truth", "bounds", *PHOTO_TERMS}
+UNUSED = {"bounds", *PHOTO_TERMS}
 """Terms that are 0 throughout a short run on faces alone."""
 
 
@@ -81,7 +81,8 @@ def test_report_stands_alone_and_says_what_was_done(data: Path, tmp_path: Path) 
     for term in plots[:-1]:
         assert f"{float(last[f'validation_{term}']):.4g}" in page.words
         assert page.words.count(unit_of(term)) == 2 + 2  # last numbers, meanings, two columns
-    assert not {"truth", "train truth", "validation truth"} & {*page.words}  # it is not used
+    unused = {"photo_pigments", "train photo_pigments", "validation photo_pigments"}
+    assert not unused & {*page.words}
     assert "16 of 32 x 32 pixels, 4 held out" in page.words
     assert page.words[page.words.index("exposure") + 1] == "0.1 stops"
 
@@ -141,7 +142,7 @@ def test_terminal_says_units(
         " s  validation: appearance",
     ):
         assert words in said
-    assert "truth" not in said
+    assert "photo" not in said
 
 
 # Starts --------------------------------------------------------------------------------------
