@@ -54,7 +54,7 @@ def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A synthetic face on a larger canvas."""
     path = tmp_path_factory.mktemp("photo") / "portrait.png"
     canvas = np.full((160, 200, 3), 90, np.uint8)
-    canvas[16:144, 40:168] = eight_bit(generate([500_003], size=128).image[0])
+    canvas[16:144, 40:168] = eight_bit(generate([500_001], size=128, skin="measured").image[0])
     Image.fromarray(canvas).save(path)
     return path
 
