@@ -41,7 +41,7 @@ def main(run: Path | None) -> None:
     IMAGES.mkdir(exist_ok=True)
     contact_sheet(generate(range(24), skin="measured").image, IMAGES / "synthetic.png", columns=8)
     if run is not None:
-        grid = sorted((run / "grids").glob("*.png"))[-1]
+        grid = sorted((run / "grids").glob("epoch_*.png"))[-1]
         shutil.copyfile(grid, IMAGES / "training.png")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "astronaut.png"
