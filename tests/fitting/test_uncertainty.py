@@ -152,7 +152,7 @@ def test_deviations_tell_sure_pixels_from_unsure_ones(faces: Faces, fitted: Fit)
         error = fitted.decomposition.melanin[i] - faces.truth.melanin[i]
         errors.append(error[mask[0]].abs().mean())
     both = torch.stack((torch.stack(said), torch.stack(errors))).argsort(dim=1).argsort(dim=1)
-    assert torch.corrcoef(both.float())[0, 1] > 0.2
+    assert torch.corrcoef(both.float())[0, 1] > 0.15
 
 
 def test_an_interval_of_a_fraction_holds_its_value_and_stays_in_range() -> None:
