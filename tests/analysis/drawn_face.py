@@ -59,7 +59,9 @@ class Drawn:
         def paint(name: str, where: Tensor) -> None:
             labels[where] = PART_NAMES.index(name)
 
-        paint("skin", self.ellipse(0.0, 0.4, 1.1, 1.6) | (self.ellipse(0, 2.2, 0.7, 1.2) & (down > 1)))
+        paint(
+            "skin", self.ellipse(0.0, 0.4, 1.1, 1.6) | (self.ellipse(0, 2.2, 0.7, 1.2) & (down > 1))
+        )
         for sign in (-1.0, 1.0):
             paint("brows", self.ellipse(0.5 * sign, -0.33, 0.32, 0.07))
             if eyes:
@@ -70,7 +72,9 @@ class Drawn:
         return shares.permute(2, 0, 1)[None]
 
 
-def drawn_result(drawn: Drawn | None = None, *, parts: Tensor | None = None, **maps: Tensor) -> Result:
+def drawn_result(
+    drawn: Drawn | None = None, *, parts: Tensor | None = None, **maps: Tensor
+) -> Result:
     """A face of even pigments under even light, whose photo is what it renders to.
 
     Args:
@@ -110,6 +114,4 @@ def of_maps(found: Decomposition, image: Tensor | None = None) -> Result:
 
 def without_parts(result: Result) -> Result:
     """The same by a method that tells no parts and no normals."""
-    return replace(
-        result, decomposition=replace(result.decomposition, parts=None, normals=None)
-    )
+    return replace(result, decomposition=replace(result.decomposition, parts=None, normals=None))

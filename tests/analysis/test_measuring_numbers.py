@@ -37,7 +37,9 @@ def test_the_header_and_the_codebook_are_of_one_table() -> None:
 
 
 def test_rows_are_rounded_as_they_are_written(tmp_path: Path) -> None:
-    row = Row({"photo": "a.jpg", "region": "chin", "lab_l": 61.23456, "pixels": 12, "lab_b": math.nan})
+    row = Row(
+        {"photo": "a.jpg", "region": "chin", "lab_l": 61.23456, "pixels": 12, "lab_b": math.nan}
+    )
     assert row["lab_l"] == 61.23
     assert row["lab_b"] is None
     assert math.isnan(row.number("ita_degrees"))

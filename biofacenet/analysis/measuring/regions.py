@@ -44,15 +44,19 @@ MIRRORED: Mapping[str, str] = {"left_cheek": "right_cheek", "right_cheek": "left
 """The region on the other side; of others it is their own other half."""
 
 ELLIPSES: Mapping[str, tuple[tuple[float, float, float, float], ...]] = {
-    "forehead": ((0.0, -0.68, 0.50, 0.23),),
-    "left_cheek": ((0.58, 0.60, 0.23, 0.24),),
-    "right_cheek": ((-0.58, 0.60, 0.23, 0.24),),
-    "nose": ((0.0, 0.34, 0.13, 0.27),),
-    "chin": ((0.0, 1.38, 0.26, 0.13),),
+    "forehead": ((0.0, -0.68, 0.55, 0.27),),
+    "left_cheek": ((0.62, 0.56, 0.27, 0.27),),
+    "right_cheek": ((-0.62, 0.56, 0.27, 0.27),),
+    "nose": ((0.0, 0.34, 0.15, 0.29),),
+    "chin": ((0.0, 1.43, 0.28, 0.15),),
     "around_eyes": ((0.5, 0.08, 0.34, 0.22), (-0.5, 0.08, 0.34, 0.22)),
 }
-"""Middle (across, down) and half axes of the ellipses of a region, in the template's units. From the
-proportions of the neutral photos of 37 people of the Face Research Lab London Set."""
+"""Middle (across, down) and half axes of the ellipses of a region, in the template's units; the chin's is
+that below closed lips, and goes down with the lower lip. From the neutral photos of 37 people of the Face
+Research Lab London Set."""
+
+CLOSED_LIPS = 1.15
+"""How far down closed lips reach."""
 
 EYE_HOLES = ((0.5, -0.06, 0.30, 0.16), (-0.5, -0.06, 0.30, 0.16))
 """Eyes with lids and lashes, which are not around them."""
@@ -189,7 +193,11 @@ def regions_of(result: Result) -> Regions:
     across, down = laid.coordinates(height, width)
     usable = _usable(found, whole, laid)
     lips = _lips(found, height, width)
-    shapes = {name: _inside(across, down, ellipses) for name, ellipses in ELLIPSES.items()}
+    opened = max(0.0, _lower_lip(lips, across, down) - CLOSED_LIPS)
+    shapes = {
+        name: _inside(across, down - opened if name == "chin" else down, ellipses)
+        for name, ellipses in ELLIPSES.items()
+    }
     shapes["around_eyes"] &= ~_inside(across, down, EYE_HOLES)
     left, top, right, bottom = NECK
     shapes["neck"] = (across > left) & (across < right) & (down > top) & (down < bottom)
@@ -229,6 +237,12 @@ def _lips(found: Decomposition, height: int, width: int) -> np.ndarray:
         return np.zeros((height, width), bool)
     share: np.ndarray = found.parts[0, part_index("lips")].cpu().numpy()
     return share > LEAST_SHARE
+
+
+def _lower_lip(lips: np.ndarray, across: np.ndarray, down: np.ndarray) -> float:
+    """How far down the lips reach in their middle; as closed ones do where none are seen."""
+    middle = down[lips & (np.abs(across) < 0.2)]
+    return float(np.quantile(middle, 0.98)) if middle.size >= FEWEST else CLOSED_LIPS
 
 
 def _filled(mask: np.ndarray) -> np.ndarray:
