@@ -61,6 +61,12 @@ CLOSED_LIPS = 1.15
 EYE_HOLES = ((0.5, -0.06, 0.30, 0.16), (-0.5, -0.06, 0.30, 0.16))
 """Eyes with lids and lashes, which are not around them."""
 
+LIDS = ((0.5, -0.02, 0.27, 0.15), (-0.5, -0.02, 0.27, 0.15))
+"""Upper lids, above the middle of the eye: no region of the table, but where make-up shows."""
+
+LID_EDGE = 0.2
+"""Share of eye at which a lid ends."""
+
 NECK = (-0.5, 1.95, 0.5, 2.5)
 """Left, top, right and bottom."""
 
@@ -122,6 +128,8 @@ class Regions:
     """By name, in the order of `REGIONS`: (1, 1, H, W), 0 or 1; may be empty."""
     left_half: Tensor
     """(1, 1, H, W), 1 left of the midline, as the person has it."""
+    lids: Tensor
+    """(1, 1, H, W), upper lids, where eyes are told."""
 
 
 def place(found: Decomposition, *, square: bool) -> Placement | None:
@@ -189,7 +197,7 @@ def regions_of(result: Result) -> Regions:
     if laid is None:
         empty = torch.zeros_like(whole)
         others = {name: empty for name in REGIONS if name != WHOLE}
-        return Regions(None, {WHOLE: whole, **others}, empty)
+        return Regions(None, {WHOLE: whole, **others}, empty, empty)
     across, down = laid.coordinates(height, width)
     usable = _usable(found, whole, laid)
     lips = _lips(found, height, width)
@@ -204,7 +212,8 @@ def regions_of(result: Result) -> Regions:
     masks = {name: shape & usable & ~_filled(lips) for name, shape in shapes.items()}
     masks["lips"] = lips
     ordered = {name: _plane(masks[name]) for name in REGIONS if name != WHOLE}
-    return Regions(laid, {WHOLE: whole, **ordered}, _plane(across > 0.0))
+    lids = _inside(across, down, LIDS) & (down < 0.0) & _beside_eyes(found, whole)
+    return Regions(laid, {WHOLE: whole, **ordered}, _plane(across > 0.0), _plane(lids))
 
 
 def _plane(mask: np.ndarray) -> Tensor:
@@ -237,6 +246,15 @@ def _lips(found: Decomposition, height: int, width: int) -> np.ndarray:
         return np.zeros((height, width), bool)
     share: np.ndarray = found.parts[0, part_index("lips")].cpu().numpy()
     return share > LEAST_SHARE
+
+
+def _beside_eyes(found: Decomposition, whole: Tensor) -> np.ndarray:
+    """Skin that is surely no eye; nowhere, where eyes are not told."""
+    skin: np.ndarray = whole[0, 0].cpu().numpy() > 0.5
+    if found.parts is None:
+        return np.zeros_like(skin)
+    eyes: np.ndarray = found.parts[0, part_index("eyes")].cpu().numpy()
+    return skin & (eyes < LID_EDGE)
 
 
 def _lower_lip(lips: np.ndarray, across: np.ndarray, down: np.ndarray) -> float:
