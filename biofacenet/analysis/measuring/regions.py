@@ -85,7 +85,10 @@ FARTHEST = 0.12
 FEWEST = 6
 """Pixels of an eye or of lips whose middle counts."""
 
-By = Literal["parts", "square"]
+LIPS_BELOW = 0.96
+"""How far the lips are below the middle of the eyes, in distances of the eyes, as in `EYES` and `MOUTH`."""
+
+By = Literal["parts", "eyes", "square"]
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,8 @@ class Placement:
     left_eye: np.ndarray
     lips: np.ndarray
     by: By
-    """``parts``: by eyes and lips that were seen; ``square``: by where faces have them in their square."""
+    """``parts``: by eyes and lips that were seen; ``eyes``: by these alone, lips where faces have them;
+    ``square``: by where faces have all of them in their square."""
 
     @property
     def eye_distance(self) -> float:
@@ -154,24 +158,35 @@ def _by_parts(found: Decomposition, expected: list[np.ndarray] | None) -> Placem
     side = max(found.melanin.shape[2:])
     eyes = _middles(found.parts[0, part_index("eyes")])
     lips = _middles(found.parts[0, part_index("lips")])
-    if len(eyes) < 2 or not lips:
+    if expected is not None:
+        eyes = [eye for at in expected[:2] for eye in _nearest(eyes, at, FARTHEST * side)]
+        lips = _nearest(lips, expected[2], FARTHEST * side)
+    elif not lips:
         return None
-    if expected is None:
-        pair = sorted(sorted(eyes, key=lambda eye: -eye[1])[:2], key=lambda eye: eye[0][0])
-        points = [pair[0][0], pair[1][0], max(lips, key=lambda each: each[1])[0]]
-    else:
-        nearest = [
-            min(those, key=lambda each: float(np.linalg.norm(each[0] - at)))
-            for those, at in zip((eyes, eyes, lips), expected, strict=True)
-        ]
-        points = [middle for middle, _ in nearest]
-        off = max(float(np.linalg.norm(p - at)) for p, at in zip(points, expected, strict=True))
-        if off > FARTHEST * side or points[0] is points[1]:
-            return None
-    laid = Placement(*points, by="parts")
-    across, down = laid.left_eye - laid.right_eye, laid.lips - laid.middle
-    upright = across[0] * down[1] - across[1] * down[0]  # the area that they span
-    return laid if upright > 0.25 * laid.eye_distance**2 else None
+    if len(eyes) < 2 or eyes[0] is eyes[1]:
+        return None
+    largest = sorted(eyes, key=lambda eye: -eye[1])[:2]
+    right, left = sorted((eye[0] for eye in largest), key=lambda at: float(at[0]))
+    across = left - right
+    if not lips:
+        below = LIPS_BELOW * np.array([-across[1], across[0]])
+        return Placement(right, left, 0.5 * (right + left) + below, by="eyes")
+    laid = Placement(right, left, max(lips, key=lambda each: each[1])[0], by="parts")
+    down = laid.lips - laid.middle
+    spanned = across[0] * down[1] - across[1] * down[0]
+    return laid if spanned > 0.25 * laid.eye_distance**2 else None
+
+
+def _nearest(
+    those: list[tuple[np.ndarray, int]], at: np.ndarray, farthest: float
+) -> list[tuple[np.ndarray, int]]:
+    """The one that is nearest to a place, if it is not too far."""
+
+    def away(one: tuple[np.ndarray, int]) -> float:
+        return float(np.linalg.norm(one[0] - at))
+
+    near = [one for one in those if away(one) <= farthest]
+    return [min(near, key=away)] if near else []
 
 
 def _middles(share: Tensor) -> list[tuple[np.ndarray, int]]:
