@@ -15,7 +15,6 @@ from biofacenet.photos.boxes import Box, Part
 from biofacenet.photos.reading import Photo
 from biofacenet.physics.illuminant import Illuminant
 
-
 WHITE_OF_EYES = torch.tensor([0.77, 0.7, 0.66])
 """Linear sRGB."""
 

@@ -70,7 +70,9 @@ def test_a_mirrored_photo_has_mirrored_regions() -> None:
     drawn = Drawn(middle=(0.47, 0.41), degrees=4.0)
     result = drawn_result(drawn)
     plain = masks_of(result)
-    flipped = masks_of(of_maps(result.decomposition.map(lambda x: x.flip(-1) if x.ndim == 4 else x)))
+    flipped = masks_of(
+        of_maps(result.decomposition.map(lambda x: x.flip(-1) if x.ndim == 4 else x))
+    )
     for name in REGIONS:
         other = flipped[MIRRORED.get(name, name)][:, ::-1]
         assert (plain[name] ^ other).sum() <= 0.05 * plain[name].sum() + 4, name
@@ -170,7 +172,9 @@ def test_exposure() -> None:
     assert "underexposed" in warned(with_image(noisy))
 
 
-@pytest.mark.parametrize("gains", [(1.0, 1.0, 0.7), (1.0, 1.0, 1.4), (1.3, 1.0, 0.7), (0.8, 1.0, 1.3)])
+@pytest.mark.parametrize(
+    "gains", [(1.0, 1.0, 0.7), (1.0, 1.0, 1.4), (1.3, 1.0, 0.7), (0.8, 1.0, 1.3)]
+)
 def test_coloured_light(gains: tuple[float, float, float]) -> None:
     result = drawn_result()
     image = result.image * torch.tensor(gains)[:, None, None]
