@@ -110,7 +110,7 @@ def test_spots_are_those_of_the_region_and_the_pigment() -> None:
 
 def test_redness_spread_is_that_of_the_quartiles() -> None:
     torch.manual_seed(0)
-    haemoglobin = (0.2 + 0.1 * torch.randn(1, 1, 160)).clamp(-1.0, 1.0)
+    haemoglobin = (0.2 + 0.1 * torch.randn(1, 1, 160, 160)).clamp(-1.0, 1.0)
     spread = rows_of(drawn_result(haemoglobin=haemoglobin))["left_cheek"]
     assert rows_of(drawn_result())["left_cheek"]["redness_spread"] == 0.0
     q1, q3 = (
