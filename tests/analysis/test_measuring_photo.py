@@ -224,7 +224,7 @@ def test_a_full_disk_ends_everything() -> None:
 
 
 def test_a_video_has_rows_for_every_so_many_seconds(tmp_path: Path, method: ByNetwork) -> None:
-    frame = np.asarray(Image.fromarray(data.astronaut()[:256, 96:352]).resize(160))
+    frame = np.asarray(Image.fromarray(data.astronaut()[:256, 96:352]).resize((160, 160)))
     rate, path = 4, tmp_path / "clip.mp4"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=rate, options={"crf": "12"})
