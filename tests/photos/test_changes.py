@@ -50,6 +50,6 @@ def test_every_change_is_a_photo(name: str) -> None:
     found = changed(grey(0.97), name, BOX)
     assert found.pixels.shape == (3, 60, 80)
     assert found.pixels.dtype == torch.float32
-    assert 0.0 <= float(found.pixels.min())
+    assert float(found.pixels.min()) >= 0.0
     assert float(found.pixels.max()) <= 1.0 + 1e-6
     assert found.exif == b"kept"
