@@ -12,11 +12,10 @@ from torch import Tensor
 
 from ...decomposition import Decomposition
 from ...physics.colour import cielab
-from ...physics.illuminant import Illuminant, spectrum
+from ...physics.illuminant import DAYLIGHTS, daylight
 from ...physics.names import SkinName
 from ...physics.skin import SKINS, reflectance_table
 from ...physics.spectra import WAVELENGTHS
-from ...physics.tables import Tables
 from ...system.lasting import kept
 
 __all__ = ["QUANTITIES", "colour_numbers", "erythema_of_rgb", "ita", "skin_colours"]
@@ -35,13 +34,8 @@ DARKEST = 1e-3
 def _table(skin: SkinName) -> Tensor:
     """The quantities for each entry of the skin table: (1, 5, 256, 256), row haemoglobin, column melanin."""
     reflectances = reflectance_table(SKINS[skin])  # [256, 256, 33], float64
-    tables = Tables.computed(skin)
-    daylight = spectrum(
-        Illuminant.standard("D65").to(dtype=torch.float64),
-        tables.fixed_illuminants.double(),
-        tables.daylights.double(),
-    )[0]
-    lab = cielab(reflectances, daylight)
+    daylight_65 = daylight(torch.tensor([DAYLIGHTS["D65"]], dtype=torch.float64))[0]
+    lab = cielab(reflectances, daylight_65)
     red, green = (_at(reflectances, wavelength).log10() for wavelength in (RED, GREEN))
     found = torch.cat((lab, torch.stack((-100.0 * red, 100.0 * (red - green)), dim=-1)), dim=-1)
     return found.permute(2, 0, 1)[None].float().contiguous()

@@ -44,18 +44,28 @@ MIRRORED: Mapping[str, str] = {"left_cheek": "right_cheek", "right_cheek": "left
 """The region on the other side; of others it is their own other half."""
 
 ELLIPSES: Mapping[str, tuple[tuple[float, float, float, float], ...]] = {
-    "forehead": ((0.0, -0.68, 0.50, 0.23),),
-    "left_cheek": ((0.58, 0.60, 0.23, 0.24),),
-    "right_cheek": ((-0.58, 0.60, 0.23, 0.24),),
-    "nose": ((0.0, 0.34, 0.13, 0.27),),
-    "chin": ((0.0, 1.38, 0.26, 0.13),),
+    "forehead": ((0.0, -0.68, 0.55, 0.27),),
+    "left_cheek": ((0.62, 0.56, 0.27, 0.27),),
+    "right_cheek": ((-0.62, 0.56, 0.27, 0.27),),
+    "nose": ((0.0, 0.34, 0.15, 0.29),),
+    "chin": ((0.0, 1.43, 0.28, 0.15),),
     "around_eyes": ((0.5, 0.08, 0.34, 0.22), (-0.5, 0.08, 0.34, 0.22)),
 }
-"""Middle (across, down) and half axes of the ellipses of a region, in the template's units. From the
-proportions of the neutral photos of 37 people of the Face Research Lab London Set."""
+"""Middle (across, down) and half axes of the ellipses of a region, in the template's units; the chin's is
+that below closed lips, and goes down with the lower lip. From the neutral photos of 37 people of the Face
+Research Lab London Set."""
+
+CLOSED_LIPS = 1.15
+"""How far down closed lips reach."""
 
 EYE_HOLES = ((0.5, -0.06, 0.30, 0.16), (-0.5, -0.06, 0.30, 0.16))
 """Eyes with lids and lashes, which are not around them."""
+
+LIDS = ((0.5, -0.02, 0.27, 0.15), (-0.5, -0.02, 0.27, 0.15))
+"""Upper lids, above the middle of the eye: no region of the table, but where make-up shows."""
+
+LID_EDGE = 0.2
+"""Share of eye at which a lid ends."""
 
 NECK = (-0.5, 1.95, 0.5, 2.5)
 """Left, top, right and bottom."""
@@ -75,7 +85,10 @@ FARTHEST = 0.12
 FEWEST = 6
 """Pixels of an eye or of lips whose middle counts."""
 
-By = Literal["parts", "square"]
+LIPS_BELOW = 0.96
+"""How far the lips are below the middle of the eyes, in distances of the eyes, as in `EYES` and `MOUTH`."""
+
+By = Literal["parts", "eyes", "square"]
 
 
 @dataclass(frozen=True)
@@ -87,7 +100,8 @@ class Placement:
     left_eye: np.ndarray
     lips: np.ndarray
     by: By
-    """``parts``: by eyes and lips that were seen; ``square``: by where faces have them in their square."""
+    """``parts``: by eyes and lips that were seen; ``eyes``: by these alone, lips where faces have them;
+    ``square``: by where faces have all of them in their square."""
 
     @property
     def eye_distance(self) -> float:
@@ -118,6 +132,8 @@ class Regions:
     """By name, in the order of `REGIONS`: (1, 1, H, W), 0 or 1; may be empty."""
     left_half: Tensor
     """(1, 1, H, W), 1 left of the midline, as the person has it."""
+    lids: Tensor
+    """(1, 1, H, W), upper lids, where eyes are told."""
 
 
 def place(found: Decomposition, *, square: bool) -> Placement | None:
@@ -142,24 +158,35 @@ def _by_parts(found: Decomposition, expected: list[np.ndarray] | None) -> Placem
     side = max(found.melanin.shape[2:])
     eyes = _middles(found.parts[0, part_index("eyes")])
     lips = _middles(found.parts[0, part_index("lips")])
-    if len(eyes) < 2 or not lips:
+    if expected is not None:
+        eyes = [eye for at in expected[:2] for eye in _nearest(eyes, at, FARTHEST * side)]
+        lips = _nearest(lips, expected[2], FARTHEST * side)
+    elif not lips:
         return None
-    if expected is None:
-        pair = sorted(sorted(eyes, key=lambda eye: -eye[1])[:2], key=lambda eye: eye[0][0])
-        points = [pair[0][0], pair[1][0], max(lips, key=lambda each: each[1])[0]]
-    else:
-        nearest = [
-            min(those, key=lambda each: float(np.linalg.norm(each[0] - at)))
-            for those, at in zip((eyes, eyes, lips), expected, strict=True)
-        ]
-        points = [middle for middle, _ in nearest]
-        off = max(float(np.linalg.norm(p - at)) for p, at in zip(points, expected, strict=True))
-        if off > FARTHEST * side or points[0] is points[1]:
-            return None
-    laid = Placement(*points, by="parts")
-    across, down = laid.left_eye - laid.right_eye, laid.lips - laid.middle
-    upright = across[0] * down[1] - across[1] * down[0]  # the area that they span
-    return laid if upright > 0.25 * laid.eye_distance**2 else None
+    if len(eyes) < 2 or eyes[0] is eyes[1]:
+        return None
+    largest = sorted(eyes, key=lambda eye: -eye[1])[:2]
+    right, left = sorted((eye[0] for eye in largest), key=lambda at: float(at[0]))
+    across = left - right
+    if not lips:
+        below = LIPS_BELOW * np.array([-across[1], across[0]])
+        return Placement(right, left, 0.5 * (right + left) + below, by="eyes")
+    laid = Placement(right, left, max(lips, key=lambda each: each[1])[0], by="parts")
+    down = laid.lips - laid.middle
+    spanned = across[0] * down[1] - across[1] * down[0]
+    return laid if spanned > 0.25 * laid.eye_distance**2 else None
+
+
+def _nearest(
+    those: list[tuple[np.ndarray, int]], at: np.ndarray, farthest: float
+) -> list[tuple[np.ndarray, int]]:
+    """The one that is nearest to a place, if it is not too far."""
+
+    def away(one: tuple[np.ndarray, int]) -> float:
+        return float(np.linalg.norm(one[0] - at))
+
+    near = [one for one in those if away(one) <= farthest]
+    return [min(near, key=away)] if near else []
 
 
 def _middles(share: Tensor) -> list[tuple[np.ndarray, int]]:
@@ -185,18 +212,23 @@ def regions_of(result: Result) -> Regions:
     if laid is None:
         empty = torch.zeros_like(whole)
         others = {name: empty for name in REGIONS if name != WHOLE}
-        return Regions(None, {WHOLE: whole, **others}, empty)
+        return Regions(None, {WHOLE: whole, **others}, empty, empty)
     across, down = laid.coordinates(height, width)
     usable = _usable(found, whole, laid)
     lips = _lips(found, height, width)
-    shapes = {name: _inside(across, down, ellipses) for name, ellipses in ELLIPSES.items()}
+    opened = max(0.0, _lower_lip(lips, across, down) - CLOSED_LIPS)
+    shapes = {
+        name: _inside(across, down - opened if name == "chin" else down, ellipses)
+        for name, ellipses in ELLIPSES.items()
+    }
     shapes["around_eyes"] &= ~_inside(across, down, EYE_HOLES)
     left, top, right, bottom = NECK
     shapes["neck"] = (across > left) & (across < right) & (down > top) & (down < bottom)
     masks = {name: shape & usable & ~_filled(lips) for name, shape in shapes.items()}
     masks["lips"] = lips
     ordered = {name: _plane(masks[name]) for name in REGIONS if name != WHOLE}
-    return Regions(laid, {WHOLE: whole, **ordered}, _plane(across > 0.0))
+    lids = _inside(across, down, LIDS) & (down < 0.0) & _beside_eyes(found, whole)
+    return Regions(laid, {WHOLE: whole, **ordered}, _plane(across > 0.0), _plane(lids))
 
 
 def _plane(mask: np.ndarray) -> Tensor:
@@ -229,6 +261,21 @@ def _lips(found: Decomposition, height: int, width: int) -> np.ndarray:
         return np.zeros((height, width), bool)
     share: np.ndarray = found.parts[0, part_index("lips")].cpu().numpy()
     return share > LEAST_SHARE
+
+
+def _beside_eyes(found: Decomposition, whole: Tensor) -> np.ndarray:
+    """Skin that is surely no eye; nowhere, where eyes are not told."""
+    skin: np.ndarray = whole[0, 0].cpu().numpy() > 0.5
+    if found.parts is None:
+        return np.zeros_like(skin)
+    eyes: np.ndarray = found.parts[0, part_index("eyes")].cpu().numpy()
+    return skin & (eyes < LID_EDGE)
+
+
+def _lower_lip(lips: np.ndarray, across: np.ndarray, down: np.ndarray) -> float:
+    """How far down the lips reach in their middle; as closed ones do where none are seen."""
+    middle = down[lips & (np.abs(across) < 0.2)]
+    return float(np.quantile(middle, 0.98)) if middle.size >= FEWEST else CLOSED_LIPS
 
 
 def _filled(mask: np.ndarray) -> np.ndarray:
