@@ -9,7 +9,6 @@ from ..decomposition import Calibration
 from ..fitting.calibrated import of_fit
 from ..fitting.uncertainty import Uncertainty
 from ..physics.temperature import correlated_temperature
-from .measuring.numbers import deviations
 from .results import Result
 
 __all__ = ["Knowledge", "Source", "knowledge", "uncertainty"]
@@ -23,7 +22,7 @@ HOTTEST, COOLEST = 25000.0, 1000.0
 
 def uncertainty(result: Result) -> Uncertainty:
     """Deviations of a result's maps, at most 96 pixels a side, calibrated where its method is."""
-    return deviations(result.decomposition, result.skin(), result.calibration)
+    return result.deviations
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,8 @@ __all__ = [
     "PigmentNumbers",
     "SkinNumbers",
     "deviations",
+    "disagreement",
+    "excluded",
     "skin_numbers",
     "skin_of_parts",
 ]
@@ -47,6 +49,22 @@ class PigmentNumbers:
     skin is."""
     interval: tuple[float, float]
     """68 % interval of the median: how sure it is. Wider upwards, as the map's axis is a cube."""
+
+    @property
+    def words(self) -> str:
+        """Median and interval, for people, such as ``3.7 % (2.6 to 5.1)``."""
+        middle, low, high = self._rounded()
+        return f"{middle} % ({low} to {high})"
+
+    @property
+    def sentence(self) -> str:
+        """The same in full, as sheets have it."""
+        middle, low, high = self._rounded()
+        return f"median of skin {middle} %, 68 % interval {low} to {high}"
+
+    def _rounded(self) -> list[str]:
+        decimals = 0 if self.median >= 20 else 1 if self.median >= 2 else 2
+        return [f"{value:.{decimals}f}" for value in (self.median, *self.interval)]
 
     def as_json(self) -> dict[str, Any]:
         """Ready for JSON, rounded."""
@@ -77,16 +95,23 @@ class SkinNumbers:
         }
 
 
-def skin_of_parts(found: Decomposition) -> Tensor | None:
+def skin_of_parts(found: Decomposition, size: tuple[int, int] | None = None) -> Tensor | None:
     """Where the first image shows skin more likely than not: (1, 1, H, W), 0 or 1.
 
     That of face, ears and neck; lips, brows, eyes and beards are left out. None where parts are not
     known.
+
+    Args:
+        found: maps with parts.
+        size: height and width of other maps of the same picture that are asked about; its own when not
+            given.
     """
     if found.parts is None:
         return None
-    index = PART_NAMES.index("skin")
-    return (found.parts[:1, index : index + 1] > 0.5).to(found.melanin.dtype)
+    share = found.parts[:1, [PART_NAMES.index("skin")]].detach().float()
+    if size is not None and share.shape[2:] != size:
+        share = F.interpolate(share, size=size, mode="bilinear", align_corners=False)
+    return (share > 0.5).float()
 
 
 def deviations(
@@ -154,3 +179,25 @@ def skin_numbers(found: Decomposition, mask: Tensor, said: Uncertainty) -> SkinN
 def _percent(name: str, value: float, found: Decomposition) -> float:
     fraction = melanosome_fraction if name == "melanin" else blood_fraction
     return 100.0 * float(fraction(torch.tensor(value, dtype=torch.float64), SKINS[found.skin]))
+
+
+def excluded(one: SkinNumbers, other: SkinNumbers) -> tuple[str, ...]:
+    """The pigments, of `PIGMENTS`, whose 68 % intervals have nothing in common."""
+    return tuple(
+        name
+        for name in PIGMENTS
+        if max(getattr(one, name).interval[0], getattr(other, name).interval[0])
+        > min(getattr(one, name).interval[1], getattr(other, name).interval[1])
+    )
+
+
+def disagreement(one: tuple[str, SkinNumbers], other: tuple[str, SkinNumbers]) -> str:
+    """Where two methods, each with its name, exclude each other, in words; empty where they do not."""
+    (first, own), (second, others) = one, other
+    differ = [
+        f"{name} {getattr(own, name).words} and {getattr(others, name).words}"
+        for name in excluded(own, others)
+    ]
+    if not differ:
+        return ""
+    return f"{first} and {second} disagree beyond their 68 % intervals: {', '.join(differ)}"
