@@ -85,7 +85,7 @@ class Result(Brief):
 
     @cached_property
     def deviations(self) -> Uncertainty:
-        """Standard deviations of the maps, at most 96 pixels a side, calibrated where the method is."""
+        """Of the face's means, and of maps of 32 pixels or so; calibrated where the method is."""
         return deviations(self.decomposition, self.counted, self.calibration)
 
     @cached_property
