@@ -164,9 +164,17 @@ def _further(first: Path, taken: set[str]) -> Iterator[Path]:
 # Writing -------------------------------------------------------------------------------------
 
 
-def result_folders(out: Path, photos: tuple[Path, ...]) -> list[Path]:
-    """A folder for each photo, named like it; photos of one name are numbered from the second on."""
+def result_folders(out: Path, photos: tuple[Path, ...], *, new: bool = False) -> list[Path]:
+    """A folder for each photo, named like it; photos of one name are numbered from the second on.
+
+    Args:
+        out: folder for all of them.
+        photos: files.
+        new: whether folders that are there already count as taken, so that they stay as they are.
+    """
     taken: set[str] = set()
+    if new and out.is_dir():
+        taken = {same_name(path.name) for path in out.iterdir()}
     folders = []
     for path in photos:
         first = name = folder_name(path)
