@@ -25,9 +25,10 @@ from biofacenet.evaluation.people.methods import Found, components, indices
 from biofacenet.evaluation.people.numbers import Numbers, numbers_of
 from biofacenet.evaluation.people.regions import Regions
 from biofacenet.evaluation.people.run import ranking
-from biofacenet.evaluation.people.statistics import area_under_curve, icc_1, icc_3_1
+from biofacenet.evaluation.people.statistics import area_under_curve
 from biofacenet.evaluation.people.targets import TARGETS
 from biofacenet.evaluation.people.views import PersonViews, PlainView, Polarised, views_of
+from biofacenet.fitting.agreement import icc_1
 from biofacenet.preparation.people import Person, read_folder
 
 SIZE = 48
@@ -45,25 +46,6 @@ def seen(folder: Path) -> list[PersonViews]:
 
 
 # Statistics ----------------------------------------------------------------------------------
-
-SHROUT_AND_FLEISS = np.array(
-    [[9, 2, 5, 8], [6, 1, 3, 2], [8, 4, 6, 8], [7, 1, 2, 6], [10, 5, 6, 9], [6, 2, 4, 7]], float
-)
-
-
-def test_correlations_within_classes_are_the_published_ones() -> None:
-    """Shrout and Fleiss 1979, tables 2 and 4."""
-    assert icc_1(SHROUT_AND_FLEISS.tolist()) == pytest.approx(0.17, abs=0.005)
-    assert icc_3_1(SHROUT_AND_FLEISS) == pytest.approx(0.71, abs=0.005)
-
-
-def test_correlations_within_classes_at_their_ends() -> None:
-    people = np.arange(5.0)[:, None]
-    assert icc_3_1(people + np.array([0.0, 3.0])) == pytest.approx(1.0)
-    assert icc_1([[x, x, x] for x in range(4)] + [[7.0]]) == pytest.approx(1.0)
-    assert icc_1([[0, 1], [0, 1], [0, 1]]) == pytest.approx(-1.0)
-    assert np.isnan(icc_3_1(people[:2] + np.array([0.0, 1.0])))
-    assert np.isnan(icc_1([[1.0], [2.0], [3.0]]))
 
 
 def test_area_under_curve_counts_pairs() -> None:
