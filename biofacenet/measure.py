@@ -42,7 +42,7 @@ def _plan(settings: Settings) -> Plan:
     elif settings.pairs is not None:
         plan = of_pairs(settings.pairs)
     elif settings.repeats is not None:
-        plan = of_repeats(settings.repeats)
+        plan = of_repeats(settings.repeats, without=settings.out)
     else:
         endings = PHOTO_ENDINGS | VIDEO_ENDINGS
         plan = Plan(expand(settings.photos, endings=endings, without=settings.out, tell=True))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,12 +71,6 @@ class Run:
     def missing(self) -> list[int]:
         """Places of the files without rows."""
         return [place for place in self.places if place not in self.journal]
-
-    def entries(self) -> Iterator[tuple[int, Entry]]:
-        """Places and rows of all files that are done, in the order of the list."""
-        for place in self.places:
-            if place in self.journal:
-                yield place, self.entry(place)
 
 
 def _is_stale(entry: Entry, path: Path) -> bool:
