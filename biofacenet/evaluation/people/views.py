@@ -77,6 +77,8 @@ class PersonViews:
     back: dict[str, np.ndarray]
     """Of copies in another frame: the affine map from the first photo's pixels to theirs, (2, 3)."""
     polarised: tuple[Polarised, ...] = ()
+    shrunk: float = 1.0
+    """Pixels of what is seen for a pixel of the photo, at most 1."""
 
     def returned(self, name: str, values: Tensor) -> Tensor:
         """A map (1, C, S, S) of a changed copy, in the frame of the unchanged one."""
@@ -123,7 +125,8 @@ def views_of(folder: PeopleFolder, person: Person, size: int) -> PersonViews:
     for shot, other in zip(person.shots[1:], others, strict=True):
         image = srgb_to_linear(crop(other.photo.pixels, other.part.box, size))[None]
         views.append(PlainView(image, _regions(other, other.part.box, image), shot.expression))
-    return PersonViews(person, tuple(views), changed, implants, back, polarised)
+    shrunk = min(1.0, size / first.part.box.size)
+    return PersonViews(person, tuple(views), changed, implants, back, polarised, shrunk)
 
 
 def _first(
