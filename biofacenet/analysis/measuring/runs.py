@@ -10,7 +10,7 @@ from typing import Any
 
 from ..._version import __version__
 from ...errors import BioFaceNetError, DataError
-from ...network.folders import WEIGHTS_FILE, find
+from ...network.folders import CONFIG_FILE, WEIGHTS_FILE, find
 from ...system.files import sha256
 from ...system.journal import Journal
 from ...system.names import shown
@@ -88,7 +88,8 @@ def heading_of(plan: Plan, settings: Settings, share: Share) -> dict[str, Any]:
         if field.name not in NO_MATTER
     }
     told = {name: _told(value) for name, value in values.items()}
-    told["weights"] = sha256(find(settings.model) / WEIGHTS_FILE)
+    network = find(settings.model)
+    told["network"] = [sha256(network / name) for name in (CONFIG_FILE, WEIGHTS_FILE)]
     return {
         "format": FORMAT,
         "version": __version__,
@@ -102,6 +103,8 @@ def _told(value: Any) -> Any:
     """A setting as JSON has it; a file by what it holds."""
     if isinstance(value, Path):
         return f"{value} {sha256(value)[:16]}" if value.is_file() else str(value)
+    if dataclasses.is_dataclass(value):
+        return {f.name: _told(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, tuple):
         return [_told(each) for each in value]
     return value if isinstance(value, bool | int | float | str | None) else str(value)
@@ -230,8 +233,8 @@ def difference(then: dict[str, Any], now: dict[str, Any]) -> str:
     for name, value in now["settings"].items():
         before = then.get("settings", {}).get(name)
         if before != value:
-            if name == "weights":
-                return "the network has other weights now"
+            if name == "network":
+                return "the network is another now"
             return f"--{name.replace('_', '-')} was {_short(before)}, and is {_short(value)}"
     if then["version"] != now["version"]:
         return f"begun with version {_short(then['version'])}, and this is {now['version']}"
