@@ -12,11 +12,7 @@ from .photos.paths import PHOTO_ENDINGS, VIDEO_ENDINGS, expand
 
 __all__ = ["Settings", "main"]
 
-EXAMPLES = (
-    "portrait.jpg",
-    "album --out numbers --no-sheets",
-    "--before monday.jpg --after friday.jpg",
-)
+EXAMPLES = ("album --out numbers --no-sheets", "--before monday.jpg --after friday.jpg")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
