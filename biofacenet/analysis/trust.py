@@ -14,6 +14,9 @@ from .results import Result
 
 __all__ = ["Knowledge", "Source", "knowledge", "uncertainty"]
 
+TRUST_SIDE = 96
+"""Longer side at which deviations of pixels are computed."""
+
 Source = Literal["photo", "prior"]
 """Where a number is from: ``prior`` where the method is no better than one who does not look at photos."""
 
@@ -22,8 +25,8 @@ HOTTEST, COOLEST = 25000.0, 1000.0
 
 
 def uncertainty(result: Result) -> Uncertainty:
-    """Deviations of a result's maps, at most 96 pixels a side, calibrated where its method is."""
-    return deviations(result.decomposition, result.skin(), result.calibration)
+    """Deviations of a result's maps, at most `TRUST_SIDE` pixels, calibrated where its method is."""
+    return deviations(result.decomposition, result.counted, result.calibration, side=TRUST_SIDE)
 
 
 @dataclass(frozen=True)

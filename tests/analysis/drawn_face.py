@@ -15,6 +15,9 @@ from biofacenet.photos.boxes import Box, Part
 from biofacenet.photos.reading import Photo
 from biofacenet.physics.illuminant import Illuminant
 
+WHITE_OF_EYES = torch.tensor([0.77, 0.7, 0.66])
+"""Linear sRGB."""
+
 
 @dataclass(frozen=True)
 class Drawn:
@@ -103,10 +106,13 @@ def drawn_result(
 
 
 def of_maps(found: Decomposition, image: Tensor | None = None) -> Result:
-    """A result of maps: their photo is what they render to, if no other is given."""
+    """A result of maps: their photo is what they render to, with white eyes, if no other is given."""
     side = found.melanin.shape[-1]
     rendered = found.render()
-    image = rendered if image is None else image
+    if image is None:
+        assert found.parts is not None
+        eyes = found.parts[:, [PART_NAMES.index("eyes")]] > 0.5
+        image = torch.where(eyes, WHITE_OF_EYES[None, :, None, None], rendered)
     photo = Photo(Path("drawn.png"), image[0].clamp(0.0, 1.0))
     part = Part(Box(0, 0, side), "face", "face found")
     return Result(photo, part, image, found, rendered)

@@ -33,8 +33,8 @@ CAUTIONS: Mapping[str, str] = {
     "few-pixels": "fewer than 100 pixels of the region are used, at the resolution of the maps.",
     "end-of-range": "over a tenth of the region's pixels lie at an end of what the maps can say: the truth "
     "may be beyond.",
-    "by-square": "eyes and lips were not seen where the face was found: regions lie where faces have them "
-    "on average.",
+    "placed-by-average": "lips, or eyes and lips, were not seen: regions lie where faces have them on "
+    "average.",
     "prior-only": "light and overall level are not known from this photo, only what they usually are: "
     "intervals say how much that leaves open. A white in the photo ends it.",
 }
@@ -62,8 +62,8 @@ UNEXPLAINED = ((-0.09, 0.09), (-0.08, 0.12))
 Face Research Lab London Set leave -0.04 to 0.03, and -0.04 to 0.10; with blue at 70 % -0.20 to -0.05, at
 160 % 0.23 to 0.46."""
 
-WHITES = ((-0.1, 0.36), (-0.27, 0.15))
-"""The same of the lighter part of the eyes: those have 0.00 to 0.29 and -0.20 to 0.05; with blue at 70 %
+WHITES = ((-0.1, 0.6), (-0.27, 0.15))
+"""The same of the lighter part of the eyes: those have 0.00 to 0.49 and -0.20 to 0.05; with blue at 70 %
 -0.53 to -0.31, at 130 % 0.09 to 0.33."""
 
 WHITE_OF_EYES = 0.3
@@ -139,7 +139,7 @@ def of_face(
         "make-up": _made_up(result, regions),
         "small-face": eyes is not None and eyes < SMALLEST_EYES,
         "turned": turned is not None and abs(turned) > STEEPEST,
-        "by-square": laid is not None and laid.by == "square",
+        "placed-by-average": laid is not None and laid.by != "parts",
         "prior-only": known.light == "prior",
     }
     return [code for code, true in seen.items() if true]

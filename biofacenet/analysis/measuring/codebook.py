@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from ..._version import __version__
 from .cautions import CAUTIONS
 from .columns import COLUMNS, Column
@@ -21,14 +23,16 @@ levels; what can be trusted, and how far, is in the guide on measuring (docs/gui
 """
 
 
-def codebook() -> str:
-    """The codebook as Markdown, from `COLUMNS`, `REGIONS` and `CAUTIONS`."""
+def codebook(more: Mapping[str, Sequence[Column]] | None = None) -> str:
+    """The codebook as Markdown, from `COLUMNS`, `REGIONS` and `CAUTIONS`.
+
+    Args:
+        more: columns of other tables beside faces.csv, by their names.
+    """
     parts = [
         OPENING.format(version=__version__),
         "## Columns\n",
-        "| column | unit | definition | equation | source |",
-        "|---|---|---|---|---|",
-        *(_line(column) for column in COLUMNS),
+        *_lines(COLUMNS),
         "\n## Regions\n",
         "Left and right are the person's own, as long as the photo is not mirrored.\n",
         "| region | what it is |",
@@ -39,7 +43,18 @@ def codebook() -> str:
         "|---|---|",
         *(f"| {code} | {_cell(meaning)} |" for code, meaning in CAUTIONS.items()),
     ]
+    for name, columns in (more or {}).items():
+        parts += [f"\n## Columns of {name}\n", *_lines(columns)]
     return "\n".join(parts) + "\n"
+
+
+def _lines(columns: Sequence[Column]) -> list[str]:
+    """A table of columns."""
+    return [
+        "| column | unit | definition | equation | source |",
+        "|---|---|---|---|---|",
+        *map(_line, columns),
+    ]
 
 
 def _line(column: Column) -> str:

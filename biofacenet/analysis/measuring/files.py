@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..._version import __version__
 from ...errors import DataError, PhotoError
+from ...photos.changes import CHANGES, changed
 from ...photos.framing import Wanted
 from ...photos.paths import is_video
 from ...photos.reading import Photo, read_photo
@@ -80,7 +81,33 @@ class Measurer:
     def _measured(self, path: Path) -> Iterator[MeasuredFace | Row]:
         if is_video(path):
             return self._of_video(path)
-        return measured_faces(read_photo(path), self.method, self.wanted, said=self.said)
+        return self._of_photo(read_photo(path))
+
+    def _of_photo(self, photo: Photo) -> Iterator[MeasuredFace | Row]:
+        return measured_faces(photo, self.method, self.wanted, said=self.said)
+
+    @plain_defaults()
+    def changed(self, path: Path) -> dict[str, list[Row]]:
+        """The rows of a photo's largest face in changed copies of the photo.
+
+        Returns:
+            By `biofacenet.photos.changes.CHANGES`; nothing of a video. Of a copy in which no face is
+            found, a row that says so.
+
+        Raises:
+            PhotoError: the photo cannot be read, or the part that is wanted not be looked at.
+        """
+        if is_video(path):
+            return {}
+        photo = read_photo(path)
+        one = replace(self, wanted=replace(self.wanted, face="largest"))
+        box = one.wanted.of(photo)[0].box
+        found: dict[str, list[Row]] = {}
+        for name in CHANGES:
+            found[name] = []
+            for face in one._of_photo(changed(photo, name, box)):
+                found[name].extend([face] if isinstance(face, Row) else face.rows)
+        return found
 
     def _of_video(self, path: Path) -> Iterator[MeasuredFace | Row]:
         """The face of every so many seconds, which is followed through the frames between."""

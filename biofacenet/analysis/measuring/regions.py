@@ -47,9 +47,9 @@ ELLIPSES: Mapping[str, tuple[tuple[float, float, float, float], ...]] = {
     "forehead": ((0.0, -0.68, 0.55, 0.27),),
     "left_cheek": ((0.62, 0.56, 0.27, 0.27),),
     "right_cheek": ((-0.62, 0.56, 0.27, 0.27),),
-    "nose": ((0.0, 0.34, 0.15, 0.29),),
+    "nose": ((0.0, 0.31, 0.14, 0.26),),
     "chin": ((0.0, 1.43, 0.28, 0.15),),
-    "around_eyes": ((0.5, 0.08, 0.34, 0.22), (-0.5, 0.08, 0.34, 0.22)),
+    "around_eyes": ((0.52, 0.12, 0.36, 0.22), (-0.52, 0.12, 0.36, 0.22)),
 }
 """Middle (across, down) and half axes of the ellipses of a region, in the template's units; the chin's is
 that below closed lips, and goes down with the lower lip. From the neutral photos of 37 people of the Face
@@ -58,7 +58,7 @@ Research Lab London Set."""
 CLOSED_LIPS = 1.15
 """How far down closed lips reach."""
 
-EYE_HOLES = ((0.5, -0.06, 0.30, 0.16), (-0.5, -0.06, 0.30, 0.16))
+EYE_HOLES = ((0.5, -0.04, 0.36, 0.21), (-0.5, -0.04, 0.36, 0.21))
 """Eyes with lids and lashes, which are not around them."""
 
 LIDS = ((0.5, -0.02, 0.27, 0.15), (-0.5, -0.02, 0.27, 0.15))
@@ -85,7 +85,10 @@ FARTHEST = 0.12
 FEWEST = 6
 """Pixels of an eye or of lips whose middle counts."""
 
-By = Literal["parts", "square"]
+LIPS_BELOW = 0.96
+"""How far the lips are below the middle of the eyes, in distances of the eyes, as in `EYES` and `MOUTH`."""
+
+By = Literal["parts", "eyes", "square"]
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,8 @@ class Placement:
     left_eye: np.ndarray
     lips: np.ndarray
     by: By
-    """``parts``: by eyes and lips that were seen; ``square``: by where faces have them in their square."""
+    """``parts``: by eyes and lips that were seen; ``eyes``: by these alone, lips where faces have them;
+    ``square``: by where faces have all of them in their square."""
 
     @property
     def eye_distance(self) -> float:
@@ -140,12 +144,12 @@ def place(found: Decomposition, *, square: bool) -> Placement | None:
         square: whether the picture is the square of a face, which has eyes and mouth at known places.
     """
     height, width = found.melanin.shape[2:]
-    expected = [np.array(place) * (width, height) for place in (*EYES, MOUTH)]
+    right, left, lips = expected = [np.array(place) * (width, height) for place in (*EYES, MOUTH)]
     if found.parts is not None:
         seen = _by_parts(found, expected if square else None)
         if seen is not None:
             return seen
-    return Placement(*expected, by="square") if square else None
+    return Placement(right, left, lips, by="square") if square else None
 
 
 def _by_parts(found: Decomposition, expected: list[np.ndarray] | None) -> Placement | None:
@@ -154,24 +158,35 @@ def _by_parts(found: Decomposition, expected: list[np.ndarray] | None) -> Placem
     side = max(found.melanin.shape[2:])
     eyes = _middles(found.parts[0, part_index("eyes")])
     lips = _middles(found.parts[0, part_index("lips")])
-    if len(eyes) < 2 or not lips:
+    if expected is not None:
+        eyes = [eye for at in expected[:2] for eye in _nearest(eyes, at, FARTHEST * side)]
+        lips = _nearest(lips, expected[2], FARTHEST * side)
+    elif not lips:
         return None
-    if expected is None:
-        pair = sorted(sorted(eyes, key=lambda eye: -eye[1])[:2], key=lambda eye: eye[0][0])
-        points = [pair[0][0], pair[1][0], max(lips, key=lambda each: each[1])[0]]
-    else:
-        nearest = [
-            min(those, key=lambda each: float(np.linalg.norm(each[0] - at)))
-            for those, at in zip((eyes, eyes, lips), expected, strict=True)
-        ]
-        points = [middle for middle, _ in nearest]
-        off = max(float(np.linalg.norm(p - at)) for p, at in zip(points, expected, strict=True))
-        if off > FARTHEST * side or points[0] is points[1]:
-            return None
-    laid = Placement(*points, by="parts")
-    across, down = laid.left_eye - laid.right_eye, laid.lips - laid.middle
-    upright = across[0] * down[1] - across[1] * down[0]  # the area that they span
-    return laid if upright > 0.25 * laid.eye_distance**2 else None
+    if len(eyes) < 2 or eyes[0] is eyes[1]:
+        return None
+    largest = sorted(eyes, key=lambda eye: -eye[1])[:2]
+    right, left = sorted((eye[0] for eye in largest), key=lambda at: float(at[0]))
+    across = left - right
+    if not lips:
+        below = LIPS_BELOW * np.array([-across[1], across[0]])
+        return Placement(right, left, 0.5 * (right + left) + below, by="eyes")
+    laid = Placement(right, left, max(lips, key=lambda each: each[1])[0], by="parts")
+    down = laid.lips - laid.middle
+    spanned = across[0] * down[1] - across[1] * down[0]
+    return laid if spanned > 0.25 * laid.eye_distance**2 else None
+
+
+def _nearest(
+    those: list[tuple[np.ndarray, int]], at: np.ndarray, farthest: float
+) -> list[tuple[np.ndarray, int]]:
+    """The one that is nearest to a place, if it is not too far."""
+
+    def away(one: tuple[np.ndarray, int]) -> float:
+        return float(np.linalg.norm(one[0] - at))
+
+    near = [one for one in those if away(one) <= farthest]
+    return [min(near, key=away)] if near else []
 
 
 def _middles(share: Tensor) -> list[tuple[np.ndarray, int]]:
@@ -207,6 +222,8 @@ def regions_of(result: Result) -> Regions:
         for name, ellipses in ELLIPSES.items()
     }
     shapes["around_eyes"] &= ~_inside(across, down, EYE_HOLES)
+    for name in ("left_cheek", "right_cheek", "nose"):
+        shapes["around_eyes"] &= ~shapes[name]
     left, top, right, bottom = NECK
     shapes["neck"] = (across > left) & (across < right) & (down > top) & (down < bottom)
     masks = {name: shape & usable & ~_filled(lips) for name, shape in shapes.items()}

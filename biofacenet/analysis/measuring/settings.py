@@ -9,6 +9,7 @@ from ...errors import BioFaceNetError
 from ...network.folders import find
 from ...system.files import check_folder
 from ...system.settings import option
+from ...system.shares import share_of
 from ..choices import check_resolution, check_size
 
 __all__ = ["Settings", "check"]
@@ -27,7 +28,7 @@ class Settings:
     is a row that says why.
     """
 
-    photos: tuple[Path, ...] = option(metavar="PHOTO", positional=True)
+    photos: tuple[Path, ...] = option((), shown="none", metavar="PHOTO", positional=True)
     """Photos (JPEG, PNG, WebP, TIFF, BMP, GIF, AVIF, HEIC or JXL), videos (MP4, MOV, MKV, WebM or AVI),
     folders of them, or patterns in quotes."""
     out: Path = Path("measurements")
@@ -48,6 +49,27 @@ class Settings:
     """Time between frames of a video that are measured; each has rows of its own."""
     sheets: bool = True
     """Draw a sheet for each face."""
+    before: Path | None = option(None, shown="none", metavar="PHOTO")
+    """Photo of a face to compare with that of --after, region by region, in differences.csv."""
+    after: Path | None = option(None, shown="none", metavar="PHOTO")
+    """The other photo."""
+    pairs: Path | None = option(None, shown="none", metavar="CSV")
+    """Table of pairs of photos to compare likewise: columns before and after, and if you like name."""
+    repeats: Path | None = option(None, shown="none", metavar="FOLDER|CSV")
+    """Repeated photos of people: a folder for each person, or a table with the columns person and photo.
+    Their spread and agreement go to people.csv and repeats.csv."""
+    repeatability: Path | None = option(None, shown="measured on 37 people", metavar="CSV")
+    """The repeats.csv of one's own people and camera, by which differences are judged."""
+    reliability: bool = False
+    """Measure changed copies of each photo, too, and write reliability.csv: how far the same face moves
+    under another exposure, white balance and side light."""
+    share: str = option("", shown="all", metavar="NUMBER/COUNT|auto")
+    """Measure a share of the photos, such as 3/8, into a folder of its own in OUT; auto takes that of
+    this process in a Slurm array. Under torchrun each process takes its share."""
+    join: tuple[Path, ...] = option((), shown="none", metavar="FOLDER")
+    """Join the shares in these folders to one table, and measure nothing."""
+    workers: int | None = option(None, shown="one for each processor")
+    """Processes; the numbers are the same whatever their number."""
     device: str = option("auto", metavar="auto|cpu|cuda")
     """Where to compute."""
 
@@ -60,5 +82,33 @@ def check(settings: Settings) -> None:
         raise BioFaceNetError(
             f"every {settings.every:g}: expected above 0 to {LONGEST_STEP:g} seconds, such as 1"
         )
+    _check_sources(settings)
+    share_of(settings.share)
+    if settings.workers is not None and settings.workers < 0:
+        raise BioFaceNetError(f"workers {settings.workers}: expected 0 or more, such as 4")
     check_folder(settings.out)
     find(settings.model)
+
+
+def _check_sources(settings: Settings) -> None:
+    """Raise BioFaceNetError unless photos are named in one way."""
+    for one, other in (("before", "after"), ("after", "before")):
+        if getattr(settings, one) is not None and getattr(settings, other) is None:
+            raise BioFaceNetError(f"--{one} needs --{other}; name both photos of the face")
+    given = [
+        name
+        for name, value in (
+            ("photos", settings.photos),
+            ("--before and --after", settings.before),
+            ("--pairs", settings.pairs),
+            ("--repeats", settings.repeats),
+            ("--join", settings.join),
+        )
+        if value
+    ]
+    if len(given) > 1:
+        raise BioFaceNetError(f"{given[0]} together with {given[1]}; give one of the two")
+    if settings.join and settings.share:
+        raise BioFaceNetError(
+            "--share together with --join; shares are joined when all are measured"
+        )
