@@ -126,7 +126,9 @@ def _level(place: Place, patches: Patches) -> Face | None:
         place = face.level
         if before is not None and before.seen.slope * seen.slope < 0.0:  # in between
             share = seen.slope / (seen.slope - before.seen.slope)
-            place = replace(place, angle=face.place.angle + share * (before.place.angle - face.place.angle))
+            place = replace(
+                place, angle=face.place.angle + share * (before.place.angle - face.place.angle)
+            )
         before = face
     return best
 
