@@ -48,6 +48,8 @@ class Session:
     Attributes:
         found: the estimate, as the method left it.
         mask: (1, 1, H, W), 1 where skin is.
+        counted: the skin that numbers are of.
+        numbers: melanosomes and blood of it.
         trust: deviations of the estimate, at 96 pixels or so.
         known: what is known of light and camera.
         edit: where the sliders were last.
@@ -61,6 +63,7 @@ class Session:
         self.mask = result.skin()
         self.reconstruction = result.reconstruction
         self.trust, self.known = uncertainty(result), knowledge(result)
+        self.counted, self.numbers = result.counted, result.numbers
         self.edit, self.everywhere = Edit(), False
         # 8 bits: a photo waits here for its download, and float would take four times the memory.
         self._photo = replace(result.photo, pixels=result.photo.pixels[:, :0])
@@ -163,7 +166,7 @@ class Session:
     def median(self, name: str) -> float:
         """Median over the skin of the ``melanin`` or ``haemoglobin`` map."""
         values: Tensor = getattr(self.found, name)
-        return float(values[self.mask > 0.5].median())
+        return float(values[self.counted > 0.5].median())
 
 
 def _to_stage(values: Tensor) -> Tensor:
