@@ -67,7 +67,8 @@ class Place:
         """The place of what was seen in that square: its middle, and turned until it is level."""
         x, y = self.to_photo() @ (*seen.middle, 1.0)
         side = self.side * seen.side / FACE_IN_PATCH
-        return Place(float(x), float(y), side, self.angle + seen.slope / RESPONSE)
+        angle = math.remainder(self.angle + seen.slope / RESPONSE, 360.0)
+        return Place(float(x), float(y), side, angle)
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,9 @@ def _level(place: Place, patches: Patches) -> Face | None:
         place = face.level
         if before is not None and before.seen.slope * seen.slope < 0.0:  # in between
             share = seen.slope / (seen.slope - before.seen.slope)
-            place = replace(place, angle=face.place.angle + share * (before.place.angle - face.place.angle))
+            place = replace(
+                place, angle=face.place.angle + share * (before.place.angle - face.place.angle)
+            )
         before = face
     return best
 

@@ -28,8 +28,8 @@ from biofacenet.evaluation.people.run import ranking
 from biofacenet.evaluation.people.statistics import area_under_curve
 from biofacenet.evaluation.people.targets import TARGETS
 from biofacenet.evaluation.people.views import PersonViews, PlainView, Polarised, views_of
-from biofacenet.fitting.agreement import icc_1
 from biofacenet.evaluation.settings import Settings, check
+from biofacenet.fitting.agreement import icc_1
 from biofacenet.preparation.people import Person, read_folder
 
 SIZE = 48
