@@ -24,8 +24,10 @@ from biofacenet.analysis import ByFitting, ByNetwork, Result, apply
 from biofacenet.analysis.editing import soft
 from biofacenet.data import generate
 from biofacenet.photos import crop, read_photo
+from biofacenet.plotting.encoding import eight_bit, jpeg
 from biofacenet.plotting.figures import decomposition_figure, edit_sheet
 from biofacenet.plotting.grids import contact_sheet
+from biofacenet.web.examples import FOLDER, SEEDS
 
 IMAGES = Path(__file__).parent / "images"
 SYNTHETIC = Path("data/synthetic")
@@ -40,6 +42,9 @@ def main(run: Path | None) -> None:
     network = BioFaceNet.from_pretrained("small")
     IMAGES.mkdir(exist_ok=True)
     contact_sheet(generate(range(24), skin="measured").image, IMAGES / "synthetic.png", columns=8)
+    for name, seed in SEEDS.items():
+        face = generate([seed], size=256, skin="measured").image[0]
+        (FOLDER / f"{name}.jpg").write_bytes(jpeg(eight_bit(face)))
     if run is not None:
         grid = sorted((run / "grids").glob("epoch_*.png"))[-1]
         shutil.copyfile(grid, IMAGES / "training.png")

@@ -2,18 +2,47 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import replace
-from functools import lru_cache
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..decomposition import Edit
-from ..errors import BioFaceNetError, DataError
-from ..physics.measured import CameraCurves, Spectrum
+from ..errors import BioFaceNetError
 from .session import Session
 
-__all__ = ["AS_FOUND", "LIGHTS", "LIGHT_NAMES", "at_rest", "edit_of"]
+__all__ = ["AS_FOUND", "KNOBS", "LIGHTS", "LIGHT_NAMES", "Knob", "at_rest", "edit_of", "spoken"]
+
+
+@dataclass(frozen=True)
+class Knob:
+    """A slider in percent: 0 leaves a quantity as it was found, 100 doubles it, -50 halves it."""
+
+    field: str
+    """Which factor of an `Edit` it is."""
+    label: str
+    more: str
+    less: str
+    """What a positive and a negative number is, after its percent."""
+    high: float = 300.0
+    """Largest percent; the least, -100, leaves nothing."""
+
+    def factor(self, percent: float) -> float:
+        """What the edit has for a place of the slider."""
+        return 1.0 + percent / 100.0
+
+    def percent(self, factor: float) -> float:
+        """The slider's place for what the edit has."""
+        return 100.0 * (factor - 1.0)
+
+
+KNOBS = (
+    Knob("melanin_scale", "Melanin", "more melanin", "less melanin"),
+    Knob("haemoglobin_scale", "Blood", "more blood", "less blood"),
+    Knob("diffuse_scale", "Light on the skin", "more light", "less light", high=100.0),
+    Knob("specular_scale", "Highlights", "more highlights", "less highlights"),
+)
+"""The first knobs; light, temperature, b1, b2 and `everywhere` follow."""
 
 AS_FOUND = "as found"
 LIGHT_NAMES = {
@@ -31,22 +60,15 @@ LIGHT_NAMES = {
 LIGHTS = (AS_FOUND, "D", "D50", "D55", "D65", "D75", "A", *(f"F{i}" for i in range(1, 13)))
 """Lights to choose from; D is daylight of the chosen temperature."""
 
-NUMBERS = (
-    *("melanin", "melanin_scale", "haemoglobin", "haemoglobin_scale"),
-    *("diffuse_scale", "specular_scale"),
-)
-"""The first knobs are numbers of an edit; light, temperature, b1, b2, two files and `everywhere` follow."""
-
 
 def at_rest(session: Session) -> list[Any]:
     """Values of all knobs at which nothing changes."""
-    rest, found = Edit(), session.found
+    found = session.found
     return [
-        *(rest.melanin, rest.melanin_scale, rest.haemoglobin, rest.haemoglobin_scale),
-        *(rest.diffuse_scale, rest.specular_scale, AS_FOUND),
+        *(knob.percent(getattr(Edit(), knob.field)) for knob in KNOBS),
+        AS_FOUND,
         round(float(found.illuminant.cct[0]) / 50) * 50,
         *(round(value, 2) for value in found.camera[0].tolist()),
-        *(None, None),
         False,
     ]
 
@@ -54,42 +76,56 @@ def at_rest(session: Session) -> list[Any]:
 def edit_of(session: Session, values: Sequence[Any]) -> tuple[Edit, bool]:
     """The edit that knobs stand for, and whether it is for more than skin.
 
-    A camera slider that was not moved changes nothing; a file goes before the knobs for what it holds.
+    A camera slider that was not moved changes nothing; a measured light or camera of the session goes
+    before the knobs for it.
 
     Raises:
-        BioFaceNetError: the light is not one of the page's, or a file is no light or camera.
+        BioFaceNetError: the values are not those of the page's knobs.
     """
-    *numbers, light, cct, b1, b2, light_file, camera_file, everywhere = values
+    rest = at_rest(session)
+    if len(values) != len(rest):
+        raise BioFaceNetError(f"{len(values)} knobs; expected {len(rest)}, load the page again")
+    *numbers, light, cct, b1, b2, everywhere = values
     if light not in LIGHTS:
-        raise BioFaceNetError(f"light {light!r}: expected one of {', '.join(LIGHTS)}")
-    resting = at_rest(session)[8:10]
-    found = session.found.camera[0].tolist()
-    moved = (b1, b2) != tuple(resting)
-    camera = tuple(
+        raise BioFaceNetError(f"this light is unknown; expected one of {', '.join(LIGHTS)}")
+    for value in (*numbers, cct, b1, b2):
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or not math.isfinite(value)
+        ):
+            raise BioFaceNetError("a slider holds no number; expected one, put all back")
+    resting, found = rest[-3:-1], session.found.camera[0].tolist()
+    moved = [b1, b2] != resting
+    camera = [
         found[i] if chosen == resting[i] else float(chosen) for i, chosen in enumerate((b1, b2))
-    )
+    ]
     edit = Edit(
-        **dict(zip(NUMBERS, numbers, strict=True)),
+        **{knob.field: knob.factor(value) for knob, value in zip(KNOBS, numbers, strict=True)},
         light=None if light == AS_FOUND else light,
         cct=cct if light == "D" else None,
         camera=(camera[0], camera[1]) if moved else None,
     )
-    if light_file:
-        edit = replace(edit, light=_held(Spectrum, str(light_file)), cct=None)
-    if camera_file:
-        edit = replace(edit, camera=_held(CameraCurves, str(camera_file)))
-    return edit, bool(everywhere)
+    if session.lamp is not None:
+        edit = replace(edit, light=session.lamp, cct=None)
+    if session.curves is not None:
+        edit = replace(edit, camera=session.curves)
+    return edit, everywhere is True
 
 
-def _held(kind: Any, path: str) -> Any:
-    """What an upload holds; of its path people know the name only."""
-    try:
-        return _read(kind, path)
-    except DataError as error:
-        raise DataError(str(error).replace(path, Path(path).name)) from error
-
-
-@lru_cache(maxsize=16)
-def _read(kind: Any, path: str) -> Any:
-    """The file of an upload, read once and not at each move of a slider."""
-    return kind.from_csv(path)
+def spoken(edit: Edit) -> str:
+    """What is changed, in words: 50 % more melanin."""
+    said = []
+    for knob in KNOBS:
+        percent = round(knob.percent(getattr(edit, knob.field)))
+        if percent:
+            said.append(f"{abs(percent)} % {knob.more if percent > 0 else knob.less}")
+    if edit.light is not None:
+        temperature = "" if edit.cct is None else f" of {edit.cct:g} K"
+        said.append(f"light {edit.light}{temperature}")
+    if edit.camera is not None:
+        if isinstance(edit.camera, tuple):
+            said.append(f"camera {edit.camera[0]:.2f}, {edit.camera[1]:.2f}")
+        else:
+            said.append(f"camera {edit.camera}")
+    return ", ".join(said)

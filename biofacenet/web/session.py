@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import io
 import json
-import secrets
-import threading
-from collections import OrderedDict
 from dataclasses import asdict, replace
 
 import cv2
@@ -28,9 +25,10 @@ from ..photos.boxes import crop
 from ..photos.framing import crop_text
 from ..photos.reading import Photo
 from ..physics.colour import linear_to_srgb, srgb_to_linear
+from ..physics.measured import CameraCurves, Spectrum
 from ..plotting.encoding import eight_bit, jpeg, png
 
-__all__ = ["Session", "Sessions"]
+__all__ = ["Session"]
 
 STAGE = 512
 """Side of the picture that follows the sliders, in pixels."""
@@ -44,21 +42,26 @@ class Session:
         method: what it was decomposed with, in words.
 
     Attributes:
+        part: what was looked at of the photo.
         found: the estimate, as the method left it.
         mask: (1, 1, H, W), 1 where skin is.
         trust: deviations of the estimate, at 96 pixels or so.
         known: what is known of light and camera.
+        lamp: a measured light that goes before the page's knobs, if one was given.
+        curves: a measured camera, likewise.
         edit: where the sliders were last.
         everywhere: whether they change the whole square, not only what looks like skin.
     """
 
     def __init__(self, result: Result, *, method: str) -> None:
         self.method = method
-        self.box, self.rmse, self.remarks = result.part.box, result.skin_rmse, result.remarks
+        self.part, self.box, self.rmse = result.part, result.part.box, result.skin_rmse
         self.found = result.decomposition[0].detach()
         self.mask = mask = result.skin()
         self.reconstruction = result.reconstruction
         self.trust, self.known = uncertainty(result), knowledge(result)
+        self.lamp: Spectrum | None = None
+        self.curves: CameraCurves | None = None
         self.edit, self.everywhere = Edit(), False
         # 8 bits: a photo waits here for its download, and float would take four times the memory.
         self._photo = replace(result.photo, pixels=result.photo.pixels[:, :0])
@@ -72,6 +75,16 @@ class Session:
     def name(self) -> str:
         """Name of the photo, without its ending."""
         return self._photo.path.stem
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was converted when the photo was read."""
+        return self._photo.notes
+
+    @property
+    def skinless(self) -> bool:
+        """Whether no skin was found, and everything was taken for it."""
+        return bool(self.mask.all())
 
     @property
     def size(self) -> int:
@@ -159,48 +172,6 @@ def _to_stage(values: Tensor) -> Tensor:
         return values
     size = (STAGE, STAGE)
     return F.interpolate(values, size=size, mode="bilinear", align_corners=False)
-
-
-class Sessions:
-    """Open sessions by a name that nobody guesses; of too many, the one idle longest is forgotten.
-
-    Args:
-        most: how many are kept. Each holds its photo, 3 bytes a pixel, and about 15 MB.
-    """
-
-    def __init__(self, most: int = 8) -> None:
-        self._most = most
-        self._open: OrderedDict[str, Session] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def __len__(self) -> int:
-        return len(self._open)
-
-    def add(self, session: Session) -> str:
-        """Keep a session; its name."""
-        name = secrets.token_urlsafe(24)
-        with self._lock:
-            self._open[name] = session
-            while len(self._open) > self._most:
-                self._open.popitem(last=False)
-        return name
-
-    def get(self, name: str) -> Session:
-        """The session of a name.
-
-        Raises:
-            BioFaceNetError: there is none, or it was forgotten.
-        """
-        with self._lock:
-            if name not in self._open:
-                raise BioFaceNetError("this photo is no longer held; choose it again")
-            self._open.move_to_end(name)
-            return self._open[name]
-
-    def drop(self, name: str) -> None:
-        """Forget a session, if it is there."""
-        with self._lock:
-            self._open.pop(name, None)
 
 
 # Pictures ------------------------------------------------------------------------------------
