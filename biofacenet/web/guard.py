@@ -104,7 +104,7 @@ class Guard:
         if _foreign(headers, method):
             raise RefusedError(403, "only the page itself may ask; open it in a tab of its own")
         wanted = {"GET": LOADED, "HEAD": LOADED, "POST": SENT}.get(method)
-        if wanted is None or not wanted.fullmatch(path):
+        if wanted is None or not wanted.fullmatch(path) or ".." in path.split("/"):
             raise RefusedError(404, "nothing of that name")
         if path.startswith(FILE) and not self.inbox.holds(path.removeprefix(FILE)):
             raise RefusedError(404, "nothing of that name")

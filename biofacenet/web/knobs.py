@@ -95,6 +95,11 @@ def edit_of(session: Session, values: Sequence[Any]) -> tuple[Edit, bool]:
             or not math.isfinite(value)
         ):
             raise BioFaceNetError("a slider holds no number; expected one, put all back")
+    for knob, value in zip(KNOBS, numbers, strict=True):
+        if not -100.0 <= value <= knob.high:
+            raise BioFaceNetError(
+                f"{knob.label.lower()} {value:g} %; expected -100 to {knob.high:g}, put all back"
+            )
     resting, found = rest[-3:-1], session.found.camera[0].tolist()
     moved = [b1, b2] != resting
     camera = [

@@ -74,6 +74,11 @@ def _sent(payload: Any) -> str | None:
     return None if payload is None else payload.path
 
 
+def _as_it_is(payload: Any) -> Any:
+    """A knob's value unchecked: `edit_of` checks it, and says in one line what is wrong with it."""
+    return payload
+
+
 # Panels --------------------------------------------------------------------------------------
 
 
@@ -162,7 +167,9 @@ class Panel:
 
 
 def _slider(low: float, high: float, value: float, step: float, label: str) -> gr.Slider:
-    return gr.Slider(low, high, value=value, step=step, label=label)
+    slider = gr.Slider(low, high, value=value, step=step, label=label)
+    slider.preprocess = _as_it_is
+    return slider
 
 
 def _csv(label: str, name: str) -> gr.File:
@@ -193,6 +200,7 @@ def _panel() -> Panel:
                 elem_id="light",
                 info="Cameras balance white: another light changes skin beside white.",
             )
+            light.preprocess = _as_it_is
             cct = _slider(*CCT_RANGE, 6500, 50, "Daylight temperature, kelvin")
             b1 = _slider(low, high, 0, 0.02, "Camera b1")
             b2 = _slider(low, high, 0, 0.02, "Camera b2")

@@ -18,7 +18,7 @@ from .inbox import Inbox
 from .knobs import KNOBS, at_rest, edit_of
 from .session import Session
 from .studio import Studio
-from .words import NO_FACE, note, plain
+from .words import NO_FACE, note, plain, unquoted
 
 __all__ = ["HEAD", "Replies"]
 
@@ -99,7 +99,8 @@ class Replies:
         try:
             return kind.from_csv(taken)
         except DataError as error:
-            raise DataError(str(error).replace(str(taken), taken.name)) from error
+            told = str(error).replace(str(taken), taken.name)
+            raise DataError(unquoted(told, taken.name)) from error
 
     # Photos --------------------------------------------------------------------------------------
 
@@ -185,5 +186,8 @@ class Replies:
 
 def _index(event: gr.EventData) -> int:
     """Number of the picture that was pressed; -1 where there is none."""
-    index = getattr(event, "index", None)
+    try:
+        index = event.index
+    except (AttributeError, TypeError):  # gradio gives what was sent, be it data of an event or not
+        return -1
     return index if isinstance(index, int) else -1

@@ -15,6 +15,7 @@ from ..photos.reading import Photo, read_photo
 from .examples import Example
 from .session import Session
 from .sittings import Sitting, Sittings
+from .words import unquoted
 
 __all__ = ["FITTING", "NETWORK", "Studio"]
 
@@ -50,7 +51,8 @@ class Studio:
         """A photo within the limits.
 
         Raises:
-            PhotoError: as `read_photo`; without the folder, which means nothing to who uploaded it.
+            PhotoError: as `read_photo`; without the folder, which means nothing to who uploaded it, and
+                without anything that stands in the file.
         """
         path = Path(path)
         try:
@@ -63,7 +65,8 @@ class Studio:
         except OSError as error:
             raise PhotoError(f"{path.name}: {error.strerror}; choose it again") from error
         except PhotoError as error:
-            raise PhotoError(str(error).replace(str(path), path.name)) from error
+            told = str(error).replace(str(path), path.name)
+            raise PhotoError(unquoted(told, path.name)) from error
 
     def begin(self, photo: Photo) -> str:
         """Find the faces of a photo, or else its middle; the name of a sitting that waits for a choice."""

@@ -6,7 +6,7 @@ import re
 
 from ..photos.boxes import Part
 
-__all__ = ["MIDDLE", "NO_FACE", "note", "plain"]
+__all__ = ["MIDDLE", "NO_FACE", "note", "plain", "unquoted"]
 
 OPTION = re.compile(r"""(?:^|[\s("'`])--[a-z]""")
 """A command's option in a message."""
@@ -32,6 +32,30 @@ def plain(message: str) -> str:
         if not OPTION.search(clause):
             kept += between + clause
     return re.sub(r" ?\([^()]*--[a-z][^()]*\)", "", kept)
+
+
+OF_A_FILE = (
+    (re.compile(r" \([A-Z_]+ raises it\)"), ""),
+    (re.compile(r"(damaged or cut short) \(.*\)"), r"\1"),
+    (re.compile(r""" \(.*['"].*\)"""), ""),
+    (re.compile(r"(holds|named) .*(?=; expected)"), r"\1 something else"),
+    (re.compile(r"""(?<!install )(['"]).*\1"""), ".."),
+)
+"""What messages quote of a file or of its decoder, and what takes its place on the page."""
+
+
+def unquoted(message: str, name: str) -> str:
+    """A message about a file without anything that stands in it.
+
+    Example:
+        >>> unquoted("lamp.csv: line 3 holds 'secret'; expected a number", "lamp.csv")
+        'lamp.csv: line 3 holds something else; expected a number'
+    """
+    head = f"{name}: "
+    said = message.removeprefix(head)
+    for quoted, instead in OF_A_FILE:
+        said = quoted.sub(instead, said)
+    return head + said
 
 
 def note(part: Part) -> str:
