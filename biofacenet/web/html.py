@@ -114,13 +114,16 @@ def downloads(name: str) -> str:
     return f"<div class='downloads'>{links}</div>"
 
 
-def _button(index: int, stored: bytes, title: str, pressed: bool | None = None) -> str:
-    """A picture to press."""
+def _button(
+    index: int, stored: bytes, title: str, pressed: bool | None = None, *, told: bool = False
+) -> str:
+    """A picture to press; its title is to be read where it is `told`."""
     state = "" if pressed is None else f" aria-pressed='{str(pressed).lower()}'"
     said = html.escape(title)
+    words = f"<span>{said}</span>" if told else ""
     return (
         f"<button type='button' data-index='{index}' aria-label='{said}' title='{said}'{state}>"
-        f"{picture(stored, '')}</button>"
+        f"{picture(stored, '')}{words}</button>"
     )
 
 
@@ -142,6 +145,6 @@ def part_buttons(sitting: Sitting) -> str:
     for i, part in enumerate(sitting.parts):
         stored = jpeg(eight_bit(crop(pixels, part.box, FACE)))
         title = f"Face {i + 1} of {len(sitting.parts)}" if part.is_face else f"Look at {MIDDLE}"
-        buttons.append(_button(i, stored, title, i == sitting.chosen))
-    what = "Faces of this photo" if sitting.parts[0].is_face else f"Look at {MIDDLE}"
-    return f"<div class='parts'><b>{what}</b>{''.join(buttons)}</div>"
+        buttons.append(_button(i, stored, title, i == sitting.chosen, told=not part.is_face))
+    what = "<b>Faces of this photo</b>" if sitting.parts[0].is_face else ""
+    return f"<div class='parts'>{what}{''.join(buttons)}</div>"

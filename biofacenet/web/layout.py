@@ -44,7 +44,7 @@ gradio-app label:has(> input:focus-visible) {
 
 SPLIT = """
 <div class='bar'></div><span class='left'>before</span><span class='right'>after</span>
-<input type='range' min='0' max='100' value='50' step='0.5' aria-label='How much of before is shown'>
+<input type='range' min='0' max='100' value='50' step='0.5' aria-label='Before and after'>
 """
 
 ON_SPLIT = """
@@ -75,7 +75,7 @@ def _sent(payload: Any) -> str | None:
 
 
 def _as_it_is(payload: Any) -> Any:
-    """A knob's value unchecked: `edit_of` checks it, and says in one line what is wrong with it."""
+    """A value unchecked: `edit_of` and `Studio.look` check it, and say in one line what is wrong with it."""
     return payload
 
 
@@ -115,6 +115,7 @@ def _entry(app: Studio) -> Entry:
                 visible=len(app.methods) > 1,
                 elem_id="method",
             )
+            method.preprocess = _as_it_is
     return Entry(upload, chosen, method)
 
 

@@ -207,5 +207,5 @@ def test_what_no_page_would_send_breaks_nothing(visitor: Visitor, opened: Any) -
     for event in (None, {}, {"index": "first"}, {"index": None}, [1]):
         guest = Visitor(visitor.page)
         assert guest.act(pressed, ["no method", None], event_data=event)[0] == 200
-        assert "Error: no such method" in guest.outcome()["data"][1]
+        assert "no such method" in guest.outcome()["data"][1]
     assert visitor.ask("/")[0] == 200

@@ -9,8 +9,8 @@ import pytest
 
 pytest.importorskip("starlette")
 
-from biofacenet.web.guard import LARGEST_MESSAGE, MOST_UPLOADS, UPLOAD, Guard  # noqa: E402
-from biofacenet.web.inbox import Inbox  # noqa: E402
+from biofacenet.web.guard import LARGEST_MESSAGE, MOST_UPLOADS, UPLOAD, Guard
+from biofacenet.web.inbox import Inbox
 
 PREDICT = "/gradio_api/run/predict"
 
