@@ -80,6 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         server = serve(
             Studio(
                 model=model,
+                name=settings.model,
                 size=settings.size,
                 resolution=settings.resolution,
                 refine=settings.refine,

@@ -84,7 +84,8 @@ class ByNetwork:
         if self.refine:
             where = region(photo, part, *image.shape[2:])
             mask = seen_skin(image, part, where, skin=found.skin)
-            found = fit(image, mask, start=found, steps=self.refine).decomposition
+            refined = fit(image, mask, start=found, steps=self.refine).decomposition
+            found = replace(refined, normals=found.normals, parts=found.parts)
         return Result(
             photo=photo,
             part=part,

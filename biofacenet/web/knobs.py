@@ -4,45 +4,94 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from ..decomposition import Edit
+from ..decomposition.edit import DIRECTIONS
 from ..errors import BioFaceNetError
 from .session import Session
 
-__all__ = ["AS_FOUND", "KNOBS", "LIGHTS", "LIGHT_NAMES", "Knob", "at_rest", "edit_of", "spoken"]
+__all__ = [
+    "AREAS",
+    "CHOICES",
+    "KNOBS",
+    "LIGHTS",
+    "LIGHT_NAMES",
+    "LOOK_NAMES",
+    "SIDES",
+    "Knob",
+    "at_rest",
+    "edit_of",
+    "spoken",
+]
 
 
 @dataclass(frozen=True)
 class Knob:
-    """A slider in percent: 0 leaves a quantity as it was found, 100 doubles it, -50 halves it."""
+    """A slider in percent, of one number of an `Edit`; 0 changes nothing."""
 
     field: str
-    """Which factor of an `Edit` it is."""
+    """Which number of the edit."""
     label: str
     more: str
-    less: str
+    less: str = ""
     """What a positive and a negative number is, after its percent."""
+    low: float = -100.0
     high: float = 300.0
-    """Largest percent; the least, -100, leaves nothing."""
 
-    def factor(self, percent: float) -> float:
+    @property
+    def is_share(self) -> bool:
+        """Whether it is a share, 0..1, and not a factor: 100 % more is 2."""
+        return self.low == 0.0
+
+    def value(self, percent: float) -> float:
         """What the edit has for a place of the slider."""
-        return 1.0 + percent / 100.0
+        return percent / 100.0 + (0.0 if self.is_share else 1.0)
 
-    def percent(self, factor: float) -> float:
+    def percent(self, value: float) -> float:
         """The slider's place for what the edit has."""
-        return 100.0 * (factor - 1.0)
+        return 100.0 * (value - (0.0 if self.is_share else 1.0))
 
 
 KNOBS = (
-    Knob("melanin_scale", "Melanin", "more melanin", "less melanin"),
-    Knob("haemoglobin_scale", "Blood", "more blood", "less blood"),
-    Knob("diffuse_scale", "Light on the skin", "more light", "less light", high=100.0),
-    Knob("specular_scale", "Highlights", "more highlights", "less highlights"),
+    Knob("melanin_scale", "Melanin: more or less, %", "more melanin", "less melanin"),
+    Knob("haemoglobin_scale", "Blood: more or less, %", "more blood", "less blood"),
+    Knob("even_melanin", "Evener melanin, %", "evener", low=0.0, high=100.0),
+    Knob("less_redness", "Less redness, %", "less redness", low=0.0, high=100.0),
+    Knob("diffuse_scale", "Light: more or less, %", "more light", "less light", high=100.0),
+    Knob("specular_scale", "Highlights: more or less, %", "more highlights", "less highlights"),
 )
-"""The first knobs; light, temperature, b1, b2 and `everywhere` follow."""
+"""The first knobs; after them come `CHOICES`, the light's temperature, b1, b2 and `everywhere`."""
+
+NONE = "none"
+"""What changes nothing, of looks and sides of the light."""
+
+LOOK_NAMES = {
+    NONE: "as it is",
+    "tan": "a tan",
+    "pallor": "pale",
+    "even": "even",
+    "blush": "blushing cheeks",
+    "calm": "calm, less redness",
+}
+
+AREAS = {
+    "skin": "all skin",
+    "skin,lips": "skin and lips",
+    "cheeks": "the cheeks",
+    "forehead": "the forehead",
+    "nose": "the nose",
+    "chin": "the chin",
+    "neck": "the neck",
+    "lips": "the lips",
+    "hair": "the hair",
+}
+"""Where pigments change, as `Edit.areas` has it, and in words."""
+
+SIDES = {NONE: "as found in the photo", **{name: f"from {name}" for name in DIRECTIONS}}
+SIDES.update(left="from the left", right="from the right", front="from the front")
+"""Where the light comes from."""
 
 AS_FOUND = "as found"
 LIGHT_NAMES = {
@@ -61,12 +110,16 @@ LIGHTS = (AS_FOUND, "D", "D50", "D55", "D65", "D75", "A", *(f"F{i}" for i in ran
 """Lights to choose from; D is daylight of the chosen temperature."""
 
 
+CHOICES = {"look": tuple(LOOK_NAMES), "areas": tuple(AREAS), "side": tuple(SIDES), "light": LIGHTS}
+"""Knobs that are one of several words, in order; the first word changes nothing."""
+
+
 def at_rest(session: Session) -> list[Any]:
     """Values of all knobs at which nothing changes."""
     found = session.found
     return [
         *(knob.percent(getattr(Edit(), knob.field)) for knob in KNOBS),
-        AS_FOUND,
+        *(words[0] for words in CHOICES.values()),
         round(float(found.illuminant.cct[0]) / 50) * 50,
         *(round(value, 2) for value in found.camera[0].tolist()),
         False,
@@ -82,55 +135,67 @@ def edit_of(session: Session, values: Sequence[Any]) -> tuple[Edit, bool]:
     Raises:
         BioFaceNetError: the values are not those of the page's knobs.
     """
-    rest = at_rest(session)
+    rest, count = at_rest(session), len(KNOBS)
     if len(values) != len(rest):
         raise BioFaceNetError(f"{len(values)} knobs; expected {len(rest)}, load the page again")
-    *numbers, light, cct, b1, b2, everywhere = values
-    if light not in LIGHTS:
-        raise BioFaceNetError(f"this light is unknown; expected one of {', '.join(LIGHTS)}")
-    for value in (*numbers, cct, b1, b2):
-        if (
-            isinstance(value, bool)
-            or not isinstance(value, int | float)
-            or not math.isfinite(value)
-        ):
-            raise BioFaceNetError("a slider holds no number; expected one, put all back")
-    for knob, value in zip(KNOBS, numbers, strict=True):
-        if not -100.0 <= value <= knob.high:
+    chosen = dict(zip(CHOICES, values[count:-4], strict=True))
+    for name, words in CHOICES.items():
+        if chosen[name] not in words:
+            raise BioFaceNetError(f"this {name} is unknown; expected one of {', '.join(words)}")
+    numbers, (cct, b1, b2) = [_number(one) for one in values[:count]], map(_number, values[-4:-1])
+    for knob, percent in zip(KNOBS, numbers, strict=True):
+        if not knob.low <= percent <= knob.high:
             raise BioFaceNetError(
-                f"{knob.label.lower()} {value:g} %; expected -100 to {knob.high:g}, put all back"
+                f"{knob.label} {percent:g}: expected {knob.low:g} to {knob.high:g}, put all back"
             )
-    resting, found = rest[-3:-1], session.found.camera[0].tolist()
-    moved = [b1, b2] != resting
-    camera = [
-        found[i] if chosen == resting[i] else float(chosen) for i, chosen in enumerate((b1, b2))
-    ]
+    said = {name: None if word == CHOICES[name][0] else word for name, word in chosen.items()}
     edit = Edit(
-        **{knob.field: knob.factor(value) for knob, value in zip(KNOBS, numbers, strict=True)},
-        light=None if light == AS_FOUND else light,
-        cct=cct if light == "D" else None,
-        camera=(camera[0], camera[1]) if moved else None,
+        **{knob.field: knob.value(one) for knob, one in zip(KNOBS, numbers, strict=True)},
+        look=said["look"],
+        areas=said["areas"],
+        light_from=said["side"],
+        light=session.lamp or said["light"],
+        cct=cct if said["light"] == "D" and session.lamp is None else None,
+        camera=session.curves or _moved(session, rest[-3:-1], (b1, b2)),
     )
-    if session.lamp is not None:
-        edit = replace(edit, light=session.lamp, cct=None)
-    if session.curves is not None:
-        edit = replace(edit, camera=session.curves)
-    return edit, everywhere is True
+    return edit, values[-1] is True
+
+
+def _number(value: Any) -> float:
+    """What a slider holds."""
+    real = isinstance(value, int | float) and not isinstance(value, bool)
+    if not real or not math.isfinite(value):
+        raise BioFaceNetError("a slider holds no number; expected one, put all back")
+    return float(value)
+
+
+def _moved(
+    session: Session, resting: Sequence[float], chosen: tuple[float, float]
+) -> tuple[float, float] | None:
+    """The camera where its sliders are; what was not moved is as it was found, to the last digit."""
+    if list(chosen) == list(resting):
+        return None
+    found = session.found.camera[0].tolist()
+    b1, b2 = (found[i] if chosen[i] == resting[i] else chosen[i] for i in range(2))
+    return b1, b2
 
 
 def spoken(edit: Edit) -> str:
     """What is changed, in words: 50 % more melanin."""
-    said = []
+    said = [] if edit.look is None else [LOOK_NAMES[edit.look]]
     for knob in KNOBS:
         percent = round(knob.percent(getattr(edit, knob.field)))
         if percent:
             said.append(f"{abs(percent)} % {knob.more if percent > 0 else knob.less}")
+    if edit.areas is not None:
+        said.append(f"of {AREAS[edit.areas]}")
+    if edit.light_from is not None:
+        said.append(f"light {SIDES[edit.light_from]}")
     if edit.light is not None:
         temperature = "" if edit.cct is None else f" of {edit.cct:g} K"
         said.append(f"light {edit.light}{temperature}")
-    if edit.camera is not None:
-        if isinstance(edit.camera, tuple):
-            said.append(f"camera {edit.camera[0]:.2f}, {edit.camera[1]:.2f}")
-        else:
-            said.append(f"camera {edit.camera}")
+    if isinstance(edit.camera, tuple):
+        said.append(f"camera {edit.camera[0]:.2f}, {edit.camera[1]:.2f}")
+    elif edit.camera is not None:
+        said.append(f"camera {edit.camera}")
     return ", ".join(said)

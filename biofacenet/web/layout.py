@@ -5,6 +5,7 @@ Import this only inside `biofacenet.web.uploads.private_folder`: gradio reads it
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,7 @@ from ..physics.camera import COORDINATE_RANGE
 from ..physics.illuminant import CCT_RANGE
 from .html import NOTHING, example_buttons, line
 from .inbox import Inbox
-from .knobs import AS_FOUND, KNOBS, LIGHT_NAMES, LIGHTS
+from .knobs import AREAS, KNOBS, LIGHT_NAMES, LIGHTS, LOOK_NAMES, SIDES
 from .replies import Replies
 from .studio import Studio
 
@@ -144,7 +145,8 @@ class Knobs:
 
     numbers: tuple[gr.Slider, ...]
     """One of each `biofacenet.web.knobs.KNOBS`."""
-    light: gr.Dropdown
+    choices: tuple[gr.Dropdown, ...]
+    """One of each `biofacenet.web.knobs.CHOICES`, the light the last."""
     cct: gr.Slider
     b1: gr.Slider
     b2: gr.Slider
@@ -153,7 +155,7 @@ class Knobs:
     @property
     def all(self) -> list[Any]:
         """Every knob, in order."""
-        return [*self.numbers, self.light, self.cct, self.b1, self.b2, self.everywhere]
+        return [*self.numbers, *self.choices, self.cct, self.b1, self.b2, self.everywhere]
 
 
 @dataclass(frozen=True)
@@ -173,6 +175,14 @@ def _slider(low: float, high: float, value: float, step: float, label: str) -> g
     return slider
 
 
+def _choice(names: Mapping[str, str], label: str, **options: Any) -> gr.Dropdown:
+    """One of several words; the first changes nothing."""
+    choices = [(name, word) for word, name in names.items()]
+    found = gr.Dropdown(choices, value=choices[0][1], label=label, **options)
+    found.preprocess = _as_it_is
+    return found
+
+
 def _csv(label: str, name: str) -> gr.File:
     """A place for a measured light or camera, which counts until it is taken away."""
     file = gr.File(
@@ -185,23 +195,22 @@ def _csv(label: str, name: str) -> gr.File:
 def _panel() -> Panel:
     """All knobs, the button that puts them to rest, and links to files."""
     low, high = COORDINATE_RANGE
+    lights = {one: LIGHT_NAMES.get(one, f"{one}: fluorescent") for one in LIGHTS}
     with gr.Column(scale=4, min_width=280, elem_id="sliders"):
         with gr.Tab("Skin"):
-            _html(
-                "<p class='hint'>0 leaves it as it was found; 100 is twice as much, -50 half of it.</p>"
-            )
-            numbers = tuple(
-                _slider(-100, knob.high, 0, 1, f"{knob.label}: more or less, %") for knob in KNOBS
-            )
+            with gr.Row():
+                look = _choice(LOOK_NAMES, "Look", elem_id="look", min_width=120)
+                areas = _choice(AREAS, "Where", elem_id="areas", min_width=120)
+            _html("<p class='hint'>0 leaves it as it was found; 100 more is twice as much.</p>")
+            numbers = tuple(_slider(one.low, one.high, 0, 1, one.label) for one in KNOBS)
         with gr.Tab("Light, camera"):
-            light = gr.Dropdown(
-                [(LIGHT_NAMES.get(one, f"{one}: fluorescent"), one) for one in LIGHTS],
-                value=AS_FOUND,
-                label="Light",
+            side = _choice(SIDES, "Light comes", elem_id="side")
+            light = _choice(
+                lights,
+                "Light",
                 elem_id="light",
                 info="Cameras balance white: another light changes skin beside white.",
             )
-            light.preprocess = _as_it_is
             cct = _slider(*CCT_RANGE, 6500, 50, "Daylight temperature, kelvin")
             b1 = _slider(low, high, 0, 0.02, "Camera b1")
             b2 = _slider(low, high, 0, 0.02, "Camera b2")
@@ -212,7 +221,7 @@ def _panel() -> Panel:
             everywhere = gr.Checkbox(label="Change more than skin", container=False)
             reset = gr.Button("Put all back", size="sm", elem_id="reset")
         links = _html(elem_id="downloads")
-    knobs = Knobs(numbers, light, cct, b1, b2, everywhere)
+    knobs = Knobs(numbers, (look, areas, side, light), cct, b1, b2, everywhere)
     return Panel(knobs, lamp, curves, reset, links)
 
 
@@ -256,7 +265,7 @@ def build(app: Studio, inbox: Inbox) -> gr.Blocks:
         inputs = [name, *knobs.all]
         others = [knob.input for knob in knobs.all if knob is not knobs.cct]
         gr.on(others, reply.show, inputs, seen, **INSTANT)
-        knobs.cct.input(reply.show_daylight, inputs, [*seen, knobs.light], **INSTANT)
+        knobs.cct.input(reply.show_daylight, inputs, [*seen, knobs.choices[-1]], **INSTANT)
         for file, measured in ((panel.lamp, reply.lamp), (panel.curves, reply.curves)):
             given = [name, file, *knobs.all]
             gr.on([file.upload, file.clear], measured, given, seen, **INSTANT)

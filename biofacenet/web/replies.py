@@ -15,7 +15,7 @@ from ..physics.measured import CameraCurves, Spectrum
 from .examples import examples
 from .html import NOTHING, downloads, follow, gallery, line, part_buttons, picture, table
 from .inbox import Inbox
-from .knobs import KNOBS, at_rest, edit_of
+from .knobs import CHOICES, KNOBS, at_rest, edit_of
 from .session import Session
 from .studio import Studio
 from .words import NO_FACE, note, plain, unquoted
@@ -49,8 +49,8 @@ class Replies:
 
     def show_daylight(self, name: str, *values: Any) -> tuple[Any, ...]:
         """The temperature was moved, which means daylight."""
-        before = values[: len(KNOBS)]
-        return (*self.show(name, *before, "D", *values[len(KNOBS) + 1 :]), "D")
+        light = len(KNOBS) + len(CHOICES) - 1
+        return (*self.show(name, *values[:light], "D", *values[light + 1 :]), "D")
 
     def lamp(self, name: str, path: str | None, *values: Any) -> tuple[Any, Any]:
         """A measured light was given, or taken away."""

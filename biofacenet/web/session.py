@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -22,8 +24,9 @@ from ..analysis.results import Result
 from ..analysis.retouching import Retouch
 from ..analysis.trust import knowledge, uncertainty
 from ..decomposition import Edit
+from ..decomposition.pigments import pigments_of
 from ..errors import BioFaceNetError
-from ..photos.boxes import crop
+from ..photos.boxes import Box, crop
 from ..photos.framing import crop_text
 from ..photos.reading import Photo
 from ..physics.colour import linear_to_srgb, srgb_to_linear
@@ -31,6 +34,10 @@ from ..physics.measured import CameraCurves, Spectrum
 from ..plotting.encoding import eight_bit, jpeg, png
 
 __all__ = ["Session"]
+
+NO_SIDES = (
+    "light from another side needs what the network tells of the face; choose the method with it"
+)
 
 STAGE = 512
 """Side of the picture that follows the sliders, in pixels."""
@@ -42,6 +49,8 @@ class Session:
     Args:
         result: from `biofacenet.analysis.ByNetwork` or `ByFitting`.
         method: what it was decomposed with, in words.
+        others: squares of other faces in the photo, whose skin stays.
+        how: settings of the command `edit` that decompose likewise; fitting when not given.
 
     Attributes:
         part: what was looked at of the photo.
@@ -57,8 +66,16 @@ class Session:
         everywhere: whether they change the whole square, not only what looks like skin.
     """
 
-    def __init__(self, result: Result, *, method: str) -> None:
-        self.method = method
+    def __init__(
+        self,
+        result: Result,
+        *,
+        method: str,
+        others: Sequence[Box] = (),
+        how: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.method, self._others = method, tuple(others)
+        self._how = dict(how or {"model": "none", "size": result.image.shape[-1]})
         self.part, self.box, self.rmse = result.part, result.part.box, result.skin_rmse
         self.found = result.decomposition[0].detach()
         self.mask = result.skin()
@@ -73,6 +90,7 @@ class Session:
         self._pixels = eight_bit(result.photo.pixels)
         self.image = srgb_to_linear(crop(result.photo.pixels, self.box, STAGE))[None]
         known = with_parts(result)
+        self._known = known.decomposition
         maps = known.decomposition.map(_to_stage).renormalised()
         # Without the photo, which is kept in 8 bits.
         self._result = replace(known, photo=self._photo, image=self.image, decomposition=maps)
@@ -82,7 +100,7 @@ class Session:
     def _face(self, photo: Photo, *, everywhere: bool, margin: float) -> Retouch:
         """Ready to be edited, with a margin in sides of the square."""
         result = replace(self._result, photo=photo)
-        return retouch(result, everywhere=everywhere, margin=margin)
+        return retouch(result, others=self._others, everywhere=everywhere, margin=margin)
 
     @property
     def name(self) -> str:
@@ -115,8 +133,11 @@ class Session:
         As `biofacenet.analysis.retouching` has it: a pixel changes as the reflectance of skin does.
 
         Raises:
-            BioFaceNetError: a number is out of range, or the light is unknown.
+            BioFaceNetError: a number is out of range, the light is unknown, or it is to come from another
+                side and no normals are known.
         """
+        if edit.light_from is not None and self._known.normals is None:
+            raise BioFaceNetError(NO_SIDES)
         if everywhere not in self._faces:
             self._faces[everywhere] = self._face(self.photo(), everywhere=everywhere, margin=0.0)
         try:
@@ -172,14 +193,27 @@ class Session:
             "edit": asdict(self.edit),
             "everywhere": self.everywhere,
             "crop": crop_text(self.box),
-            "size": self.size,
+            **self._how,
         }
         return (json.dumps(settings, indent=2) + "\n").encode()
 
-    def median(self, name: str) -> float:
-        """Median over the skin of the ``melanin`` or ``haemoglobin`` map."""
-        values: Tensor = getattr(self.found, name)
-        return float(values[self.counted > 0.5].median())
+    def percents(self, edit: Edit) -> tuple[float, float]:
+        """Melanosomes and blood of the face under an edit, in percent: medians of the skin.
+
+        Raises:
+            BioFaceNetError: a number is out of range.
+        """
+        try:
+            edit.check()
+            melanin, haemoglobin = pigments_of(self._known, edit.resolved())
+        except ValueError as error:
+            raise BioFaceNetError(str(error)) from error
+        after = replace(self.found, melanin=melanin, haemoglobin=haemoglobin)
+        inside = self.counted > 0.5
+        melanosomes, blood = (
+            100.0 * float(one[inside].median()) for one in (after.melanosomes(), after.blood())
+        )
+        return melanosomes, blood
 
 
 def _to_stage(values: Tensor) -> Tensor:

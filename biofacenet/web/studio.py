@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ..analysis.methods import ByFitting, ByNetwork
 from ..analysis.results import Result
@@ -28,6 +29,8 @@ class Studio:
 
     model: BioFaceNet | None = None
     """Network to decompose with; photos are fitted without."""
+    name: str = "small"
+    """What it is called by commands."""
     size: int = 96
     """Side of the square that the network sees, in pixels."""
     resolution: int = 256
@@ -110,14 +113,18 @@ class Studio:
         key = (photo.path, method)
         result = self.known.get(key) if example else None
         if result is None:
-            decompose = (
-                ByFitting(self.resolution)
-                if method == FITTING or self.model is None
-                else ByNetwork(self.model, self.size, self.refine, self.resolution)
-            )
-            result = decompose(photo, sitting.parts[index])
+            result = self._decompose(photo, sitting.parts[index], method)
         if example:
             self.known[key] = result
-        sitting.session, sitting.waiting = Session(result, method=method), None
-        sitting.chosen = index
-        return sitting.session
+        how: dict[str, Any] = {"model": "none", "size": self.resolution}
+        if method == NETWORK:
+            how = {"model": self.name, "size": self.size, "resolution": self.resolution}
+        others = [part.box for i, part in enumerate(sitting.parts) if i != index]
+        session = Session(result, method=method, others=others, how=how)
+        sitting.session, sitting.waiting, sitting.chosen = session, None, index
+        return session
+
+    def _decompose(self, photo: Photo, part: Part, method: str) -> Result:
+        if method == FITTING or self.model is None:
+            return ByFitting(self.resolution)(photo, part)
+        return ByNetwork(self.model, self.size, self.refine, self.resolution)(photo, part)

@@ -6,6 +6,7 @@ import socket
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,15 +16,16 @@ from PIL import Image
 from biofacenet import BioFaceNet, Decomposition, app
 from biofacenet import edit as edit_command
 from biofacenet.analysis import ByFitting
-from biofacenet.analysis.editing import apply
 from biofacenet.cli import run
 from biofacenet.data.synthetic.faces import generate
 from biofacenet.decomposition import Edit
+from biofacenet.decomposition.edit import DIRECTIONS, LOOKS
 from biofacenet.errors import BioFaceNetError, PhotoError
-from biofacenet.photos.boxes import Box, Part
+from biofacenet.photos.boxes import Box, Part, crop
 from biofacenet.photos.framing import parse_crop
 from biofacenet.photos.reading import Photo
 from biofacenet.physics import CameraCurves, Spectrum
+from biofacenet.physics.colour import linear_to_srgb
 from biofacenet.plotting.encoding import display, eight_bit
 from biofacenet.system.settings import load_settings
 from biofacenet.web.examples import examples
@@ -37,14 +39,14 @@ from biofacenet.web.html import (
     part_buttons,
     table,
 )
-from biofacenet.web.knobs import KNOBS, LIGHTS, at_rest, edit_of
+from biofacenet.web.knobs import CHOICES, KNOBS, at_rest, edit_of
 from biofacenet.web.session import STAGE, Session
 from biofacenet.web.session import _encoded as encoded
 from biofacenet.web.sittings import Sitting, Sittings
 from biofacenet.web.studio import FITTING, NETWORK, Studio
 from biofacenet.web.tiles import change, percent, tiles
 
-STRONG = Edit(melanin=0.3, haemoglobin_scale=2.0, specular_scale=0.5, light="F2")
+STRONG = Edit(melanin_scale=3.0, haemoglobin_scale=2.0, specular_scale=0.5, light="F2")
 
 
 @pytest.fixture(scope="module")
@@ -75,25 +77,28 @@ def test_sliders_at_rest_leave_the_photo_as_it_is(session: Session, photo: Photo
     np.testing.assert_array_equal(stored, expected)
 
 
-@pytest.mark.parametrize("everywhere", [False, True])
-def test_the_picture_is_the_one_that_edit_makes(session: Session, everywhere: bool) -> None:
-    maps, mask = session._maps, None if everywhere else session._soft
-    expected = apply(session.image, maps, maps.edit(STRONG), mask)
-    picture = session.picture(STRONG, everywhere=everywhere)
-    torch.testing.assert_close(picture, expected, rtol=0, atol=1e-5)
-    changed = (picture - session.image).abs().amax(dim=1, keepdim=True)
-    assert (changed > 0.01).any()
-    if not everywhere:
-        assert (changed[session._soft == 0] < 1e-5).all()
+def test_an_edit_changes_skin_alone_unless_everything_is_asked_for(session: Session) -> None:
+    session.show(Edit())
+    areas = session._faces[False].areas
+    skin, elsewhere = areas.skin > 0.9, (areas.skin + areas.lips) == 0.0
+    assert skin.any()
+    assert elsewhere.any()
+    change_of = (session.picture(STRONG) - session.image).abs().amax(dim=1, keepdim=True)
+    assert change_of[skin].median() > 0.01
+    assert change_of[elsewhere].max() < 1e-5
+    whole = (session.picture(STRONG, everywhere=True) - session.image).abs()
+    assert whole.amax(dim=1, keepdim=True)[elsewhere].max() > 0.01
 
 
 @pytest.mark.parametrize(
     "edit",
     [
-        Edit(melanin=0.5),
         Edit(melanin_scale=3.0),
-        Edit(haemoglobin=0.4),
         Edit(haemoglobin_scale=3.0),
+        Edit(look="tan"),
+        Edit(look="pallor", areas="cheeks"),
+        Edit(even_melanin=1.0),
+        Edit(less_redness=1.0),
         Edit(diffuse_scale=0.5),
         Edit(specular_scale=4.0),
         Edit(light="A"),
@@ -103,11 +108,11 @@ def test_the_picture_is_the_one_that_edit_makes(session: Session, everywhere: bo
     ],
 )
 def test_every_slider_changes_the_picture(session: Session, edit: Edit) -> None:
-    change_of_skin = (session.picture(edit) - session.image).abs() * session._soft
+    change_of_skin = (session.picture(edit) - session.image).abs()
     assert change_of_skin.max() > 2e-3
 
 
-def test_the_photo_is_changed_at_full_size_and_only_in_its_square(session: Session) -> None:
+def test_the_photo_is_changed_at_full_size_as_it_is_shown(session: Session) -> None:
     session.show(Edit())
     before = np.asarray(Image.open(io.BytesIO(session.edited_photo()))).astype(int)
     session.show(STRONG)
@@ -115,10 +120,13 @@ def test_the_photo_is_changed_at_full_size_and_only_in_its_square(session: Sessi
     difference = np.abs(after - before)
     assert difference[..., :3].max() > 20
     assert difference[..., 3].max() == 0
-    box = session.box
-    inside = np.zeros(after.shape[:2], bool)
-    inside[max(0, box.top) : box.top + box.size, max(0, box.left) : box.left + box.size] = True
-    assert difference[~inside].max(initial=0) == 0
+    pixels = torch.from_numpy(after[..., :3]).permute(2, 0, 1) / 255.0
+    again = crop(pixels.float(), session.box, STAGE)
+    shown = torch.from_numpy(encoded(session.picture(STRONG))).permute(2, 0, 1) / 255.0
+    assert (again - shown).abs().mean() < 0.01
+    assert (again - shown).abs().mean() < 0.2 * (
+        again - linear_to_srgb(session.image[0])
+    ).abs().mean()
 
 
 def test_what_is_shown_is_the_encoded_picture(session: Session) -> None:
@@ -132,7 +140,9 @@ def test_what_is_shown_is_the_encoded_picture(session: Session) -> None:
 
 
 def test_settings_file_makes_the_edit_command_do_the_same(session: Session, tmp_path: Path) -> None:
-    edit = Edit(melanin=0.2, haemoglobin_scale=1.5, light="D", cct=9000.0, camera=(1.0, 0.25))
+    edit = Edit(
+        look="even", melanin_scale=1.5, areas="skin,lips", light="D", cct=9000.0, camera=(1.0, 0.25)
+    )
     session.show(edit, everywhere=True)
     path = tmp_path / "settings.json"
     path.write_bytes(session.settings_file())
@@ -140,6 +150,7 @@ def test_settings_file_makes_the_edit_command_do_the_same(session: Session, tmp_
     assert settings.edit == edit
     assert parse_crop(settings.crop) == session.box
     assert settings.everywhere
+    assert (settings.model, settings.size) == ("none", 64)
     session.show(Edit())
     path.write_bytes(session.settings_file())
     assert load_settings(edit_command.Settings, path).edit.words() == "nothing changed"
@@ -156,9 +167,8 @@ def test_maps_file_is_a_decomposition_with_its_deviations(session: Session, tmp_
 
 
 def test_words_below_the_picture_are_those_of_the_edited_maps(session: Session) -> None:
-    edit = Edit(melanin=0.25, melanin_scale=1.5)
-    skin = session.mask > 0.5
-    after = session.found.edit(edit).melanosomes()[skin].median()
+    edit = Edit(melanin_scale=1.5)
+    after = session.found.edit(edit).melanosomes()[session.counted > 0.5].median()
     assert change(session, "melanin", edit).endswith(f"→ {percent(float(after))}")
     assert "→" not in change(session, "haemoglobin", edit)
 
@@ -194,37 +204,71 @@ def test_a_wrong_edit_is_refused_in_one_line(session: Session) -> None:
         assert "\n" not in str(caught.value)
 
 
+def placed(session: Session, **places: object) -> list[Any]:
+    """Values of the knobs at rest but for some of them."""
+    names = [*(knob.field for knob in KNOBS), *CHOICES, "cct", "b1", "b2", "everywhere"]
+    values = dict(zip(names, at_rest(session), strict=True))
+    assert set(places) <= set(names)
+    return list({**values, **places}.values())
+
+
 def test_knobs_stand_for_edits(session: Session) -> None:
-    rest, n = at_rest(session), len(KNOBS)
-    assert edit_of(session, rest) == (Edit(), False)
-    assert [knob.field for knob in KNOBS[:2]] == ["melanin_scale", "haemoglobin_scale"]
-    assert edit_of(session, [200, -100, *rest[2:]])[0] == Edit(
+    def edit(**places: object) -> Edit:
+        return edit_of(session, placed(session, **places))[0]
+
+    assert edit_of(session, at_rest(session)) == (Edit(), False)
+    assert edit(melanin_scale=200, haemoglobin_scale=-100) == Edit(
         melanin_scale=3.0, haemoglobin_scale=0.0
     )
-    daylight = [*rest[:n], "D", 9000.0, *rest[n + 2 :]]
-    assert edit_of(session, daylight)[0] == Edit(light="D", cct=9000.0)
-    lamp = [*rest[:n], "F2", 9000.0, *rest[n + 2 :]]
-    assert edit_of(session, lamp)[0] == Edit(light="F2")
+    assert edit(even_melanin=80, less_redness=25) == Edit(even_melanin=0.8, less_redness=0.25)
+    assert edit(look="tan", areas="cheeks") == Edit(look="tan", areas="cheeks")
+    assert edit(side="left") == Edit(light_from="left")
+    assert edit(light="D", cct=9000.0) == Edit(light="D", cct=9000.0)
+    assert edit(light="F2", cct=9000.0) == Edit(light="F2")
     b1, b2 = session.found.camera[0].tolist()
-    assert edit_of(session, [*rest[:-3], 1.5, *rest[-2:]])[0] == Edit(camera=(1.5, b2))
-    assert edit_of(session, [*rest[:-2], -1.5, True]) == (Edit(camera=(b1, -1.5)), True)
-    assert set(LIGHTS) >= {"A", "D", "F1", "F12", "D50", "D55", "D65", "D75"}
+    assert edit(b1=1.5) == Edit(camera=(1.5, b2))
+    moved = placed(session, b2=-1.5, everywhere=True)
+    assert edit_of(session, moved) == (Edit(camera=(b1, -1.5)), True)
+
+
+def test_every_word_and_number_of_the_knobs_is_one_of_an_edit(session: Session) -> None:
+    """What `Edit` knows no more would be refused only when somebody moves the knob."""
+    for name, words in CHOICES.items():
+        for word in words:
+            edit_of(session, placed(session, **{name: word}))[0].check()
+    for knob in KNOBS:
+        for end in (knob.low, knob.high):
+            edit, _ = edit_of(session, placed(session, **{knob.field: end}))
+            edit.check()
+            assert knob.percent(getattr(edit, knob.field)) == pytest.approx(end)
+    assert {*CHOICES["look"]} == {"none", *LOOKS}
+    assert {*CHOICES["side"]} == {"none", *DIRECTIONS}
+    assert {*CHOICES["light"]} >= {"A", "D", "F1", "F12", "D50", "D55", "D65", "D75"}
 
 
 def test_what_no_knob_sends_is_refused_in_one_line(session: Session) -> None:
-    rest, n = at_rest(session), len(KNOBS)
-    for values, told in (
-        ([*rest[:n], "moon", *rest[n + 1 :]], "light"),
-        (["much", *rest[1:]], "no number"),
-        ([float("nan"), *rest[1:]], "no number"),
-        ([None, *rest[1:]], "no number"),
-        ([True, *rest[1:]], "no number"),
-        (rest[1:], "knobs"),
+    for places, told in (
+        ({"light": "moon"}, "light"),
+        ({"look": ["tan"]}, "look"),
+        ({"areas": None}, "areas"),
+        ({"melanin_scale": "much"}, "no number"),
+        ({"cct": float("nan")}, "no number"),
+        ({"b1": None}, "no number"),
+        ({"b2": True}, "no number"),
+        ({"even_melanin": -1}, "expected 0 to 100"),
+        ({"melanin_scale": 1e9}, "expected -100 to 300"),
     ):
         with pytest.raises(BioFaceNetError, match=told) as caught:
-            edit_of(session, values)
+            edit_of(session, placed(session, **places))
         assert "\n" not in str(caught.value)
         assert "moon" not in str(caught.value)
+    with pytest.raises(BioFaceNetError, match="knobs"):
+        edit_of(session, at_rest(session)[1:])
+
+
+def test_light_from_a_side_needs_the_network(session: Session) -> None:
+    with pytest.raises(BioFaceNetError, match="choose the method with it"):
+        session.show(Edit(light_from="left"))
 
 
 def test_a_measured_light_and_camera_go_before_the_knobs(session: Session, tmp_path: Path) -> None:
@@ -233,9 +277,8 @@ def test_a_measured_light_and_camera_go_before_the_knobs(session: Session, tmp_p
     lamp, camera = tmp_path / "lamp.csv", tmp_path / "camera.csv"
     lamp.write_text("".join(f"{nm},{720 - nm}\n" for nm in nanometres))
     camera.write_text("".join(f"{nm},{max(0, nm - 550)},60,{730 - nm}\n" for nm in nanometres))
-    rest, n = at_rest(session), len(KNOBS)
     session.lamp, session.curves = Spectrum.from_csv(lamp), CameraCurves.from_csv(camera)
-    edit, _ = edit_of(session, [*rest[:n], "D", 9000.0, 1.0, 1.0, False])
+    edit, _ = edit_of(session, placed(session, light="D", cct=9000.0, b1=1.0))
     session.lamp = session.curves = None
     assert edit == Edit(light=Spectrum.from_csv(lamp), camera=CameraCurves.from_csv(camera))
     assert (session.picture(edit) - session.image).abs().max() > 0.005
@@ -340,7 +383,7 @@ def test_a_moved_slider_takes_less_than_a_tenth_of_a_second(session: Session) ->
     times = []
     for i in range(40):
         start = time.process_time()
-        shown, _ = follow(session, Edit(melanin=i / 100, light="F2", camera=(0.5, 0.0)))
+        shown, _ = follow(session, Edit(melanin_scale=1 + i / 100, light="F2", camera=(0.5, 0.0)))
         times.append(time.process_time() - start)
     times.sort()
     print(f"slider: best {1e3 * times[0]:.1f} ms, median {1e3 * times[20]:.1f} ms, {len(shown)} B")  # noqa: T201

@@ -63,7 +63,7 @@ def test_files_of_the_computer_are_no_uploads(visitor: Visitor, tmp_path: Path) 
         for path in (str(photo), "/etc/hostname", "/no/such/file", "http://127.0.0.1:1/a.png"):
             bare = {"path": path}
             for file in (given(path), bare, [bare], {"image": {"path": path}}):
-                rest = [FITTING, None] if name == "upload" else [None] * 9
+                rest = [FITTING, None] if name == "upload" else [None] * 14
                 data = [file, *rest] if name == "upload" else [None, file, *rest]
                 for at in ("queue/join", "run/predict"):
                     answers.add(visitor.act(number, data, at=at))

@@ -39,6 +39,8 @@ def test_changes_are_said_in_words_and_percent() -> None:
     edit = Edit(melanin_scale=1.5, haemoglobin_scale=0.0, specular_scale=0.75, light="D65")
     assert spoken(edit) == ("50 % more melanin, 100 % less blood, 25 % less highlights, light D65")
     assert spoken(Edit()) == ""
+    look = Edit(look="tan", areas="cheeks", even_melanin=0.8, light_from="left")
+    assert spoken(look) == "a tan, 80 % evener, of the cheeks, light from the left"
     assert spoken(Edit(light="D", cct=9000.0, camera=(1.0, -0.5))) == (
         "light D of 9000 K, camera 1.00, -0.50"
     )
