@@ -186,7 +186,7 @@ def _choice(names: Mapping[str, str], label: str, **options: Any) -> gr.Dropdown
 def _csv(label: str, name: str) -> gr.File:
     """A place for a measured light or camera, which counts until it is taken away."""
     file = gr.File(
-        file_types=[".csv", ".txt", ".tsv"], type="filepath", label=label, elem_id=name, height=90
+        file_types=[".csv", ".txt", ".tsv"], type="filepath", label=label, elem_id=name, height=140
     )
     file.preprocess = _sent
     return file

@@ -267,8 +267,15 @@ def test_what_no_knob_sends_is_refused_in_one_line(session: Session) -> None:
 
 
 def test_light_from_a_side_needs_the_network(session: Session) -> None:
+    """Which tells normals, and fitting from its answer keeps them."""
     with pytest.raises(BioFaceNetError, match="choose the method with it"):
         session.show(Edit(light_from="left"))
+    studio = Studio(BioFaceNet.from_pretrained("small"), size=48, refine=1, resolution=48)
+    opened = studio.look(studio.try_out(examples()[-1]), 0, NETWORK)
+    left, right = (opened.picture(Edit(light_from=side)) for side in ("left", "right"))
+    half = STAGE // 2
+    assert left[..., :half].mean() > right[..., :half].mean()
+    assert left[..., half:].mean() < right[..., half:].mean()
 
 
 def test_a_measured_light_and_camera_go_before_the_knobs(session: Session, tmp_path: Path) -> None:

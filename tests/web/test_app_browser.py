@@ -135,7 +135,7 @@ def test_a_photo_is_uploaded_edited_and_downloaded(page: Any, photo: Path, tmp_p
     assert "→" in page.inner_text("#now")
     np.testing.assert_allclose(colour(page, "#before"), light, atol=1.0)
     assert "300 % more melanin" in page.inner_text("#now")
-    move(page, 1, "200")  # per cent more blood
+    move(page, 1, "200")
     red = colour(page, "#after")
     assert red[1] / red[0] < dark[1] / dark[0]
 

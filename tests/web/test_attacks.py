@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from biofacenet.errors import PhotoError
 from biofacenet.photos.paths import EXAMPLE
 from biofacenet.web.studio import FITTING
 from tests.web.visitor import Visitor, given
@@ -209,3 +210,23 @@ def test_what_no_page_would_send_breaks_nothing(visitor: Visitor, opened: Any) -
         assert guest.act(pressed, ["no method", None], event_data=event)[0] == 200
         assert "no such method" in guest.outcome()["data"][1]
     assert visitor.ask("/")[0] == 200
+
+
+def test_behind_the_guard_files_of_the_computer_are_refused_as_well(tmp_path: Path) -> None:
+    """By gradio, which must know that the page has begun, and again where files are read."""
+    from biofacenet.web.inbox import Inbox
+    from biofacenet.web.layout import build
+    from biofacenet.web.replies import Replies
+    from biofacenet.web.studio import Studio
+
+    inbox, studio = Inbox(tmp_path / "uploads"), Studio()
+    assert build(studio, inbox).has_launched
+    private = tmp_path / "face.png"
+    private.write_bytes(EXAMPLE.read_bytes())
+    replies = Replies(studio, inbox, knobs=14)
+    for path in (str(private), "/etc/hostname", "/no/such/file"):
+        answer = replies.file(path, FITTING, "")
+        assert "Error: </b>this file is no longer held; choose it again<" in answer[1]
+        with pytest.raises(PhotoError, match="no longer held"):
+            replies._measured(None, path)
+    assert len(studio.sittings) == 0
