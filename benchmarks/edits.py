@@ -3,9 +3,9 @@
     python -m benchmarks.edits FOLDER [--people 001 012 ..] [--out benchmarks/results/edits]
 
 FOLDER is one of people, as `evaluate --photos` takes it, with the 189 landmarks of the Face Research Lab
-London Set. For each photo: how far eyes, brows, hair and wall change, how even the change of the skin is, whether
-more melanin darkens, how strong the edge of the mask is, and whether tanned skin has a colour that skin has.
-Writes FILE.json and FILE.md, numbers only.
+London Set. For each photo: how far eyes, brows, hair and wall change, how even the change of the skin
+is, whether more melanin darkens, how strong the edge of the mask is, and whether tanned skin has a colour that
+skin has. Writes FILE.json and FILE.md, numbers only.
 """
 
 from __future__ import annotations
