@@ -60,10 +60,11 @@ BORDER = 0.12
 """Width over which what is known within the square gives way to what goes on beyond it, in sides."""
 
 LEAST_HUE, LEAST_CHROMA = 12.0, 4.0
-"""Degrees by which blond hair is yellower than skin at least, and chroma from which a hue is one, in L*a*b*."""
+"""Degrees by which blond hair is yellower than skin at least, and chroma from which a hue is one (L*a*b*)."""
 
-BELOW_HAIR = 0.15
-"""Down from the square's middle, in sides, from where on what is skin-coloured is not hair."""
+BELOW_HAIR, BESIDE_CHEEKS = 0.15, 0.28
+"""From the square's middle down and to the side, in sides, from where on what is yellower than skin is no
+hair, and is no cheek."""
 
 EDGE = 0.012
 """Half the width of the windows in which edges are sought, in sides of the square."""
@@ -160,8 +161,8 @@ def areas_of(
     radius = max(1, round(EDGE * frame.side))
     body = guided(picture, whole, radius, SOFTNESS)
     body = body * near
-    eyes, teeth, glasses = (smooth_step(shares[n], 0.15, 0.5) for n in ("eyes", "teeth", "glasses"))
-    lips = guided(picture, smooth_step(shares["lips"], 0.4, 0.8), max(1, radius // 2), SOFTNESS)
+    eyes, teeth, glasses = (smooth_step(shares[n], 0.2, 0.6) for n in ("eyes", "teeth", "glasses"))
+    lips = guided(picture, smooth_step(shares["lips"], 0.5, 0.9), max(1, radius // 2), SOFTNESS)
     brows = _brows(shares["brows"], body, picture, radius)
     kept = np.ones_like(body)
     for plane in (eyes, teeth, glasses, brows):
@@ -250,9 +251,10 @@ def _whole(frame: Frame, shares: dict[str, np.ndarray], picture: np.ndarray) -> 
     down = (np.arange(low[1])[:, None] - low[1] / 2) / side
     never |= ~inside & (down < 0.0)
     sure &= down > HAIRLINE  # above, networks take blond hair for skin
-    across = (np.arange(low[0])[None, :] - low[0] / 2) / side
-    blond = _yellower(picture, body * inside) & (np.hypot(across / 0.2, (down - 0.05) / 0.25) > 1.0)
-    never |= blond & (down < BELOW_HAIR)
+    across = np.abs(np.arange(low[0])[None, :] - low[0] / 2) / side
+    forehead = np.hypot(across / 0.22, (down - 0.05) / 0.25) <= 1.0
+    beside = ((down < 0.0) & ~forehead) | ((down < BELOW_HAIR) & (across > BESIDE_CHEEKS))
+    never |= _yellower(picture, body * inside) & beside
     likely = (face > 0.5) | (body > 0.5) | (~inside & (odd < ALIKE) & (down > BELOW_HAIR))
     found = grown(picture, likely, sure, never)
     filled = with_holes_filled(found)
