@@ -4,9 +4,9 @@
 
 FOLDER is one of people, as `evaluate --photos` takes it, with the 189 landmarks of the Face Research Lab
 London Set. For each photo: how far eyes, brows, hair and wall change, how even the change of the skin is,
-whether more melanin darkens, how strong the edge of the mask is, and whether tanned skin has a colour that skin
-has. Writes FILE.json and FILE.md, numbers only. Of photos without landmarks of their own, such as smiling ones,
-only cheeks and forehead are measured, by points that are carried over.
+whether more melanin darkens, how strong the edge of the mask is, and whether tanned skin has a colour that
+skin has. Of photos without landmarks of their own, such as smiling ones, only cheeks and forehead are
+measured, by points that are carried over. Writes FILE.json and FILE.md, numbers only.
 """
 
 from __future__ import annotations
