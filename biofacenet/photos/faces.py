@@ -56,9 +56,6 @@ COARSE = 0.5
 """How much coarser the reduced image may be than the square in which a face is looked at again; else that
 is cut from the photo."""
 
-SAME_FACE = 0.4
-"""Distance, as a share of the larger box, below which two boxes are of one face."""
-
 # From the detector's points to the framing of the CelebA crops: hairline to chin 75 % of the
 # height, eyes 40 % from the top.
 WIDEN = 1.68
@@ -102,7 +99,7 @@ def find_faces(pixels: Tensor) -> list[Box]:
             break
     lying = [face.level.angle for face in found if abs(face.level.angle) > UPRIGHT]
     if lying:  # where one lies on the side, others may
-        found += scene.faces(float(np.median(lying)))
+        found += scene.faces(float(np.median(lying)), known=[face.level for face in found])
     kept = _apart([(face.seen.score, face.level) for face in found])
     boxes = [_framed(face) for face in found if face.level in kept]
     return sorted(boxes, key=lambda box: -box.size)
@@ -129,12 +126,15 @@ class _Scene:
 
     # Searching -------------------------------------------------------------------------------
 
-    def faces(self, turn: float = 0.0, side: int = SEARCH_SIDE) -> list[Face]:
-        """The faces that are found in the photo turned back by some degrees."""
+    def faces(
+        self, turn: float = 0.0, side: int = SEARCH_SIDE, known: Sequence[Place] = ()
+    ) -> list[Face]:
+        """The faces that are found in the photo turned back by some degrees, but for known ones."""
         places = self._search(side, turn=turn)
         if turn == 0.0:
             places += self._search(CLOSE_SIDE, margin=CLOSE_MARGIN)
-        faces = (straightened(place, self.patch) for place in _apart(places))
+        new = [place for place in _apart(places) if not any(map(place.near, known))]
+        faces = (straightened(place, self.patch) for place in new)
         return [face for face in faces if face is not None and self.has_skin(face)]
 
     def _search(
@@ -188,11 +188,7 @@ def _apart(found: Sequence[tuple[float, Place]]) -> list[Place]:
     """Places, the surest first, each once."""
     kept: list[Place] = []
     for _, place in sorted(found, key=lambda one: -one[0]):
-        if all(
-            math.hypot(place.x - other.x, place.y - other.y)
-            > SAME_FACE * max(place.side, other.side)
-            for other in kept
-        ):
+        if not any(map(place.near, kept)):
             kept.append(place)
     return kept
 
