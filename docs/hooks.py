@@ -24,7 +24,18 @@ from biofacenet.cli.options import Option, options_of, summary_of  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results"
 ORDER = (
-    *("predict", "fit", "edit", "app", "train", "synthesize", "prepare", "evaluate", "export"),
+    *(
+        "predict",
+        "fit",
+        "measure",
+        "edit",
+        "app",
+        "train",
+        "synthesize",
+        "prepare",
+        "evaluate",
+        "export",
+    ),
     *("skin_fit", "doctor", "rebuild", "completion"),
 )
 """Commands in the order of their use; others follow by name."""

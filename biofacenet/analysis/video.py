@@ -36,6 +36,7 @@ from ..system.names import shown
 
 __all__ = [
     "Smooth",
+    "Tracked",
     "VideoSettings",
     "decompose_video",
 ]
@@ -78,7 +79,7 @@ class Smooth:
         return self.value
 
 
-class _Tracked:
+class Tracked:
     """The face that is followed."""
 
     def __init__(self, path: Path, crop: str, face: str, seconds: float = BOX_SECONDS) -> None:
@@ -225,7 +226,7 @@ class _Film:
     ) -> None:
         self.model, self.path, self.clip, self.settings = model, path, clip, settings
         self.writers, self.rows = writers, rows
-        self.tracked = _Tracked(path, settings.wanted.crop, settings.wanted.face)
+        self.tracked = Tracked(path, settings.wanted.crop, settings.wanted.face)
         self.light, self.brightness = Smooth(settings.smoothing), Smooth(settings.smoothing)
         self.last = -1.0 / clip.rate
         self.errors: list[float] = []
@@ -300,7 +301,7 @@ def _row(number: int, time: float, part: Part, maps: Decomposition, rmse: float)
 def _summary(
     path: Path,
     clip: Clip,
-    tracked: _Tracked,
+    tracked: Tracked,
     errors: Sequence[float],
     maps: Decomposition,
     part: Part,

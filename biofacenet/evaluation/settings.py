@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..analysis.choices import check_size
+from ..analysis.choices import check_resolution, check_size
 from ..errors import BioFaceNetError, DataError
 from ..network.folders import SHIPPED, find
 from ..physics.names import SkinName
@@ -75,6 +75,9 @@ class Settings:
     """Of --photos: all but these, such as those that a network was trained on."""
     size: int = 96
     """Side of the images that are looked at with --photos, in pixels, a multiple of 16."""
+    resolution: int | None = option(None, shown="as --size", metavar="SIDE")
+    """Side of the maps that are measured with --photos, in pixels, where it is larger than --size: fine
+    contrast of the photos is then shared out among a network's maps, as predict does."""
     skin: SkinName | None = option(None, shown="of the network")
     """Constants of the skin model of the synthetic faces, which maps must be of to be compared; those of
     the network when not given."""
@@ -153,8 +156,12 @@ def _check_photos(settings: Settings) -> None:
         for name in ("people", "without"):
             if getattr(settings, name):
                 raise BioFaceNetError(f"--{name} chooses people of --photos FOLDER; name that too")
+        if settings.resolution is not None:
+            raise BioFaceNetError("--resolution is of the maps with --photos FOLDER; name that too")
         return
     check_size(settings.size)
+    if settings.resolution is not None:
+        check_resolution(settings.resolution)
     if not settings.photos.is_dir():
         raise DataError(
             f"{settings.photos}: no such folder; expected one with photos and people.csv (id, group)"

@@ -19,8 +19,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..analysis.editing import combine, paste, soft
+from ..analysis.areas import MARGIN
+from ..analysis.editing import paste, retouch, with_parts
 from ..analysis.results import Result
+from ..analysis.retouching import Retouch
 from ..analysis.trust import knowledge, uncertainty
 from ..decomposition import Edit
 from ..errors import BioFaceNetError
@@ -46,6 +48,8 @@ class Session:
     Attributes:
         found: the estimate, as the method left it.
         mask: (1, 1, H, W), 1 where skin is.
+        counted: the skin that numbers are of.
+        numbers: melanosomes and blood of it.
         trust: deviations of the estimate, at 96 pixels or so.
         known: what is known of light and camera.
         edit: where the sliders were last.
@@ -56,17 +60,26 @@ class Session:
         self.method = method
         self.box, self.rmse, self.remarks = result.part.box, result.skin_rmse, result.remarks
         self.found = result.decomposition[0].detach()
-        self.mask = mask = result.skin()
+        self.mask = result.skin()
         self.reconstruction = result.reconstruction
         self.trust, self.known = uncertainty(result), knowledge(result)
+        self.counted, self.numbers = result.counted, result.numbers
         self.edit, self.everywhere = Edit(), False
         # 8 bits: a photo waits here for its download, and float would take four times the memory.
         self._photo = replace(result.photo, pixels=result.photo.pixels[:, :0])
         self._pixels = eight_bit(result.photo.pixels)
         self.image = srgb_to_linear(crop(result.photo.pixels, self.box, STAGE))[None]
-        self._maps = self.found.map(_to_stage)
-        self._soft = soft(_to_stage(mask))
-        self._rendered = self._maps.render()
+        known = with_parts(result)
+        maps = known.decomposition.map(_to_stage).renormalised()
+        # Without the photo, which is kept in 8 bits.
+        self._result = replace(known, photo=self._photo, image=self.image, decomposition=maps)
+        self._faces: dict[bool, Retouch] = {}
+        self._faces[False] = self._face(result.photo, everywhere=False, margin=0.0)
+
+    def _face(self, photo: Photo, *, everywhere: bool, margin: float) -> Retouch:
+        """Ready to be edited, with a margin in sides of the square."""
+        result = replace(self._result, photo=photo)
+        return retouch(result, everywhere=everywhere, margin=margin)
 
     @property
     def name(self) -> str:
@@ -86,16 +99,18 @@ class Session:
     def picture(self, edit: Edit, *, everywhere: bool = False) -> Tensor:
         """The square of the photo under an edit: (1, 3, 512, 512), linear sRGB.
 
-        As `biofacenet.analysis.apply` has it: what the maps do not explain stays.
+        As `biofacenet.analysis.retouching` has it: a pixel changes as the reflectance of skin does.
 
         Raises:
             BioFaceNetError: a number is out of range, or the light is unknown.
         """
+        if everywhere not in self._faces:
+            self._faces[everywhere] = self._face(self.photo(), everywhere=everywhere, margin=0.0)
         try:
-            after = self._maps.edit(edit).render()
+            edit.check()
+            return self._faces[everywhere].edited(edit)
         except ValueError as error:
             raise BioFaceNetError(str(error)) from error
-        return combine(self.image, self._rendered, after, None if everywhere else self._soft)
 
     def show(self, edit: Edit, *, everywhere: bool = False) -> bytes:
         """The same as JPEG, and the edit is kept for downloads."""
@@ -109,9 +124,9 @@ class Session:
 
     def edited_photo(self) -> bytes:
         """The whole photo with its face as the sliders have it, as PNG; unchanged where they rest."""
-        difference = (self.picture(self.edit, everywhere=self.everywhere) - self.image)[0]
         photo = self.photo()
-        picture = eight_bit(paste(photo, self.box, difference))
+        face = self._face(photo, everywhere=self.everywhere, margin=MARGIN)
+        picture = eight_bit(paste(photo, face.frame.box, face.change(self.edit)))
         if photo.alpha is not None:
             opacity = (255.0 * photo.alpha).round().byte().permute(1, 2, 0).numpy()
             picture = np.concatenate((picture, opacity), axis=2)
@@ -151,7 +166,7 @@ class Session:
     def median(self, name: str) -> float:
         """Median over the skin of the ``melanin`` or ``haemoglobin`` map."""
         values: Tensor = getattr(self.found, name)
-        return float(values[self.mask > 0.5].median())
+        return float(values[self.counted > 0.5].median())
 
 
 def _to_stage(values: Tensor) -> Tensor:

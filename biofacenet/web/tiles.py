@@ -13,7 +13,6 @@ from torch import Tensor
 
 from ..decomposition import Edit
 from ..decomposition.maps import changed_pigment
-from ..fitting.uncertainty import interval
 from ..physics.illuminant import ILLUMINANT_NAMES
 from ..plotting.encoding import display
 from ..plotting.maps import PIGMENT_TICKS, albedo_image, map_image, pigment_colours
@@ -60,16 +59,9 @@ def percent(fraction: float) -> str:
 
 
 def level(session: Session, name: str) -> str:
-    """Melanosomes or blood of the face, with the half width of the 68 % interval, in words."""
-    fraction, _ = PIGMENT_TICKS[name]
-    middle = session.median(name)
-    low, high = interval(
-        name, middle, getattr(session.trust, f"face_{name}"), skin=session.found.skin
-    )
-    value = float(fraction(torch.tensor(middle, dtype=torch.float64)))
-    # Both with the decimals of the value.
-    decimals = 0 if value >= 0.1 else 1 if value >= 0.01 else 2
-    return f"{100 * value:.{decimals}f} % ± {100 * (high - low) / 2:.{decimals}f}"
+    """Melanosomes or blood of the face, median and 68 % interval, in words."""
+    numbers = session.numbers
+    return (numbers.melanosomes if name == "melanin" else numbers.blood).words
 
 
 def change(session: Session, name: str, edit: Edit) -> str:
@@ -106,7 +98,7 @@ def _css(colours: np.ndarray) -> tuple[str, ...]:
 def _shading(session: Session, name: str, unit: str) -> Tile:
     values: Tensor = getattr(session.found, name)
     most = max(float(values.quantile(0.995)), 1e-6)
-    usual = float(values[session.mask > 0.5].median())
+    usual = float(values[session.counted > 0.5].median())
     factor = getattr(session.trust, f"face_{name}")
     return Tile(
         title=f"{name.capitalize()} shading",

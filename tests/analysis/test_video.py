@@ -13,7 +13,7 @@ import torch
 from skimage import data
 
 from biofacenet import BioFaceNet, Illuminant, cli, predict
-from biofacenet.analysis.video import Smooth, VideoSettings, _steady, _Tracked, decompose_video
+from biofacenet.analysis.video import Smooth, Tracked, VideoSettings, _steady, decompose_video
 from biofacenet.errors import BioFaceNetError, NoFaceError
 from biofacenet.photos.framing import Wanted
 from biofacenet.photos.video import frames
@@ -123,7 +123,7 @@ def test_with_another_light_the_maps_render_to_the_same(network: BioFaceNet) -> 
 
 
 def test_a_face_that_is_lost_for_a_moment_stays() -> None:
-    tracked = _Tracked(Path("clip.mp4"), "face", "largest")
+    tracked = Tracked(Path("clip.mp4"), "face", "largest")
     here = torch.from_numpy(picture(0)).permute(2, 0, 1) / 255
     gone = torch.full_like(here, 0.5)
     first = tracked.find(here, 0.1)

@@ -16,18 +16,20 @@ from faces_folder import SIDE, points, write_landmarks, write_people, write_pict
 from PIL import Image
 
 from biofacenet import BioFaceNet, Decomposition, Illuminant
-from biofacenet.errors import DataError
+from biofacenet.errors import BioFaceNetError, DataError
 from biofacenet.evaluation.baselines import pigment_directions
 from biofacenet.evaluation.metrics import WHITE, albedo, rank_correlation
 from biofacenet.evaluation.people.changes import implanted, side_light, usual_skin
 from biofacenet.evaluation.people.figures import MEASUREMENTS, figures_of, spreads
-from biofacenet.evaluation.people.methods import Found, components, indices
+from biofacenet.evaluation.people.methods import Found, by_network, components, indices
 from biofacenet.evaluation.people.numbers import Numbers, numbers_of
 from biofacenet.evaluation.people.regions import Regions
 from biofacenet.evaluation.people.run import ranking
-from biofacenet.evaluation.people.statistics import area_under_curve, icc_1, icc_3_1
+from biofacenet.evaluation.people.statistics import area_under_curve
 from biofacenet.evaluation.people.targets import TARGETS
 from biofacenet.evaluation.people.views import PersonViews, PlainView, Polarised, views_of
+from biofacenet.evaluation.settings import Settings, check
+from biofacenet.fitting.agreement import icc_1
 from biofacenet.preparation.people import Person, read_folder
 
 SIZE = 48
@@ -45,25 +47,6 @@ def seen(folder: Path) -> list[PersonViews]:
 
 
 # Statistics ----------------------------------------------------------------------------------
-
-SHROUT_AND_FLEISS = np.array(
-    [[9, 2, 5, 8], [6, 1, 3, 2], [8, 4, 6, 8], [7, 1, 2, 6], [10, 5, 6, 9], [6, 2, 4, 7]], float
-)
-
-
-def test_correlations_within_classes_are_the_published_ones() -> None:
-    """Shrout and Fleiss 1979, tables 2 and 4."""
-    assert icc_1(SHROUT_AND_FLEISS.tolist()) == pytest.approx(0.17, abs=0.005)
-    assert icc_3_1(SHROUT_AND_FLEISS) == pytest.approx(0.71, abs=0.005)
-
-
-def test_correlations_within_classes_at_their_ends() -> None:
-    people = np.arange(5.0)[:, None]
-    assert icc_3_1(people + np.array([0.0, 3.0])) == pytest.approx(1.0)
-    assert icc_1([[x, x, x] for x in range(4)] + [[7.0]]) == pytest.approx(1.0)
-    assert icc_1([[0, 1], [0, 1], [0, 1]]) == pytest.approx(-1.0)
-    assert np.isnan(icc_3_1(people[:2] + np.array([0.0, 1.0])))
-    assert np.isnan(icc_1([[1.0], [2.0], [3.0]]))
 
 
 def test_area_under_curve_counts_pairs() -> None:
@@ -493,6 +476,42 @@ def test_the_command_writes_tables_and_sheets(
     for kind in ("best", "median", "worst"):
         with Image.open(out / f"network_{kind}.png") as sheet:
             assert sheet.height > 1000
+
+
+def test_maps_are_measured_as_large_as_they_are_asked_for(
+    folder: Path, tmp_path: Path, in_process: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    """What a small picture of a spot cannot show, the maps of a large one do."""
+    torch.manual_seed(2)
+    network = BioFaceNet("small", skin="measured").eval()
+    image = torch.full((1, 3, 96, 96), 0.3) * torch.tensor([1.0, 0.6, 0.45]).view(1, 3, 1, 1)
+    image[:, 1:, 47:49, 47:49] *= 0.6
+    large = by_network(network, size=32, shrunk=0.1)(image).decomposition
+    assert large is not None
+    assert large.haemoglobin.shape == (1, 1, 96, 96)
+    pigment = large.haemoglobin[0, 0]
+    assert pigment[47:49, 47:49].mean() - pigment[40:44, 40:44].mean() > 0.05
+    small = by_network(network, size=96)(image).melanin
+    assert small is not None
+    assert torch.equal(small, network.decompose(image).melanin)
+
+    network.save_pretrained(tmp_path / "model")
+    arguments = ["--photos", str(folder), "--people", "000,001", "--model", "model"]
+    arguments += ["--methods", "network", "--size", "32", "--resolution", "64"]
+    done = in_process("biofacenet.evaluate", *arguments, "--device", "cpu", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    result = json.loads((tmp_path / "evaluation" / "people.json").read_text("utf-8"))
+    assert (result["size"], result["resolution"]) == (32, 64)
+    assert result["name"].endswith("64 pixels a side, of which a network sees 32")
+
+
+def test_a_resolution_is_of_photos(tmp_path: Path) -> None:
+    for settings, words in (
+        (Settings(resolution=384), "--resolution is of the maps with --photos"),
+        (Settings(photos=tmp_path, resolution=7), "resolution 7: expected"),
+    ):
+        with pytest.raises(BioFaceNetError, match=words):
+            check(settings)
 
 
 def test_the_worst_person_comes_last() -> None:

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ...decomposition import Decomposition
 from ...errors import BioFaceNetError
+from ...fitting.enlarging import enlarge
 from ...fitting.image import fit
 from ...network.unet import BioFaceNet
 from ...photos.skin_pixels import eyes_and_teeth, face_region, skin_mask
@@ -59,14 +61,27 @@ def _whole(decomposition: Decomposition) -> Found:
     return Found(decomposition.melanin, decomposition.haemoglobin, decomposition)
 
 
-def by_network(network: BioFaceNet) -> Method:
-    """What a network finds, on its own device, as `predict` has it."""
+def by_network(network: BioFaceNet, *, size: int | None = None, shrunk: float = 1.0) -> Method:
+    """What a network finds, on its own device, as `predict` has it.
+
+    Args:
+        network: in evaluation mode.
+        size: side of what it sees of larger images; with it, maps are brought to the side of the images,
+            with all that these show.
+        shrunk: pixels of the images for a pixel of the photo.
+    """
+
+    def look(image: Tensor) -> Decomposition:
+        if size is None or image.shape[-1] <= size:
+            return network.decompose(image)
+        small = F.adaptive_avg_pool2d(image, size)
+        return enlarge(network.decompose(small), small, image, shrunk=shrunk)
 
     def method(image: Tensor) -> Found:
         device = network.image_mean.device
         with torch.no_grad():
             parts = [
-                network.decompose(image[start : start + BATCH].to(device)).to("cpu")
+                look(image[start : start + BATCH].to(device)).to("cpu")
                 for start in range(0, len(image), BATCH)
             ]
         return _whole(Decomposition.join(parts))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,9 @@ from .views import PersonViews, views_of
 __all__ = ["measure_people", "ranking", "sheets"]
 
 FORMAT = "biofacenet evaluation of people 1"
+
+Chosen = Callable[[PersonViews], Method]
+"""A method, which may depend on how large a person's photo is seen."""
 
 WEIGHED = ("rmse", "half_melanin", "side_melanin", "mirror_melanin", "jpeg_melanin", "gain_melanin")
 """What says who is the best and who the worst person, each in units of its mean."""
@@ -53,7 +56,7 @@ def measure_people(settings: Settings) -> dict[str, Any]:
     if "network" in chosen_methods(settings.methods, photos=True):  # before what takes time
         network = BioFaceNet.from_pretrained(settings.model).to(choose_device(settings.device))
     skin = chosen_skin(settings, network)
-    people = _seen(folder, settings.size)
+    people = _seen(folder, max(settings.size, settings.resolution or 0))
     methods, remarks = _methods(settings, network, skin, people)
     results: dict[str, Any] = {}
     numbers: dict[str, list[Numbers]] = {}
@@ -62,7 +65,7 @@ def measure_people(settings: Settings) -> dict[str, Any]:
         found = []
         with progress(TITLES.get(name, name), len(people), unit="people") as bar:
             for views in people:
-                found.append(numbers_of(method, views))
+                found.append(numbers_of(method(views), views))
                 bar.advance()
         numbers[name] = found
         decomposes = name not in INDICES
@@ -78,12 +81,13 @@ def measure_people(settings: Settings) -> dict[str, Any]:
     result = {
         "format": FORMAT,
         "version": __version__,
-        "name": f"{photos} photos of {len(people)} people, {settings.size} pixels a side",
+        "name": f"{photos} photos of {len(people)} people, {_sides(settings)}",
         "people": len(people),
         "ids": [views.person.id for views in people],
         "groups": {name: len(members) for name, members in groups_of(any_of).items()},
         "expressions": expressions(any_of),
         "size": settings.size,
+        "resolution": settings.resolution,
         "model": settings.model if network is not None else None,
         "skin": skin,
         "remarks": remarks,
@@ -105,29 +109,45 @@ def _seen(folder: PeopleFolder, size: int) -> list[PersonViews]:
 
 def _methods(
     settings: Settings, network: BioFaceNet | None, skin: SkinName, people: Sequence[PersonViews]
-) -> tuple[dict[str, Method], list[str]]:
+) -> tuple[dict[str, Chosen], list[str]]:
     """Methods by name, and what is to be said of them."""
-    found: dict[str, Method] = {}
+    found: dict[str, Chosen] = {}
     remarks = []
     for name in chosen_methods(settings.methods, photos=True):
         if name == "network" and network is not None:
-            found["network"] = by_network(network)
+            found["network"] = _at_resolution(network, settings.size)
         elif name == "fit":
-            found["fit"] = by_fit(choose_device(settings.device), skin)
+            found["fit"] = _for_all(by_fit(choose_device(settings.device), skin))
         elif name == "indices":
-            found |= indices()
+            found |= {name: _for_all(method) for name, method in indices().items()}
             plain = [views.plain[0] for views in people if views.plain]
             learned = None
             if plain:
                 learned = components([v.image for v in plain], [v.regions.mask for v in plain])
             if learned is not None:
-                found["components"] = learned
+                found["components"] = _for_all(learned)
             elif plain:
                 remarks.append(
                     "Independent components are left out: they need scikit-learn, pip install "
                     "'biofacenet[evaluate]'."
                 )
     return found, remarks
+
+
+def _sides(settings: Settings) -> str:
+    """How large what is looked at is, and the maps."""
+    if settings.resolution is None or settings.resolution <= settings.size:
+        return f"{settings.size} pixels a side"
+    return f"{settings.resolution} pixels a side, of which a network sees {settings.size}"
+
+
+def _for_all(method: Method) -> Chosen:
+    return lambda views: method
+
+
+def _at_resolution(network: BioFaceNet, size: int) -> Chosen:
+    """A network that sees images of a side, whatever the side of its maps."""
+    return lambda views: by_network(network, size=size, shrunk=views.shrunk)
 
 
 # Pictures ------------------------------------------------------------------------------------

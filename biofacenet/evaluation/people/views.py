@@ -11,12 +11,13 @@ from torch import Tensor
 
 from ...errors import DataError
 from ...photos.boxes import Box, Part, crop
+from ...photos.changes import as_jpeg
 from ...photos.framing import choose_parts
 from ...photos.reading import Photo, read_photo
 from ...photos.skin_pixels import seen_skin
 from ...physics.colour import srgb_to_linear
 from ...preparation.people import Pair, PeopleFolder, Person, Shot
-from .changes import SCALE, Implants, as_jpeg, implanted
+from .changes import SCALE, Implants, implanted
 from .points import carried_over, found_points, inverse, moved
 from .regions import Regions, regions_of
 
@@ -76,6 +77,8 @@ class PersonViews:
     back: dict[str, np.ndarray]
     """Of copies in another frame: the affine map from the first photo's pixels to theirs, (2, 3)."""
     polarised: tuple[Polarised, ...] = ()
+    shrunk: float = 1.0
+    """Pixels of what is seen for a pixel of the photo, at most 1."""
 
     def returned(self, name: str, values: Tensor) -> Tensor:
         """A map (1, C, S, S) of a changed copy, in the frame of the unchanged one."""
@@ -122,7 +125,8 @@ def views_of(folder: PeopleFolder, person: Person, size: int) -> PersonViews:
     for shot, other in zip(person.shots[1:], others, strict=True):
         image = srgb_to_linear(crop(other.photo.pixels, other.part.box, size))[None]
         views.append(PlainView(image, _regions(other, other.part.box, image), shot.expression))
-    return PersonViews(person, tuple(views), changed, implants, back, polarised)
+    shrunk = min(1.0, size / first.part.box.size)
+    return PersonViews(person, tuple(views), changed, implants, back, polarised, shrunk)
 
 
 def _first(
