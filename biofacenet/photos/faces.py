@@ -47,7 +47,7 @@ LEAST_SIDE = 160
 PERHAPS = 0.5
 """Score from which something may be a face, and is looked at again."""
 
-BRIGHT = 0.6
+BRIGHT = 0.75
 """Brightness, sRGB-encoded, that the brightest hundredth is brought to, and by how much at most."""
 
 LIFT = 24.0
@@ -171,7 +171,9 @@ class _Scene:
         shrunk = np.array(part.shape[1::-1]) / (right - left, bottom - top)
         # From the square to that part of the photo.
         there = (to_photo * scale - [[0, 0, left], [0, 0, top]]) * shrunk[:, None]
-        return _eight_bits(_warped(part, there, (PATCH, PATCH)))
+        return _eight_bits(
+            _warped(part, there, (PATCH, PATCH)), margin=(PATCH - FACE_IN_PATCH) // 2
+        )
 
     def has_skin(self, face: Face) -> bool:
         """Whether the middle of a face has a colour of skin, or the photo no colours."""
@@ -247,8 +249,9 @@ def _warped(picture: np.ndarray, there: np.ndarray, size: tuple[int, int]) -> np
     )
 
 
-def _eight_bits(picture: np.ndarray) -> np.ndarray:
-    """A picture of floats as the detector takes it; a dim one is lit."""
-    top = float(np.quantile(picture[::4, ::4].max(axis=2), 0.99))
+def _eight_bits(picture: np.ndarray, margin: int = 0) -> np.ndarray:
+    """A picture of floats as the detector takes it; one that is dim within a margin is lit."""
+    within = picture[margin : len(picture) - margin : 4, margin : picture.shape[1] - margin : 4]
+    top = float(np.quantile(within.max(axis=2), 0.99))
     gain = min(max(1.0, BRIGHT / max(top, 1e-3)), LIFT)
     return (picture * (255.0 * gain)).clip(0, 255).round().astype(np.uint8)

@@ -21,7 +21,7 @@ from biofacenet.cli import run
 from biofacenet.data.synthetic.faces import generate
 from biofacenet.decomposition import Edit
 from biofacenet.errors import BioFaceNetError, PhotoError
-from biofacenet.photos.framing import parse_crop
+from biofacenet.photos.framing import choose_parts, parse_crop
 from biofacenet.photos.reading import Photo
 from biofacenet.physics import CameraCurves, Spectrum
 from biofacenet.plotting.encoding import display, eight_bit
@@ -49,7 +49,7 @@ def photo() -> Photo:
 
 @pytest.fixture(scope="module")
 def session(photo: Photo) -> Session:
-    return Session(ByFitting(64, 15)(photo), method=FITTING)
+    return Session(ByFitting(64, 15)(photo, choose_parts(photo, "whole")[0]), method=FITTING)
 
 
 def test_sliders_at_rest_leave_the_photo_as_it_is(session: Session, photo: Photo) -> None:
