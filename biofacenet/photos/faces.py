@@ -48,7 +48,8 @@ PERHAPS = 0.5
 """Score from which something may be a face, and is looked at again."""
 
 BRIGHT = 0.75
-"""Brightness, sRGB-encoded, that the brightest hundredth is brought to, and by how much at most."""
+"""Brightness, sRGB-encoded, that the brightest hundredth is brought to: the detector sees the same at any
+exposure. `LIFT` is the largest factor."""
 
 LIFT = 24.0
 
@@ -250,8 +251,8 @@ def _warped(picture: np.ndarray, there: np.ndarray, size: tuple[int, int]) -> np
 
 
 def _eight_bits(picture: np.ndarray, margin: int = 0) -> np.ndarray:
-    """A picture of floats as the detector takes it; one that is dim within a margin is lit."""
+    """A picture of floats as the detector takes it, equally bright within a margin at any exposure."""
     within = picture[margin : len(picture) - margin : 4, margin : picture.shape[1] - margin : 4]
     top = float(np.quantile(within.max(axis=2), 0.99))
-    gain = min(max(1.0, BRIGHT / max(top, 1e-3)), LIFT)
+    gain = min(BRIGHT / max(top, 1e-3), LIFT)
     return (picture * (255.0 * gain)).clip(0, 255).round().astype(np.uint8)
