@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..._version import __version__
 from ...decomposition import Decomposition
+from ...errors import NoFaceError
 from ...fitting.uncertainty import Uncertainty
 from ...photos.boxes import Part
 from ...photos.framing import Wanted
@@ -33,7 +34,7 @@ from .spots import FEWEST_EYE_PIXELS, find_spots
 __all__ = ["NO_FACE", "MeasuredFace", "measure_photo", "measured_faces"]
 
 NO_FACE = (
-    "no face found; expected one of about upright, frontal view; --crop LEFT,TOP,SIZE names a square, "
+    "no face found; expected one of about frontal view; --crop LEFT,TOP,SIZE names a square, "
     "--crop whole takes the central one"
 )
 
@@ -73,8 +74,9 @@ def measured_faces(
         PhotoError: the part that is wanted cannot be looked at.
     """
     wanted = wanted or Wanted()
-    parts = wanted.of(photo)
-    if wanted.crop == "face" and not parts[0].is_face:
+    try:
+        parts = wanted.of(photo)
+    except NoFaceError:
         yield problem_row(
             str(photo.path), NO_FACE, faces=0, method=said, biofacenet_version=__version__
         )
