@@ -9,6 +9,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from matplotlib.cm import ScalarMappable
 from torch import Tensor
 
 from ..decomposition import Decomposition
@@ -72,11 +73,14 @@ def regions_sheet(
     sheet.text(margin, 40, title, size=17, bold=True)
     sheet.text(margin, 66, f"warnings: {note}" if note else "no warnings", size=10.5, colour=QUIET)
     colours = dict(zip(masks, REGION_COLOURS, strict=False))
-    panels = [("Photo", "regions that were measured", display(photo[0]), None)]
+    panels: list[tuple[str, str, np.ndarray, tuple[ScalarMappable, str] | None]] = [
+        ("Photo", "regions that were measured", display(photo[0]), None)
+    ]
     for name in ("melanin", "haemoglobin"):
         values = plane_of(decomposition, name)
         scale = colour_scale(name, values)
-        panels.append((*PANEL_TITLES[name], in_colours(values, scale), (scale, name)))
+        label, words = PANEL_TITLES[name]
+        panels.append((label, words, in_colours(values, scale), (scale, name)))
     for index, (label, words, picture, bar) in enumerate(panels):
         left = margin + index * (side + gap)
         draw_heading(sheet, left, top, side, label, words)

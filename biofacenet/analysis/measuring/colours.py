@@ -12,8 +12,8 @@ from torch import Tensor
 
 from ...decomposition import Decomposition
 from ...physics.colour import cielab
-from ...physics.illuminant import DAYLIGHTS, daylight
-from ...physics.names import SkinName
+from ...physics.illuminant import daylight
+from ...physics.names import DAYLIGHTS, SkinName
 from ...physics.skin import SKINS, reflectance_table
 from ...physics.spectra import WAVELENGTHS
 from ...system.lasting import kept

@@ -76,7 +76,8 @@ def _spots(name: str, pigment: str) -> tuple[Column, ...]:
             f"{name}_spots",
             "",
             f"Number of spots of {pigment}: connected pixels with clearly more of it than the skin "
-            "around. Empty where the face is too small in the photo for spots to be told.",
+            "around. Of the whole skin, those of forehead, cheeks, nose, chin and around the eyes together. "
+            "Empty for lips, and where the eyes are fewer than 100 pixels apart.",
             "more than 1.25 times, and more than 4 robust standard deviations above, the Gaussian mean "
             "of the region's pixels within a fifth of the distance of the eyes",
             decimals=0,

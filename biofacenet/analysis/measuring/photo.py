@@ -41,6 +41,9 @@ SURE_SIDE = 32
 """Longer side at which intervals are computed: those of a face's medians are the same as of larger maps,
 within a few percent of their width, in a tenth of the time."""
 
+SPOTTED = ("forehead", "left_cheek", "right_cheek", "nose", "chin", "around_eyes")
+"""Regions whose spots are those of the whole skin."""
+
 GLOSSY = 0.25
 """Share of a pixel's light from the surface, above which it is a highlight."""
 
@@ -119,7 +122,7 @@ def measure_face(result: Result, which: Mapping[str, Value], *, said: str = "") 
             values |= _pigments(found, regions.masks[name], sure)
             values |= colour_numbers(found, result.image, torch.from_numpy(inside))
             values["ita_class"] = ita_class(float(values["ita_degrees"] or 0.0))
-            values |= _spots(found, inside, regions, result)
+            values |= _spots(name, regions, result)
             values |= _asymmetry(found, name, regions)
             values |= _gloss(highlights, inside)
         own = cautions.of_region(result, inside)
@@ -199,20 +202,26 @@ def _pigments(found: Decomposition, mask: Tensor, sure: Uncertainty) -> dict[str
     return values
 
 
-def _spots(
-    found: Decomposition, inside: np.ndarray, regions: Regions, result: Result
-) -> dict[str, Value]:
-    """Columns of spots; none where the face is too small for them."""
+def _spots(name: str, regions: Regions, result: Result) -> dict[str, Value]:
+    """Columns of spots; none where the face is too small for them, and of lips."""
     laid, eyes = regions.placement, _eye_distance(result, regions)
-    if laid is None or eyes is None or min(laid.eye_distance, eyes) < FEWEST_EYE_PIXELS:
+    if laid is None or eyes is None or name == "lips":
         return {}
+    if min(laid.eye_distance, eyes) < FEWEST_EYE_PIXELS:
+        return {}
+    # At the edges of skin as a whole, hair and nostrils would be spots.
+    names = SPOTTED if name == WHOLE else (name,)
+    inside = sum(regions.masks[one] for one in names)[0, 0].numpy() > 0.5  # type: ignore[index]
+    if not inside.any():
+        return {}
+    found = result.decomposition
     values: dict[str, Value] = {}
-    for name, fraction in (("melanin", found.melanosomes()), ("blood", found.blood())):
+    for pigment, fraction in (("melanin", found.melanosomes()), ("blood", found.blood())):
         spots = find_spots(fraction[0, 0].numpy(), inside, laid.eye_distance)
-        values[f"{name}_spots"] = spots.number
-        values[f"{name}_spots_area_percent"] = 100.0 * spots.area
+        values[f"{pigment}_spots"] = spots.number
+        values[f"{pigment}_spots_area_percent"] = 100.0 * spots.area
         if spots.contrast is not None:
-            values[f"{name}_spots_contrast_percent"] = 100.0 * spots.contrast
+            values[f"{pigment}_spots_contrast_percent"] = 100.0 * spots.contrast
     return values
 
 

@@ -47,9 +47,9 @@ ELLIPSES: Mapping[str, tuple[tuple[float, float, float, float], ...]] = {
     "forehead": ((0.0, -0.68, 0.55, 0.27),),
     "left_cheek": ((0.62, 0.56, 0.27, 0.27),),
     "right_cheek": ((-0.62, 0.56, 0.27, 0.27),),
-    "nose": ((0.0, 0.34, 0.15, 0.29),),
+    "nose": ((0.0, 0.31, 0.14, 0.26),),
     "chin": ((0.0, 1.43, 0.28, 0.15),),
-    "around_eyes": ((0.5, 0.08, 0.34, 0.22), (-0.5, 0.08, 0.34, 0.22)),
+    "around_eyes": ((0.52, 0.12, 0.36, 0.22), (-0.52, 0.12, 0.36, 0.22)),
 }
 """Middle (across, down) and half axes of the ellipses of a region, in the template's units; the chin's is
 that below closed lips, and goes down with the lower lip. From the neutral photos of 37 people of the Face
@@ -58,7 +58,7 @@ Research Lab London Set."""
 CLOSED_LIPS = 1.15
 """How far down closed lips reach."""
 
-EYE_HOLES = ((0.5, -0.06, 0.30, 0.16), (-0.5, -0.06, 0.30, 0.16))
+EYE_HOLES = ((0.5, -0.04, 0.36, 0.21), (-0.5, -0.04, 0.36, 0.21))
 """Eyes with lids and lashes, which are not around them."""
 
 LIDS = ((0.5, -0.02, 0.27, 0.15), (-0.5, -0.02, 0.27, 0.15))
@@ -144,12 +144,12 @@ def place(found: Decomposition, *, square: bool) -> Placement | None:
         square: whether the picture is the square of a face, which has eyes and mouth at known places.
     """
     height, width = found.melanin.shape[2:]
-    expected = [np.array(place) * (width, height) for place in (*EYES, MOUTH)]
+    right, left, lips = expected = [np.array(place) * (width, height) for place in (*EYES, MOUTH)]
     if found.parts is not None:
         seen = _by_parts(found, expected if square else None)
         if seen is not None:
             return seen
-    return Placement(*expected, by="square") if square else None
+    return Placement(right, left, lips, by="square") if square else None
 
 
 def _by_parts(found: Decomposition, expected: list[np.ndarray] | None) -> Placement | None:
@@ -222,6 +222,8 @@ def regions_of(result: Result) -> Regions:
         for name, ellipses in ELLIPSES.items()
     }
     shapes["around_eyes"] &= ~_inside(across, down, EYE_HOLES)
+    for name in ("left_cheek", "right_cheek", "nose"):
+        shapes["around_eyes"] &= ~shapes[name]
     left, top, right, bottom = NECK
     shapes["neck"] = (across > left) & (across < right) & (down > top) & (down < bottom)
     masks = {name: shape & usable & ~_filled(lips) for name, shape in shapes.items()}
