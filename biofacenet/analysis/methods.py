@@ -38,8 +38,8 @@ class ByNetwork:
     Example:
         >>> method = ByNetwork(BioFaceNet.from_pretrained("small"))
         >>> result = method("portrait.jpg")  # doctest: +SKIP
-        >>> float(result.decomposition.blood().mean())  # doctest: +SKIP
-        0.021
+        >>> result.numbers.blood.words  # doctest: +SKIP
+        '2.1 % (1.4 to 3.0)'
     """
 
     model: BioFaceNet

@@ -161,6 +161,9 @@ def test_files_page_and_table_have_the_same_numbers(result: Result, tmp_path: Pa
     assert said["skin"]["melanosomes_percent"]["median"] == pytest.approx(expected, abs=2e-3)
     assert said["skin"] == result.numbers.as_json()
     assert said["skin_constants"] == "measured"
+    with Image.open(tmp_path / "out" / "mask.png") as stored:
+        mask = torch.from_numpy(np.array(stored)) > 127
+    assert torch.equal(mask, result.counted[0, 0] > 0.5)
     assert "beside" not in said
     assert said["share_of_skin"] == pytest.approx(float(result.counted.mean()), abs=1e-4)
     assert Session(result, method="by hand").numbers == result.numbers
