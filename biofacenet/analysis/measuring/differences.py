@@ -144,7 +144,7 @@ def difference_rows(
     """
     yield [column.name for column in COLUMNS]
     for pair in plan.pairs:
-        known = {"pair": pair.name}
+        known: dict[str, object] = {"pair": pair.name}
         known |= {"before": plan.files[pair.before], "after": plan.files[pair.after]}
         both = [entry(pair.before), entry(pair.after)]
         first, second = (each.faces() for each in both)
