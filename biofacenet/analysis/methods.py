@@ -146,8 +146,10 @@ class Beside:
     method: Method
     other: Method
 
-    def __call__(self, photo: Photo, part: Part) -> Result:
-        """The first's result, with the other's beside it."""
+    def __call__(self, photo: Picture, part: Part | None = None) -> Result:
+        """The first's result, with the other's beside it; see `ByNetwork.__call__`."""
+        photo = as_photo(photo)
+        part = part or choose_parts(photo, face="largest")[0]
         found, other = self.method(photo, part), self.other(photo, part)
         return replace(found, beside=replace(other, beside=replace(found, beside=None)))
 
