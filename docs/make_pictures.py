@@ -22,6 +22,8 @@ from skimage import data
 from biofacenet import BioFaceNet, Tables
 from biofacenet.analysis import ByFitting, ByNetwork, Result, apply
 from biofacenet.analysis.editing import soft
+from biofacenet.analysis.folder import words
+from biofacenet.analysis.methods import Beside
 from biofacenet.data import generate
 from biofacenet.photos import crop, read_photo
 from biofacenet.plotting.encoding import eight_bit, jpeg
@@ -54,7 +56,7 @@ def main(run: Path | None) -> None:
         photo = read_photo(path)
     for name, method, sheet in (
         ("network", ByNetwork(network, resolution=1024), "astronaut.png"),
-        ("fit", ByFitting(size=256), "fit.png"),
+        ("fit", Beside(ByFitting(size=256), ByNetwork(network)), "fit.png"),
     ):
         begin = time.perf_counter()
         found = method(photo)
@@ -68,7 +70,12 @@ def main(run: Path | None) -> None:
 def portrait(name: str, found: Result, sheet: Path) -> None:
     """The decomposition of the astronaut, and whether her lips are redder than her cheeks."""
     decomposition_figure(
-        found.image, found.decomposition, sheet, title="NASA astronaut Eileen Collins"
+        found.image,
+        found.decomposition,
+        sheet,
+        mask=found.counted,
+        title="NASA astronaut Eileen Collins",
+        said=words(found),
     )
     haemoglobin = found.decomposition.haemoglobin
     side = found.image.shape[-1]
@@ -83,8 +90,7 @@ def portrait(name: str, found: Result, sheet: Path) -> None:
     inside = slice(side // 4, 3 * side // 4)
     error = (found.reconstruction - found.image)[..., inside, inside].square().mean().sqrt()
     print(f"{name}: portrait: RMSE {float(error):.4f} in the middle of the crop (linear RGB)")
-    if found.skin_rmse is not None:
-        print(f"{name}: portrait: RMSE {found.skin_rmse:.4f} over the skin")
+    print(f"{name}: portrait: RMSE {found.skin_rmse:.4f} over the skin")
     print(f"{name}: portrait: haemoglobin {mean(LIPS):+.3f} lips, {mean(CHEEKS):+.3f} cheeks")
 
 
