@@ -24,6 +24,8 @@ from biofacenet.analysis import ByFitting, ByNetwork, Result, apply
 from biofacenet.analysis.editing import soft
 from biofacenet.analysis.folder import words
 from biofacenet.analysis.methods import Beside
+from biofacenet.analysis.measuring.photo import measure_face
+from biofacenet.analysis.measuring.sheets import write_sheet
 from biofacenet.data import generate
 from biofacenet.photos import crop, read_photo
 from biofacenet.plotting.encoding import eight_bit, jpeg
@@ -62,6 +64,8 @@ def main(run: Path | None) -> None:
         found = method(photo)
         print(f"{name}: the portrait took {time.perf_counter() - begin:.1f} s")
         portrait(name, found, IMAGES / sheet)
+        if name == "network":
+            write_sheet(measure_face(found, {"face": 1}), IMAGES / "measure.png")
     edited(found)
     if authors := os.environ.get("BIOFACENET_AUTHORS_DIR"):
         tables(Path(authors))
