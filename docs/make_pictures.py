@@ -22,6 +22,8 @@ from skimage import data
 from biofacenet import BioFaceNet, Tables
 from biofacenet.analysis import ByFitting, ByNetwork, Result, apply
 from biofacenet.analysis.editing import soft
+from biofacenet.analysis.measuring.photo import measure_face
+from biofacenet.analysis.measuring.sheets import write_sheet
 from biofacenet.data import generate
 from biofacenet.photos import crop, read_photo
 from biofacenet.plotting.figures import decomposition_figure, edit_sheet
@@ -55,6 +57,8 @@ def main(run: Path | None) -> None:
         found = method(photo)
         print(f"{name}: the portrait took {time.perf_counter() - begin:.1f} s")
         portrait(name, found, IMAGES / sheet)
+        if name == "network":
+            write_sheet(measure_face(found, {"face": 1}), IMAGES / "measure.png")
     edited(found)
     if authors := os.environ.get("BIOFACENET_AUTHORS_DIR"):
         tables(Path(authors))
