@@ -105,7 +105,7 @@ setup(
     package_data={
         "biofacenet": ["py.typed"],
         "biofacenet.network": ["weights/*/*"],
-        "biofacenet.photos": ["*.png"],
+        "biofacenet.photos": ["*.png", "yunet/*"],
         "biofacenet.training": ["*.html"],
         "biofacenet.web": ["*.css"],
         "biofacenet.physics": ["figures/*.csv"],

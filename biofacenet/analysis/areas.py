@@ -50,7 +50,7 @@ ALIKE, ODD = 3.0, 3.0
 LEAST_DEVIATION = 2.0
 """Of a* and b*."""
 
-DARKER = (0.15, 0.5)
+DARKER = (0.08, 0.35)
 """Logarithms of light by which hairs of brows are darker than the skin around them."""
 
 BORDER = 0.12

@@ -23,7 +23,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..decomposition import PART_NAMES, Decomposition
+from ..decomposition import Decomposition
+from ..decomposition.parts import part_index
 from ..physics.camera import COORDINATE_RANGE
 from ..physics.colour import WHITE_ROW_SUMS
 from ..physics.illuminant import ILLUMINANT_NAMES, Illuminant
@@ -31,6 +32,7 @@ from ..physics.lighting import fit_harmonics, sh_shading
 from ..physics.names import SkinName
 from ..physics.temperature import correlated_temperature
 from ..rendering.renderer import render
+from ..system.brief import Brief
 from ..system.device import plain_defaults
 from ..system.lasting import kept
 from .detail import share_out
@@ -46,8 +48,10 @@ LIGHTS, MELANIN, HAEMOGLOBIN = 64, 80, 28
 MELANIN_ENDS = (-0.7, 0.97)
 
 TONES = {
-    "measured": ((-0.282, 0.051), (-0.214, 0.061), (-0.131, 0.067), (-0.025, 0.068), (0.164, 0.094))
-    + ((0.489, 0.126),),
+    "measured": (
+        *((-0.282, 0.051), (-0.214, 0.061), (-0.131, 0.067)),
+        *((-0.025, 0.068), (0.164, 0.094), (0.489, 0.126)),
+    ),
     "published": ((-0.6, 0.3), (0.0, 0.3), (0.6, 0.3)),
 }
 """Melanin map value and its spread in groups of skin from very light to dark, each as likely: of the
@@ -66,24 +70,29 @@ median of synthetic faces, in which skins differ as much."""
 
 GLOSS_STEPS = (-1.5, -0.75, 0.0, 0.75, 1.5)
 
-COLOUR = 0.015
+COLOUR = 0.022
 """Error of the logarithm of a channel, of what the model does not explain."""
 
-SHADING = 0.09
-"""Error of the logarithm of the shading of a face whose normals are known."""
+SHADING, SHADING_APART = 0.05, 0.2
+"""Error of the logarithm of the shading of a face whose normals are known: where both ways of telling it
+agree, and for each unit by which they do not; of synthetic faces."""
 
 SHADING_ALONE = 0.25
 """The same where they are not known."""
 
-TOO_BRIGHT = 0.115
+TOO_BRIGHT = 0.1
 """Logarithm by which shading that is read at normals toward the viewer is too small, as a network's normals
 are smooth, and light is kept from every face by itself: the median of synthetic faces."""
 
-USUAL_SHADING = 0.82
+USUAL_SHADING = 0.92
 """Median shading of a face beside a surface that faces the viewer, where normals are not known."""
 
 WIDTH = 1.0
 """Factor that brings intervals to 68 % on synthetic faces (`python -m benchmarks.white`)."""
+
+BY_NORMALS, APART = 0.5, 0.3
+"""Weight of the shading that normals tell, beside that which is usual, where both agree; and how far apart
+their logarithms are where half as much more of it counts."""
 
 SKIN = 0.9
 """Probability from which a pixel counts as skin."""
@@ -116,13 +125,36 @@ class Known:
         return (b - a) / 2.0, (d - c) / 2.0
 
 
-@dataclass(frozen=True)
-class Absolute:
+@dataclass(frozen=True, repr=False)
+class Absolute(Brief):
     """Maps at the level that a white tells."""
 
     decomposition: Decomposition
     """In units in which diffuse shading of a surface that faces as the white does is 1 / `WHITE`."""
-    known: Known
+    image: Tensor
+    """(1, 3, H, W), linear sRGB in which white is 1."""
+    calm: Tensor
+    """(1, 1, H, W), highlights that were found, under which half of the pixels of a place are looked at."""
+    shading: Tensor
+    """(1, 1, H, W), 1 where a surface faces as the white does."""
+    error: float
+    """Of its logarithm, that all pixels share."""
+
+    @plain_defaults()
+    @torch.no_grad()
+    def known(self, mask: Tensor) -> Known:
+        """What some of the skin tells, such as a region: its own colour is compared.
+
+        Args:
+            mask: (1, 1, H, W), more than 0.5 where it is; not empty.
+        """
+        return self._posterior(mask > 0.5)[0]
+
+    def _posterior(self, inside: Tensor) -> tuple[Known, Illuminant, Tensor, float]:
+        calm = inside & (self.calm <= self.calm[inside].median())
+        colour = (WHITE * self.image / self.shading).clamp(min=1e-5).log()
+        middle = colour[:, :, calm[0, 0]].median(dim=2).values[0]
+        return _posterior(middle, self.error, self.decomposition.skin)
 
 
 @plain_defaults()
@@ -134,14 +166,15 @@ def absolute(found: Decomposition, image: Tensor, mask: Tensor | None = None) ->
         found: maps of one image, at any level, with normals and parts where the network tells them.
         image: (1, 3, H, W), linear sRGB in which a perfect white surface, lit as the face is and facing the
             viewer, is 1 in each channel.
-        mask: (1, 1, H, W), 1 where skin is; by the parts, else everywhere, when not given.
+        mask: (1, 1, H, W), 1 where the level is read, best the forehead and the cheeks; all skin when not
+            given or empty.
 
     Raises:
         ValueError: of several images, or of another size.
 
     Example:
         >>> found = Decomposition.load("maps.npz")  # doctest: +SKIP
-        >>> absolute(found, image).known.melanin_ends  # doctest: +SKIP
+        >>> absolute(found, image).known(mask).melanin_ends  # doctest: +SKIP
         (0.12, 0.19)
     """
     if len(found) != 1 or image.shape != (1, 3, *found.melanin.shape[2:]):
@@ -150,18 +183,19 @@ def absolute(found: Decomposition, image: Tensor, mask: Tensor | None = None) ->
             f"{found.melanin.shape[3]}), got {tuple(image.shape)} and {len(found)} decompositions"
         )
     found, image = found.detach().to("cpu", torch.float32), image.detach().float().cpu()
-    # To the renderer's scale: white under unit shading.
-    image = WHITE * image
-    skin = _skin(found, mask)
-    level, error = _level(found, skin)
+    site = _skin(found)
+    if mask is not None and bool((mask > 0.5).any()):
+        site = mask.cpu() > 0.5
+    level, error = _level(found, site)
     shading = found.diffuse * level
-    calm = skin & (found.specular <= found.specular[skin].median())
-    colour = (image.clamp(min=1e-5) / shading)[:, :, calm[0, 0]].log().median(dim=2).values[0]
-    known, light, camera, gloss = _posterior(colour, error, found.skin)
+    seen = Absolute(found, image, found.specular, shading.clamp(min=1e-4), error)
+    known, light, camera, gloss = seen._posterior(site)
+    calm = site & (found.specular <= found.specular[site].median())
+    # Shared out in the renderer's scale, in which noise is that of a photo.
     start = replace(
         found,
-        melanin=_moved(found.melanin, skin, known.melanin),
-        haemoglobin=_moved(found.haemoglobin, skin, known.haemoglobin),
+        melanin=_moved(found.melanin, site, known.melanin),
+        haemoglobin=_moved(found.haemoglobin, site, known.haemoglobin),
         diffuse=shading,
         # What was too much or too little of highlights is so everywhere; lobes of lamps stay.
         specular=_highlights(found.specular * level, calm, gloss * float(shading[calm].median())),
@@ -170,26 +204,24 @@ def absolute(found: Decomposition, image: Tensor, mask: Tensor | None = None) ->
         measured_light=None,
         measured_camera=None,
     )
-    maps = share_out(start, image)
+    maps = share_out(start, WHITE * image)
     maps = replace(
         maps,
-        melanin=_moved(maps.melanin, skin, known.melanin),
-        haemoglobin=_moved(maps.haemoglobin, skin, known.haemoglobin),
+        melanin=_moved(maps.melanin, site, known.melanin),
+        haemoglobin=_moved(maps.haemoglobin, site, known.haemoglobin),
         diffuse=maps.diffuse / WHITE,
         specular=maps.specular / WHITE,
     )
-    return Absolute(maps, known)
+    return replace(seen, decomposition=maps)
 
 
-def _skin(found: Decomposition, mask: Tensor | None) -> Tensor:
-    """(1, 1, H, W), bool, never empty."""
+def _skin(found: Decomposition) -> Tensor:
+    """(1, 1, H, W), bool, never empty: by the parts, where they are known."""
     everywhere = torch.ones_like(found.melanin) > 0.5
-    inside = everywhere
-    if mask is not None:
-        inside = mask.cpu() > 0.5
-    elif found.parts is not None:
-        index = PART_NAMES.index("skin")
-        inside = found.parts[:, index : index + 1] > SKIN
+    if found.parts is None:
+        return everywhere
+    index = part_index("skin")
+    inside = found.parts[:, index : index + 1] > SKIN
     return inside if bool(inside.any()) else everywhere
 
 
@@ -202,20 +234,28 @@ def _highlights(specular: Tensor, calm: Tensor, to: float) -> Tensor:
     return (specular + (to - specular[calm].median())).clamp(min=1e-4).contiguous()
 
 
-def _level(found: Decomposition, skin: Tensor) -> tuple[float, float]:
+def _level(found: Decomposition, site: Tensor) -> tuple[float, float]:
     """What diffuse shading is to be multiplied by to be 1 where a surface faces the viewer, and the error
     of its logarithm.
+
+    The mean of two estimates: by the light that explains the shading of all normals, and by the usual
+    shading of the site.
     """
-    if found.normals is not None:
-        weight = skin.float() * (found.normals[:, 2:] > TOWARD_VIEWER)
-        if float(weight.sum()) >= 32:
-            light = fit_harmonics(found.diffuse, found.normals, weight)
-            ahead = torch.tensor([0.0, 0.0, 1.0]).reshape(1, 3, 1, 1)
-            seen = float(sh_shading(ahead, light[:, None].expand(1, 3, 9)))
-            middle = float(found.diffuse[skin].median())
-            if 0.2 * middle < seen < 5.0 * middle:
-                return math.exp(-TOO_BRIGHT) / seen, SHADING
-    return USUAL_SHADING / float(found.diffuse[skin].median()), SHADING_ALONE
+    middle = float(found.diffuse[site].median())
+    usual = math.log(USUAL_SHADING / middle)
+    if found.normals is None:
+        return math.exp(usual), SHADING_ALONE
+    weight = _skin(found).float() * (found.normals[:, 2:] > TOWARD_VIEWER)
+    light = fit_harmonics(found.diffuse, found.normals, weight)
+    ahead = torch.tensor([0.0, 0.0, 1.0]).reshape(1, 3, 1, 1)
+    seen = float(sh_shading(ahead, light[:, None].expand(1, 3, 9)))
+    if not 0.2 * middle < seen < 5.0 * middle:
+        return math.exp(usual), SHADING_ALONE
+    by_normals = -TOO_BRIGHT - math.log(seen)
+    apart = abs(by_normals - usual)
+    weight_of_normals = min(1.0, BY_NORMALS + apart / APART)
+    level = usual + weight_of_normals * (by_normals - usual)
+    return math.exp(level), SHADING + SHADING_APART * apart
 
 
 # The posterior -------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -34,6 +34,9 @@ TURNED_SIDE = 448
 
 TURNS = (60.0, -60.0, 180.0)
 """Degrees that these are turned by."""
+
+UPRIGHT = 45.0
+"""Degrees up to which a face counts as upright."""
 
 SMALLEST_FACE = 0.03
 """Smallest face that is looked for, as a share of the longer side."""
@@ -92,14 +95,17 @@ def find_faces(pixels: Tensor) -> list[Box]:
         Boxes in which a face fills about 75 % of the height from hairline to chin.
     """
     scene = _Scene.of(pixels)
-    for places in scene.searches():
-        faces = [straightened(place, scene.patch) for place in places]
-        found = [face for face in faces if face is not None and scene.has_skin(face)]
-        kept = _apart([(face.seen.score, face.level) for face in found])
-        boxes = [_framed(face) for face in found if face.level in kept]
-        if boxes:
-            return sorted(boxes, key=lambda box: -box.size)
-    return []
+    found = scene.faces()
+    for turn in () if found else TURNS:
+        found = scene.faces(turn, TURNED_SIDE)
+        if found:
+            break
+    lying = [face.level.angle for face in found if abs(face.level.angle) > UPRIGHT]
+    if lying:  # where one lies on the side, others may
+        found += scene.faces(float(np.median(lying)))
+    kept = _apart([(face.seen.score, face.level) for face in found])
+    boxes = [_framed(face) for face in found if face.level in kept]
+    return sorted(boxes, key=lambda box: -box.size)
 
 
 @dataclass(frozen=True)
@@ -123,22 +129,21 @@ class _Scene:
 
     # Searching -------------------------------------------------------------------------------
 
-    def searches(self) -> Iterator[list[Place]]:
-        """Where faces may be, the surest first: in the photo as it is, then in it turned."""
-        picture = _eight_bits(self.reduced)
-        yield _apart(
-            self._search(picture, SEARCH_SIDE) + self._search(picture, CLOSE_SIDE, CLOSE_MARGIN)
-        )
-        for turn in TURNS:
-            yield _apart(self._search(picture, TURNED_SIDE, turn=turn))
+    def faces(self, turn: float = 0.0, side: int = SEARCH_SIDE) -> list[Face]:
+        """The faces that are found in the photo turned back by some degrees."""
+        places = self._search(side, turn=turn)
+        if turn == 0.0:
+            places += self._search(CLOSE_SIDE, margin=CLOSE_MARGIN)
+        faces = (straightened(place, self.patch) for place in _apart(places))
+        return [face for face in faces if face is not None and self.has_skin(face)]
 
     def _search(
-        self, picture: np.ndarray, side: int, margin: float = 0.0, *, turn: float = 0.0
+        self, side: int, *, turn: float = 0.0, margin: float = 0.0
     ) -> list[tuple[float, Place]]:
-        """Scores and places of what may be a face, seen in a picture that is turned back by some degrees."""
-        longer = max(picture.shape[:2])
+        """Scores and places of what may be a face."""
+        longer = max(self.reduced.shape[:2])
         scale = min(side, max(longer, LEAST_SIDE)) / longer
-        canvas, to_picture = _canvas(_resized(picture, scale), turn, margin)
+        canvas, to_picture = _canvas(_resized(_eight_bits(self.reduced), scale), turn, margin)
         found = []
         for face in look_for_faces(canvas, PERHAPS):
             x, y = to_picture @ (*face.middle, 1.0) / (scale * self.scale)

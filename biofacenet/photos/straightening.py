@@ -67,7 +67,8 @@ class Place:
         """The place of what was seen in that square: its middle, and turned until it is level."""
         x, y = self.to_photo() @ (*seen.middle, 1.0)
         side = self.side * seen.side / FACE_IN_PATCH
-        return Place(float(x), float(y), side, self.angle + seen.slope / RESPONSE)
+        angle = math.remainder(self.angle + seen.slope / RESPONSE, 360.0)
+        return Place(float(x), float(y), side, angle)
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,7 @@ class WhiteChoice:
     """What is white, checked: see `biofacenet.photos.white.read_white`."""
 
     white: str = ""
-    """``LEFT,TOP,WIDTH,HEIGHT`` of a box, ``auto``, or empty: the middle of the reference, if there is one."""
+    """``LEFT,TOP,WIDTH,HEIGHT`` of a box, ``auto``, or empty: the middle of the reference."""
     reference: Path | None = None
     """Another photo, under the same light and exposure, that the box is in."""
     reflectance: str = ""

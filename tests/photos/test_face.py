@@ -9,7 +9,7 @@ import torch
 from skimage import data
 
 from biofacenet.analysis.editing import paste
-from biofacenet.errors import BioFaceNetError, PhotoError
+from biofacenet.errors import BioFaceNetError, NoFaceError, PhotoError
 from biofacenet.photos.boxes import Box, Part, crop, into_photo
 from biofacenet.photos.faces import find_face, find_faces
 from biofacenet.photos.framing import choose_parts, cut, parse_face, region
@@ -158,9 +158,10 @@ def test_a_face_that_is_none(text: str) -> None:
 
 def test_a_photo_without_a_face_says_so() -> None:
     plain = photo(torch.full((3, 40, 90), 0.5))
-    (part,) = choose_parts(plain)
-    assert "no face found" in part.note
-    assert "--whole-image" in part.note
+    for face in ("all", "largest", "2"):
+        with pytest.raises(NoFaceError, match=r"group.png: no face found; .*--whole-image"):
+            choose_parts(plain, face=face)
+    (part,) = choose_parts(plain, "whole")
     assert part.box == Box(25, 0, 40)
     (part,) = choose_parts(plain, "image")
     assert (part.box.height, part.box.width) == (40, 90)
