@@ -194,7 +194,7 @@ def _turned(found: Decomposition, regions: Regions) -> float | None:
 
 
 def _said(name: str, regions: Regions, result: Result) -> Known | None:
-    """What a white tells of a region; of lips, which are no usual skin, and of few pixels that of the face."""
+    """What a white tells of a region; none of lips and few pixels."""
     if result.absolute is None:
         return None
     mask = regions.masks[name]
