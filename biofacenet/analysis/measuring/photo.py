@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..._version import __version__
 from ...decomposition import Decomposition
+from ...fitting.absolute import Known
 from ...fitting.uncertainty import Uncertainty
 from ...photos.boxes import Part
 from ...photos.framing import Wanted
@@ -119,7 +120,7 @@ def measure_face(result: Result, which: Mapping[str, Value], *, said: str = "") 
         values: dict[str, Value] = {"photo": str(result.photo.path), **which, "region": name}
         values["pixels"] = int(inside.sum())
         if inside.any():
-            values |= _pigments(found, regions.masks[name], sure)
+            values |= _pigments(found, regions.masks[name], _said(name, regions, result) or sure)
             values |= colour_numbers(found, result.image, torch.from_numpy(inside))
             values["ita_class"] = ita_class(float(values["ita_degrees"] or 0.0))
             values |= _spots(name, regions, result)
@@ -142,7 +143,11 @@ def _deviations(found: Decomposition, skin: Tensor, result: Result) -> Uncertain
     size = (max(1, round(height * scale)), max(1, round(width * scale)))
     small = found.map(lambda x: F.adaptive_avg_pool2d(x, size) if x.ndim == 4 else x)
     where = (F.adaptive_avg_pool2d(skin, size) > 0.5).float()
-    return deviations(small.renormalised(), where, result.calibration)
+    said = deviations(small.renormalised(), where, result.calibration)
+    if result.known is None:
+        return said
+    melanin, haemoglobin = result.known.deviations
+    return replace(said, face_melanin=melanin, face_haemoglobin=haemoglobin)
 
 
 def _of_face(result: Result, regions: Regions) -> tuple[dict[str, Value], list[str]]:
@@ -159,6 +164,8 @@ def _of_face(result: Result, regions: Regions) -> tuple[dict[str, Value], list[s
         "light_cct_kelvin_low": known.kelvin[0],
         "light_cct_kelvin_high": known.kelvin[1],
         "light_from": known.light,
+        "level": "relative" if result.white is None else "absolute",
+        "white": "" if result.white is None else result.white.told(),
         **geometry,
     }
     return shared, warned
@@ -186,7 +193,17 @@ def _turned(found: Decomposition, regions: Regions) -> float | None:
 # A region ------------------------------------------------------------------------------------
 
 
-def _pigments(found: Decomposition, mask: Tensor, sure: Uncertainty) -> dict[str, Value]:
+def _said(name: str, regions: Regions, result: Result) -> Known | None:
+    """What a white tells of a region; none of lips and few pixels."""
+    if result.absolute is None:
+        return None
+    mask = regions.masks[name]
+    if name != "lips" and float(mask.sum()) >= cautions.FEWEST_PIXELS:
+        return result.absolute.known(mask)
+    return None
+
+
+def _pigments(found: Decomposition, mask: Tensor, sure: Uncertainty | Known) -> dict[str, Value]:
     numbers = skin_numbers(found, mask, sure)
     values: dict[str, Value] = {}
     for name in ("melanosomes", "blood"):
