@@ -23,9 +23,9 @@ from biofacenet import BioFaceNet, Tables
 from biofacenet.analysis import ByFitting, ByNetwork, Result, apply
 from biofacenet.analysis.editing import soft
 from biofacenet.analysis.folder import words
-from biofacenet.analysis.methods import Beside
 from biofacenet.analysis.measuring.photo import measure_face
 from biofacenet.analysis.measuring.sheets import write_sheet
+from biofacenet.analysis.methods import Beside
 from biofacenet.data import generate
 from biofacenet.photos import crop, read_photo
 from biofacenet.plotting.encoding import eight_bit, jpeg

@@ -13,6 +13,7 @@ from torch import Tensor
 from ..._version import __version__
 from ...decomposition import Decomposition
 from ...errors import NoFaceError
+from ...fitting.absolute import Known
 from ...fitting.uncertainty import Uncertainty
 from ...photos.boxes import Part
 from ...photos.framing import Wanted
@@ -116,7 +117,7 @@ def measure_face(result: Result, which: Mapping[str, Value], *, said: str = "") 
         values: dict[str, Value] = {"photo": str(result.photo.path), **which, "region": name}
         values["pixels"] = int(inside.sum())
         if inside.any():
-            values |= _pigments(found, regions.masks[name], sure)
+            values |= _pigments(found, regions.masks[name], _said(name, regions, result) or sure)
             values |= colour_numbers(found, result.image, torch.from_numpy(inside))
             values["ita_class"] = ita_class(float(values["ita_degrees"] or 0.0))
             values |= _spots(name, regions, result)
@@ -147,6 +148,8 @@ def _of_face(result: Result, regions: Regions) -> tuple[dict[str, Value], list[s
         "light_cct_kelvin_low": known.kelvin[0],
         "light_cct_kelvin_high": known.kelvin[1],
         "light_from": known.light,
+        "level": "relative" if result.white is None else "absolute",
+        "white": "" if result.white is None else result.white.told(),
         **geometry,
     }
     return shared, warned
@@ -174,7 +177,17 @@ def _turned(found: Decomposition, regions: Regions) -> float | None:
 # A region ------------------------------------------------------------------------------------
 
 
-def _pigments(found: Decomposition, mask: Tensor, sure: Uncertainty) -> dict[str, Value]:
+def _said(name: str, regions: Regions, result: Result) -> Known | None:
+    """What a white tells of a region; none of lips and few pixels."""
+    if result.absolute is None:
+        return None
+    mask = regions.masks[name]
+    if name != "lips" and float(mask.sum()) >= cautions.FEWEST_PIXELS:
+        return result.absolute.known(mask)
+    return None
+
+
+def _pigments(found: Decomposition, mask: Tensor, sure: Uncertainty | Known) -> dict[str, Value]:
     numbers = skin_numbers(found, mask, sure)
     values: dict[str, Value] = {}
     for name in ("melanosomes", "blood"):
