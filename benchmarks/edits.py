@@ -50,7 +50,6 @@ EDITS = {
     "melanin x3": Edit(melanin="x3"),
     "melanin x0.5": Edit(melanin="x0.5"),
     "haemoglobin x0.5": Edit(haemoglobin="x0.5"),
-    "haemoglobin x2": Edit(haemoglobin="x2"),
 }
 
 OUTSIDE = ("eyes", "brows", "hair", "wall")
@@ -311,21 +310,31 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/edits"))
     settings = parser.parse_args(arguments)
     method = ByNetwork(BioFaceNet.from_pretrained(settings.model), resolution=SIZE)
-    found = list(faces(settings.folder, settings.people, method, first=settings.first))
-    aside = [one for one in found if one.person in settings.aside]
+    found: list[Figures] = []
+    for one in faces(settings.folder, settings.people, method, first=settings.first):
+        found.append(one)
+        if len(found) % 5 == 0:  # for those who stop it
+            written(found, settings.aside, settings.out)
+    text = written(found, settings.aside, settings.out)
+    console.print(text, markup=False)
+
+
+def written(found: Sequence[Figures], aside: Sequence[str], out: Path) -> str:
+    """The tables, which are written with all figures."""
+    apart = [one for one in found if one.person in aside]
     figures = {
         "summary": summary(found),
-        "held aside": summary(aside) if aside else {},
+        "held aside": summary(apart) if apart else {},
         "colours": colours(found),
         "photos": [asdict(one) for one in found],
     }
-    write_json(settings.out.with_suffix(".json"), figures)
+    write_json(out.with_suffix(".json"), figures)
     text = markdown(found)
-    if aside:
-        text += "\nOf these, held aside:\n\n" + markdown(aside).replace("# Edits", "## Edits")
-    with whole_file(settings.out.with_suffix(".md")) as temporary:
+    if apart:
+        text += "\nOf these, held aside:\n\n" + markdown(apart).replace("# Edits", "## Edits")
+    with whole_file(out.with_suffix(".md")) as temporary:
         temporary.write_text(text, "utf-8")
-    console.print(text, markup=False)
+    return text
 
 
 def markdown(found: Sequence[Figures]) -> str:

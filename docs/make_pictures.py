@@ -20,13 +20,13 @@ from PIL import Image
 from skimage import data
 
 from biofacenet import BioFaceNet, Tables
-from biofacenet.analysis import ByFitting, ByNetwork, Result, apply
-from biofacenet.analysis.editing import soft
+from biofacenet.analysis import ByFitting, ByNetwork, Result, retouch
 from biofacenet.analysis.folder import words
 from biofacenet.analysis.measuring.photo import measure_face
 from biofacenet.analysis.measuring.sheets import write_sheet
 from biofacenet.analysis.methods import Beside
 from biofacenet.data import generate
+from biofacenet.decomposition import Edit
 from biofacenet.photos import crop, read_photo
 from biofacenet.plotting.encoding import eight_bit, jpeg
 from biofacenet.plotting.figures import decomposition_figure, edit_sheet
@@ -66,7 +66,7 @@ def main(run: Path | None) -> None:
         portrait(name, found, IMAGES / sheet)
         if name == "network":
             write_sheet(measure_face(found, {"face": 1}), IMAGES / "measure.png")
-    edited(found)
+            edited(found)
     if authors := os.environ.get("BIOFACENET_AUTHORS_DIR"):
         tables(Path(authors))
 
@@ -98,18 +98,16 @@ def portrait(name: str, found: Result, sheet: Path) -> None:
     print(f"{name}: portrait: haemoglobin {mean(LIPS):+.3f} lips, {mean(CHEEKS):+.3f} cheeks")
 
 
-def edited(fitted: Result) -> None:
+def edited(found: Result) -> None:
     """The astronaut with other skin."""
-    assert fitted.mask is not None
-    before = fitted.decomposition
-    after = before.edit(melanin=0.6, haemoglobin_scale=0.5, specular_scale=0.0)
-    image = apply(fitted.image, before, after, soft(fitted.mask))
+    face = retouch(found)
+    edit = Edit(melanin="x3", haemoglobin="x0.5")
     edit_sheet(
-        fitted.image,
-        image,
+        face.frame.picture,
+        face.edited(edit),
         IMAGES / "edit.png",
         title="NASA astronaut Eileen Collins",
-        note="melanin + 0.6, half the haemoglobin, no highlights",
+        note="three times the melanin, half the blood",
     )
 
 
