@@ -62,7 +62,8 @@ def photo() -> Photo:
 
 @pytest.fixture(scope="module")
 def session(photo: Photo) -> Session:
-    return Session(ByFitting(64, 15)(photo), method=FITTING)
+    face = Part(Box(0, 0, 96), "face", "face found")
+    return Session(ByFitting(64, 15)(photo, face), method=FITTING)
 
 
 def test_sliders_at_rest_leave_the_photo_as_it_is(session: Session, photo: Photo) -> None:
