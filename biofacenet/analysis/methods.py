@@ -38,8 +38,8 @@ class ByNetwork:
     Example:
         >>> method = ByNetwork(BioFaceNet.from_pretrained("small"))
         >>> result = method("portrait.jpg")  # doctest: +SKIP
-        >>> float(result.decomposition.blood().mean())  # doctest: +SKIP
-        0.021
+        >>> result.numbers.blood.words  # doctest: +SKIP
+        '2.1 % (1.4 to 3.0)'
     """
 
     model: BioFaceNet
@@ -147,8 +147,10 @@ class Beside:
     method: Method
     other: Method
 
-    def __call__(self, photo: Photo, part: Part) -> Result:
-        """The first's result, with the other's beside it."""
+    def __call__(self, photo: Picture, part: Part | None = None) -> Result:
+        """The first's result, with the other's beside it; see `ByNetwork.__call__`."""
+        photo = as_photo(photo)
+        part = part or choose_parts(photo, face="largest")[0]
         found, other = self.method(photo, part), self.other(photo, part)
         return replace(found, beside=replace(other, beside=replace(found, beside=None)))
 
