@@ -22,7 +22,7 @@ from biofacenet.decomposition import Edit
 from biofacenet.decomposition.edit import DIRECTIONS, LOOKS
 from biofacenet.errors import BioFaceNetError, PhotoError
 from biofacenet.photos.boxes import Box, Part, crop
-from biofacenet.photos.framing import choose_parts, parse_crop
+from biofacenet.photos.framing import parse_crop
 from biofacenet.photos.reading import Photo
 from biofacenet.physics import CameraCurves, Spectrum
 from biofacenet.physics.colour import linear_to_srgb
@@ -62,7 +62,8 @@ def photo() -> Photo:
 
 @pytest.fixture(scope="module")
 def session(photo: Photo) -> Session:
-    return Session(ByFitting(64, 15)(photo, choose_parts(photo, "whole")[0]), method=FITTING)
+    face = Part(Box(0, 0, 96), "face", "face found")
+    return Session(ByFitting(64, 15)(photo, face), method=FITTING)
 
 
 def test_sliders_at_rest_leave_the_photo_as_it_is(session: Session, photo: Photo) -> None:
