@@ -44,6 +44,9 @@ SURE, NEVER = 0.85, 0.25
 DEEP = 0.1
 """Distance from the face's outline from which it is skin whatever its colour, in sides of the square."""
 
+HAIRLINE = -0.16
+"""Down from the square's middle, in sides, to where a hairline may be."""
+
 ALIKE, ODD = 3.0, 3.0
 """Deviations of colour up to which skin is sure, and from which it is not skin in shadow."""
 
@@ -55,6 +58,13 @@ DARKER = (0.08, 0.35)
 
 BORDER = 0.12
 """Width over which what is known within the square gives way to what goes on beyond it, in sides."""
+
+LEAST_HUE, LEAST_CHROMA = 12.0, 4.0
+"""Degrees by which blond hair is yellower than skin at least, and chroma from which a hue is one (L*a*b*)."""
+
+BELOW_HAIR, BESIDE_CHEEKS = 0.15, 0.28
+"""From the square's middle down and to the side, in sides, from where on what is yellower than skin is no
+hair, and is no cheek."""
 
 EDGE = 0.012
 """Half the width of the windows in which edges are sought, in sides of the square."""
@@ -151,8 +161,8 @@ def areas_of(
     radius = max(1, round(EDGE * frame.side))
     body = guided(picture, whole, radius, SOFTNESS)
     body = body * near
-    eyes, teeth, glasses = (smooth_step(shares[n], 0.15, 0.5) for n in ("eyes", "teeth", "glasses"))
-    lips = guided(picture, smooth_step(shares["lips"], 0.4, 0.8), max(1, radius // 2), SOFTNESS)
+    eyes, teeth, glasses = (smooth_step(shares[n], 0.2, 0.6) for n in ("eyes", "teeth", "glasses"))
+    lips = guided(picture, smooth_step(shares["lips"], 0.5, 0.9), max(1, radius // 2), SOFTNESS)
     brows = _brows(shares["brows"], body, picture, radius)
     kept = np.ones_like(body)
     for plane in (eyes, teeth, glasses, brows):
@@ -236,11 +246,16 @@ def _whole(frame: Frame, shares: dict[str, np.ndarray], picture: np.ndarray) -> 
     sure = (core > SURE) | (_eroded(face, round(DEEP * side)) > 0.5)
     stubble = small(shares["hair"]) * _chin_region(low, side)
     # Of what is taken for background some is skin in shadow, which its colour tells.
-    else_where = (small(shares["hair"] + shares["cloth"]) > 0.5) | (odd > ODD)
+    else_where = (small(shares["hair"]) > 0.5) | (odd > ODD)
     never = inside & (body + stubble < NEVER) & (face < 0.5) & else_where
-    above = np.arange(low[1])[:, None] < low[1] / 2
-    never |= ~inside & above
-    likely = (face > 0.5) | (body > 0.5)
+    down = (np.arange(low[1])[:, None] - low[1] / 2) / side
+    never |= ~inside & (down < 0.0)
+    sure &= down > HAIRLINE  # above, networks take blond hair for skin
+    across = np.abs(np.arange(low[0])[None, :] - low[0] / 2) / side
+    forehead = np.hypot(across / 0.22, (down - 0.05) / 0.25) <= 1.0
+    beside = ((down < 0.0) & ~forehead) | ((down < BELOW_HAIR) & (across > BESIDE_CHEEKS))
+    never |= _yellower(picture, body * inside) & beside
+    likely = (face > 0.5) | (body > 0.5) | (~inside & (odd < ALIKE) & (down > BELOW_HAIR))
     found = grown(picture, likely, sure, never)
     filled = with_holes_filled(found)
     return cv2.resize(filled, (width, height), interpolation=cv2.INTER_LINEAR)
@@ -259,6 +274,20 @@ def _oddness(picture: np.ndarray, skin: np.ndarray) -> np.ndarray:
         usual = max(1.5 * float(np.median(np.abs(values[known] - middle))), LEAST_DEVIATION)
         away += ((values - middle) / usual) ** 2
     return np.sqrt(away)
+
+
+def _yellower(picture: np.ndarray, skin: np.ndarray) -> np.ndarray:
+    """Where the hue is farther from red than that of the skin, as blond hair's is: (H, W)."""
+    lab = cv2.cvtColor(np.ascontiguousarray(picture, np.float32), cv2.COLOR_RGB2LAB)
+    lab = cv2.GaussianBlur(lab, (0, 0), 1.0)
+    hue = np.degrees(np.arctan2(lab[..., 2], lab[..., 1]))
+    coloured = np.hypot(lab[..., 1], lab[..., 2]) > LEAST_CHROMA
+    known = (skin > 0.95) & coloured
+    if known.sum() < 16:
+        return np.zeros(skin.shape, bool)
+    middle = np.median(hue[known])
+    usual = 1.5 * float(np.median(np.abs(hue[known] - middle)))
+    return coloured & (hue > middle + max(LEAST_HUE, 2.0 * usual))
 
 
 def _square(frame: Frame) -> np.ndarray:

@@ -243,7 +243,7 @@ def _layings(places: dict[tuple[int, int], np.ndarray]) -> list[np.ndarray]:
         if wide > COLUMNS or tall > ROWS or min(wide, tall) < 2:
             continue
         for i, j in itertools.product(range(int(COLUMNS - wide) + 1), range(int(ROWS - tall) + 1)):
-            matrix, _ = cv2.findHomography(turned + (i, j), points)
+            matrix, _ = cv2.findHomography(turned + np.array((i, j)), points)
             if matrix is not None:
                 found.append(np.asarray(matrix))
     return found
