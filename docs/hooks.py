@@ -164,6 +164,14 @@ def from_repository(name: str) -> Callable[[], str]:
     return lambda: (ROOT / name).read_text("utf-8")
 
 
+def codebook() -> str:
+    """What `measure` writes beside its table, without its heading."""
+    from biofacenet.analysis.measuring.codebook import codebook as whole
+
+    text = whole()
+    return text[text.index("## Columns") :].replace("## ", "### ")
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "commands": commands,
     "evaluation": evaluation,
@@ -172,6 +180,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "people": lambda: stored("people.md"),
     "skin tones": skin_tones,
     "renderer": renderer_table,
+    "measuring": lambda: stored("measuring.md"),
+    "codebook": codebook,
     "changelog": from_repository("CHANGELOG.md"),
 }
 """Parts that a page may ask for."""

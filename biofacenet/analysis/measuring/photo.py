@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from ..._version import __version__
 from ...decomposition import Decomposition
+from ...errors import NoFaceError
 from ...fitting.uncertainty import Uncertainty
 from ...photos.boxes import Part
 from ...photos.framing import Wanted
@@ -25,7 +25,7 @@ from ..trust import knowledge
 from . import cautions
 from .colours import colour_numbers
 from .columns import ita_class
-from .numbers import deviations, skin_numbers
+from .numbers import skin_numbers
 from .regions import MIRRORED, REGIONS, WHOLE, Regions, regions_of
 from .rows import Row, Value, problem_row
 from .spots import FEWEST_EYE_PIXELS, find_spots
@@ -33,13 +33,9 @@ from .spots import FEWEST_EYE_PIXELS, find_spots
 __all__ = ["NO_FACE", "MeasuredFace", "measure_photo", "measured_faces"]
 
 NO_FACE = (
-    "no face found; expected one of about upright, frontal view; --crop LEFT,TOP,SIZE names a square, "
+    "no face found; expected one of about frontal view; --crop LEFT,TOP,SIZE names a square, "
     "--crop whole takes the central one"
 )
-
-SURE_SIDE = 32
-"""Longer side at which intervals are computed: those of a face's medians are the same as of larger maps,
-within a few percent of their width, in a tenth of the time."""
 
 SPOTTED = ("forehead", "left_cheek", "right_cheek", "nose", "chin", "around_eyes")
 """Regions whose spots are those of the whole skin."""
@@ -73,8 +69,9 @@ def measured_faces(
         PhotoError: the part that is wanted cannot be looked at.
     """
     wanted = wanted or Wanted()
-    parts = wanted.of(photo)
-    if wanted.crop == "face" and not parts[0].is_face:
+    try:
+        parts = wanted.of(photo)
+    except NoFaceError:
         yield problem_row(
             str(photo.path), NO_FACE, faces=0, method=said, biofacenet_version=__version__
         )
@@ -110,7 +107,7 @@ def measure_face(result: Result, which: Mapping[str, Value], *, said: str = "") 
     """
     found = result.decomposition
     regions = regions_of(result)
-    sure = _deviations(found, regions.masks[WHOLE], result)
+    sure = result.deviations
     shared, warned = _of_face(result, regions)
     highlights = _surface_light(found)
     rows = []
@@ -134,15 +131,6 @@ def measure_face(result: Result, which: Mapping[str, Value], *, said: str = "") 
 
 
 # A face --------------------------------------------------------------------------------------
-
-
-def _deviations(found: Decomposition, skin: Tensor, result: Result) -> Uncertainty:
-    height, width = found.melanin.shape[2:]
-    scale = min(1.0, SURE_SIDE / max(height, width))
-    size = (max(1, round(height * scale)), max(1, round(width * scale)))
-    small = found.map(lambda x: F.adaptive_avg_pool2d(x, size) if x.ndim == 4 else x)
-    where = (F.adaptive_avg_pool2d(skin, size) > 0.5).float()
-    return deviations(small.renormalised(), where, result.calibration)
 
 
 def _of_face(result: Result, regions: Regions) -> tuple[dict[str, Value], list[str]]:
