@@ -211,7 +211,9 @@ def test_people_are_folders_or_a_table(tmp_path: Path) -> None:
         ("nobody", 0),
     ]
     assert [path.name for path in plan.files] == ["2.png", "10.png", "x.png", "y.png", "z.png"]
-    (tmp_path / "t.csv").write_text("photo,person,day\nann/2.png,A,1\nbob/x.png,B,1\nann/10.png,A,2\n")
+    (tmp_path / "t.csv").write_text(
+        "photo,person,day\nann/2.png,A,1\nbob/x.png,B,1\nann/10.png,A,2\n"
+    )
     plan = of_repeats(tmp_path / "t.csv")
     assert plan.people == (Person("A", (0, 2)), Person("B", (1,)))
     assert Plan.from_json(plan.as_json()) == plan
@@ -225,7 +227,11 @@ def test_people_are_folders_or_a_table(tmp_path: Path) -> None:
         (of_pairs, "before,after\na.png,\n", "line 2: empty after"),
         (of_pairs, "before,after\na.png,./a.png\n", "before and after; expected two"),
         (of_pairs, "before,after\na.png,clip.mp4\n", "a video; expected a photo"),
-        (of_pairs, "before,after,name\na.png,b.png,x\nb.png,a.png,x\n", "name 'x' is that of line 2"),
+        (
+            of_pairs,
+            "before,after,name\na.png,b.png,x\nb.png,a.png,x\n",
+            "name 'x' is that of line 2",
+        ),
         (of_repeats, "person,photo\nA,a.png\nB,b.png\n", "no person with two photos"),
         (of_repeats, "person,photo\nA,a.png\nA,a.png\n", "a.png a second time"),
         (of_repeats, "person,photo\nA,\n", "empty person or photo"),
