@@ -102,9 +102,10 @@ def edited(found: Result) -> None:
     """The astronaut with other skin."""
     face = retouch(found)
     edit = Edit(melanin="x3", haemoglobin="x0.5")
+    seen = (..., *face.frame.on(found.photo))
     edit_sheet(
-        face.frame.picture,
-        face.edited(edit),
+        face.frame.picture[seen],
+        face.edited(edit)[seen],
         IMAGES / "edit.png",
         title="NASA astronaut Eileen Collins",
         note="three times the melanin, half the blood",

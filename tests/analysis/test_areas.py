@@ -135,6 +135,22 @@ def test_blond_hair_that_a_network_takes_for_skin_is_told_by_its_hue() -> None:
     assert drawn.mean(drawn.areas()[0].skin, above, 3) < 0.2
 
 
+def test_a_smile_of_which_a_network_tells_little_shows_its_teeth_and_lips() -> None:
+    drawn = Drawn()
+    mouth = ellipse(80, 88, 9, 4, drawn.labels.shape)
+    teeth = ellipse(80, 88, 6, 2, drawn.labels.shape)
+    pixels = drawn.photo.pixels
+    pixels[:, torch.from_numpy(mouth)] = torch.tensor((0.72, 0.36, 0.38))[:, None]
+    pixels[:, torch.from_numpy(teeth)] = torch.tensor((0.86, 0.85, 0.80))[:, None]
+    there = torch.from_numpy(mouth[16 : 16 + SIDE, 32 : 32 + SIDE])
+    drawn.parts[0, :, there] = 0.0
+    drawn.parts[0, 1, there], drawn.parts[0, 2, there] = 0.65, 0.35
+    found = drawn.areas()[0]
+    assert drawn.mean(found.teeth, teeth, 0) > 0.8
+    assert drawn.mean(found.skin, teeth, 0) < 0.1
+    assert drawn.mean(found.lips, mouth & ~ellipse(80, 88, 7, 3, mouth.shape), 0) > 0.6
+
+
 def test_another_face_keeps_its_skin(drawn: Drawn) -> None:
     plain = drawn.areas()[0].skin
     beside = drawn.areas(others=(Box(32, 60, SIDE),))[0].skin
