@@ -107,7 +107,7 @@ setup(
         "biofacenet.network": ["weights/*/*"],
         "biofacenet.photos": ["*.png", "yunet/*"],
         "biofacenet.training": ["*.html"],
-        "biofacenet.web": ["*.css"],
+        "biofacenet.web": ["*.css", "examples/*.jpg"],
         "biofacenet.physics": ["figures/*.csv"],
         "biofacenet.csrc": ["*.h", "*.md"],
         "biofacenet.csrc.cpu": ["*.h", "*.cpp"],

@@ -3,15 +3,17 @@
     python -m benchmarks.edits FOLDER [--people 001 012 ..] [--out benchmarks/results/edits]
 
 FOLDER is one of people, as `evaluate --photos` takes it, with the 189 landmarks of the Face Research Lab
-London Set. For each photo: how far eyes, brows, hair and wall change, how even the change of the skin is, whether
-more melanin darkens, how strong the edge of the mask is, and whether tanned skin has a colour that skin has.
-Writes FILE.json and FILE.md, numbers only.
+London Set. For each photo: how far eyes, brows, hair and wall change, how even the change of the skin is,
+whether more melanin darkens, how strong the edge of the mask is, and whether tanned skin has a colour that
+skin has. Of photos without landmarks of their own, such as smiling ones, only cheeks and forehead are
+measured, by points that are carried over. Writes FILE.json and FILE.md, numbers only.
 """
 
 from __future__ import annotations
 
 import argparse
 import itertools
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -48,7 +50,6 @@ EDITS = {
     "melanin x3": Edit(melanin="x3"),
     "melanin x0.5": Edit(melanin="x0.5"),
     "haemoglobin x0.5": Edit(haemoglobin="x0.5"),
-    "haemoglobin x2": Edit(haemoglobin="x2"),
 }
 
 OUTSIDE = ("eyes", "brows", "hair", "wall")
@@ -130,7 +131,8 @@ def measure(
             all_of_it = np.zeros_like(skin)
             found = {}
             for place in OUTSIDE:
-                found[place] = float(difference[places[place]].mean())
+                here = places[place]
+                found[place] = float(difference[here].mean()) if here.any() else math.nan
                 all_of_it |= places[place]
             figures.outside[name] = found | {"all": float(difference[all_of_it].mean())}
     return figures
@@ -201,8 +203,10 @@ def _places(points: np.ndarray, image: Tensor, *, neutral: bool) -> dict[str, np
 # A folder of people ----------------------------------------------------------------------------
 
 
-def faces(folder: Path, people: Sequence[str], method: ByNetwork) -> Iterable[Figures]:
-    """Figures of all photos of people, or of those that are named."""
+def faces(
+    folder: Path, people: Sequence[str], method: ByNetwork, *, first: bool = False
+) -> Iterable[Figures]:
+    """Figures of all photos of people, or of those that are named, or of the first of each alone."""
     everybody = read_folder(folder)
     table = read_landmarks(folder)
     if table is None:
@@ -210,17 +214,18 @@ def faces(folder: Path, people: Sequence[str], method: ByNetwork) -> Iterable[Fi
     chosen = [person for person in everybody.people if not people or person.id in people]
     with progress("people", len(chosen), unit="people", watched=True) as bar:
         for person in chosen:
-            first = None
-            for shot in sorted(person.shots, key=lambda one: one.path.name):
+            known = None
+            shots = sorted(person.shots, key=lambda one: one.path.name)
+            for shot in shots[:1] if first else shots:
                 photo = read_photo(shot.path)
                 part = choose_parts(photo, face="largest")[0]
-                neutral = first is None
+                neutral = known is None
                 points = (
                     np.asarray(table[shot.path.stem])
-                    if first is None
-                    else carried_over(first[0], first[1], (photo, part.box))
+                    if known is None
+                    else carried_over(*known, (photo, part.box))
                 )
-                first = first or (points, (photo, part.box))
+                known = known or (points, (photo, part.box))
                 face = retouch(method(photo, part))
                 there = in_frame(points, face.frame.box, face.frame.size)
                 about = Figures(person.id, shot.path.name, person.group, 0.0)
@@ -241,7 +246,7 @@ def summary(found: Sequence[Figures]) -> dict[str, dict[str, float]]:
     for name in EDITS:
         outside = [one.outside[name] for one in found if name in one.outside]
         table[name] = {
-            f"{place}, mean": float(np.mean([one[place] for one in outside]))
+            f"{place}, mean": float(np.nanmean([one[place] for one in outside]))
             for place in (*OUTSIDE, "all")
         } | {
             "all, most": max(one["all"] for one in outside),
@@ -297,21 +302,39 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--people", nargs="*", default=[])
+    parser.add_argument("--first", action="store_true", help="only the first photo of each")
+    parser.add_argument(
+        "--aside", nargs="*", default=[], help="people to tell of by themselves too"
+    )
     parser.add_argument("--model", default="small")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/edits"))
     settings = parser.parse_args(arguments)
     method = ByNetwork(BioFaceNet.from_pretrained(settings.model), resolution=SIZE)
-    found = list(faces(settings.folder, settings.people, method))
+    found: list[Figures] = []
+    for one in faces(settings.folder, settings.people, method, first=settings.first):
+        found.append(one)
+        if len(found) % 5 == 0:  # for those who stop it
+            written(found, settings.aside, settings.out)
+    text = written(found, settings.aside, settings.out)
+    console.print(text, markup=False)
+
+
+def written(found: Sequence[Figures], aside: Sequence[str], out: Path) -> str:
+    """The tables, which are written with all figures."""
+    apart = [one for one in found if one.person in aside]
     figures = {
         "summary": summary(found),
+        "held aside": summary(apart) if apart else {},
         "colours": colours(found),
         "photos": [asdict(one) for one in found],
     }
-    write_json(settings.out.with_suffix(".json"), figures)
+    write_json(out.with_suffix(".json"), figures)
     text = markdown(found)
-    with whole_file(settings.out.with_suffix(".md")) as temporary:
+    if apart:
+        text += "\nOf these, held aside:\n\n" + markdown(apart).replace("# Edits", "## Edits")
+    with whole_file(out.with_suffix(".md")) as temporary:
         temporary.write_text(text, "utf-8")
-    console.print(text, markup=False)
+    return text
 
 
 def markdown(found: Sequence[Figures]) -> str:

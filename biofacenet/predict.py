@@ -66,8 +66,8 @@ class Settings:
     show_all: bool = False
     """Show maps beyond the skin too, on the sheets; else the rest is greyed."""
     against: Against = "none"
-    """Ask another method too, fit, a second or two a photo, and say on the sheet where the pigments of
-    both exclude each other."""
+    """Ask another method about photos too, fit, a second or two each, and say on the sheet where the
+    pigments of both exclude each other."""
     format: tuple[Format, ...] = option((), shown="no others")
     """Other formats for the maps of photos: png16 (16 bits), exr (OpenEXR, float)."""
     device: str = option("auto", metavar="auto|cpu|cuda")

@@ -8,11 +8,13 @@ from functools import cached_property
 from torch import Tensor
 
 from ..decomposition import Calibration, Decomposition
+from ..fitting.absolute import Absolute, Known
 from ..fitting.uncertainty import Uncertainty
 from ..photos.boxes import Part
 from ..photos.framing import region
 from ..photos.reading import Photo
 from ..photos.skin_pixels import seen_skin
+from ..photos.white import White
 from ..system.brief import Brief
 from .measuring.numbers import SkinNumbers, deviations, disagreement, skin_numbers, skin_of_parts
 
@@ -48,6 +50,12 @@ class Result(Brief):
 
     beside: Result | None = None
     """What another method finds in the same part, where one was asked."""
+
+    white: White | None = None
+    """What white is, where that is known: the photo is balanced by it."""
+
+    absolute: Absolute | None = None
+    """What that tells of pigments, whose level is absolute then, and else only what is usual."""
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -91,7 +99,14 @@ class Result(Brief):
     @cached_property
     def numbers(self) -> SkinNumbers:
         """Melanosomes and blood of the skin, in percent."""
+        if self.known is not None:
+            return skin_numbers(self.decomposition, self.counted, self.known)
         return skin_numbers(self.decomposition, self.counted, self.deviations)
+
+    @cached_property
+    def known(self) -> Known | None:
+        """What the white tells of the skin; None without a white."""
+        return None if self.absolute is None else self.absolute.known(self.counted)
 
     @property
     def disagreement(self) -> str:

@@ -17,7 +17,7 @@ __all__ = ["Knowledge", "Source", "knowledge", "uncertainty"]
 TRUST_SIDE = 96
 """Longer side at which deviations of pixels are computed."""
 
-Source = Literal["photo", "prior"]
+Source = Literal["photo", "prior", "white"]
 """Where a number is from: ``prior`` where the method is no better than one who does not look at photos."""
 
 HOTTEST, COOLEST = 25000.0, 1000.0
@@ -66,6 +66,15 @@ def knowledge(result: Result) -> Knowledge:
     found, own = result.decomposition[0], result.calibration
     known: Calibration = own or of_fit(found.skin)
     errors = known.errors if own else known.usual
+    if result.known is not None:
+        return Knowledge(
+            light="white",
+            kelvin=result.known.kelvin,
+            bands=known.usual_bands,
+            camera="prior",
+            b=(known.usual["b1"], known.usual["b2"]),
+            measured=True,
+        )
     kelvin, _ = correlated_temperature(found.spectrum())
     mired, off = 1e6 / float(kelvin[0]), errors["temperature"]
     # Half a scale is none: intervals end where lights do.

@@ -47,17 +47,15 @@ LEAST_SIDE = 160
 PERHAPS = 0.5
 """Score from which something may be a face, and is looked at again."""
 
-BRIGHT = 0.6
-"""Brightness, sRGB-encoded, that the brightest hundredth is brought to, and by how much at most."""
+BRIGHT = 0.75
+"""Brightness, sRGB-encoded, that the brightest hundredth is brought to: the detector sees the same at any
+exposure. `LIFT` is the largest factor."""
 
 LIFT = 24.0
 
 COARSE = 0.5
 """How much coarser the reduced image may be than the square in which a face is looked at again; else that
 is cut from the photo."""
-
-SAME_FACE = 0.4
-"""Distance, as a share of the larger box, below which two boxes are of one face."""
 
 # From the detector's points to the framing of the CelebA crops: hairline to chin 75 % of the
 # height, eyes 40 % from the top.
@@ -102,7 +100,7 @@ def find_faces(pixels: Tensor) -> list[Box]:
             break
     lying = [face.level.angle for face in found if abs(face.level.angle) > UPRIGHT]
     if lying:  # where one lies on the side, others may
-        found += scene.faces(float(np.median(lying)))
+        found += scene.faces(float(np.median(lying)), known=[face.level for face in found])
     kept = _apart([(face.seen.score, face.level) for face in found])
     boxes = [_framed(face) for face in found if face.level in kept]
     return sorted(boxes, key=lambda box: -box.size)
@@ -129,12 +127,15 @@ class _Scene:
 
     # Searching -------------------------------------------------------------------------------
 
-    def faces(self, turn: float = 0.0, side: int = SEARCH_SIDE) -> list[Face]:
-        """The faces that are found in the photo turned back by some degrees."""
+    def faces(
+        self, turn: float = 0.0, side: int = SEARCH_SIDE, known: Sequence[Place] = ()
+    ) -> list[Face]:
+        """The faces that are found in the photo turned back by some degrees, but for known ones."""
         places = self._search(side, turn=turn)
         if turn == 0.0:
             places += self._search(CLOSE_SIDE, margin=CLOSE_MARGIN)
-        faces = (straightened(place, self.patch) for place in _apart(places))
+        new = [place for place in _apart(places) if not any(map(place.near, known))]
+        faces = (straightened(place, self.patch) for place in new)
         return [face for face in faces if face is not None and self.has_skin(face)]
 
     def _search(
@@ -171,7 +172,9 @@ class _Scene:
         shrunk = np.array(part.shape[1::-1]) / (right - left, bottom - top)
         # From the square to that part of the photo.
         there = (to_photo * scale - [[0, 0, left], [0, 0, top]]) * shrunk[:, None]
-        return _eight_bits(_warped(part, there, (PATCH, PATCH)))
+        return _eight_bits(
+            _warped(part, there, (PATCH, PATCH)), margin=(PATCH - FACE_IN_PATCH) // 2
+        )
 
     def has_skin(self, face: Face) -> bool:
         """Whether the middle of a face has a colour of skin, or the photo no colours."""
@@ -188,11 +191,7 @@ def _apart(found: Sequence[tuple[float, Place]]) -> list[Place]:
     """Places, the surest first, each once."""
     kept: list[Place] = []
     for _, place in sorted(found, key=lambda one: -one[0]):
-        if all(
-            math.hypot(place.x - other.x, place.y - other.y)
-            > SAME_FACE * max(place.side, other.side)
-            for other in kept
-        ):
+        if not any(map(place.near, kept)):
             kept.append(place)
     return kept
 
@@ -251,8 +250,9 @@ def _warped(picture: np.ndarray, there: np.ndarray, size: tuple[int, int]) -> np
     )
 
 
-def _eight_bits(picture: np.ndarray) -> np.ndarray:
-    """A picture of floats as the detector takes it; a dim one is lit."""
-    top = float(np.quantile(picture[::4, ::4].max(axis=2), 0.99))
-    gain = min(max(1.0, BRIGHT / max(top, 1e-3)), LIFT)
+def _eight_bits(picture: np.ndarray, margin: int = 0) -> np.ndarray:
+    """A picture of floats as the detector takes it, equally bright within a margin at any exposure."""
+    within = picture[margin : len(picture) - margin : 4, margin : picture.shape[1] - margin : 4]
+    top = float(np.quantile(within.max(axis=2), 0.99))
+    gain = min(BRIGHT / max(top, 1e-3), LIFT)
     return (picture * (255.0 * gain)).clip(0, 255).round().astype(np.uint8)

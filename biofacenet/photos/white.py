@@ -62,6 +62,11 @@ class White:
         """How far the photo's white balance was off: strongest by weakest channel, less 1."""
         return max(self.light) / min(self.light) - 1.0
 
+    def told(self) -> str:
+        """For a table, in a word or two."""
+        rgb = ",".join(f"{value:.4g}" for value in self.light)
+        return f"{self.kind} at {','.join(map(str, self.box))}, reflectance {self.reflectance:g}, light {rgb}"
+
     def words(self) -> str:
         """For people, in a line."""
         left, top, width, height = self.box

@@ -215,6 +215,19 @@ def test_another_network_of_the_same_name_is_another_run(in_process: Run, tmp_pa
     assert "the network is another now" in ended.stderr
 
 
+def test_a_file_of_the_settings_is_told_by_what_it_holds(in_process: Run, tmp_path: Path) -> None:
+    for name in ("a.png", "b.png"):
+        skin(tmp_path / name, len(name))
+    Image.new("RGB", (40, 40), (200, 200, 200)).save(tmp_path / "card.png")
+    words = ("a.png", "b.png", "--reference", "card.png", "--out", "out", "--workers", "0", *QUICK)
+    ended = in_process(DOOR, *words, cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    unfinished(tmp_path / "out")
+    Image.new("RGB", (40, 40), (100, 100, 100)).save(tmp_path / "card.png")
+    ended = in_process(DOOR, *words, cwd=tmp_path)
+    assert "--reference was card.png" in ended.stderr
+
+
 def test_a_finished_run_makes_room_for_another(in_process: Run, tmp_path: Path) -> None:
     for name in ("a.png", "b.png"):
         skin(tmp_path / name, len(name))

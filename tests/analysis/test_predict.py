@@ -43,6 +43,7 @@ RESULTS = {
     "parts.png",
     "reconstruction.png",
     "input.png",
+    "mask.png",
     "maps.npz",
     "light.png",
     "light.csv",

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ...decomposition.parts import part_index
+from ...fitting.absolute import Known
 from ...physics.colour import luminance
 from ...physics.skin import to_axis
 from ..results import Result
@@ -35,6 +36,8 @@ CAUTIONS: Mapping[str, str] = {
     "may be beyond.",
     "placed-by-average": "lips, or eyes and lips, were not seen: regions lie where faces have them on "
     "average.",
+    "white-unlikely": "under what was taken for white, the face has a colour and brightness of no skin: the "
+    "white is none, lies in other light, or the photo's tone curve bends dark tones.",
     "prior-only": "light and overall level are not known from this photo, only what they usually are: "
     "intervals say how much that leaves open. A white in the photo ends it.",
 }
@@ -140,6 +143,7 @@ def of_face(
         "small-face": eyes is not None and eyes < SMALLEST_EYES,
         "turned": turned is not None and abs(turned) > STEEPEST,
         "placed-by-average": laid is not None and laid.by != "parts",
+        "white-unlikely": result.known is not None and result.known.misfit > Known.UNLIKELY,
         "prior-only": known.light == "prior",
     }
     return [code for code, true in seen.items() if true]

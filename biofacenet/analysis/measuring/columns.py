@@ -226,6 +226,19 @@ COLUMNS: tuple[Column, ...] = (
         "better than one who does not look at the photo.",
     ),
     Column(
+        "level",
+        "",
+        "What melanosomes, blood, CIELAB and indices stand for: absolute, where it is known what white is; "
+        "relative, where only the colour of the photo and what is usual tell: compare them within a photo, "
+        "or between photos of one light, camera and exposure.",
+    ),
+    Column(
+        "white",
+        "",
+        "What white was taken to be: its kind, box, reflectance, and the linear sRGB of a perfect white "
+        "there. Empty without one.",
+    ),
+    Column(
         "eye_distance_pixels",
         "pixels",
         "Distance of the eyes in the photo: how much of the face it can show.",

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ...decomposition import PART_NAMES, Calibration, Decomposition
+from ...fitting.absolute import Known
 from ...fitting.uncertainty import Uncertainty, estimate, interval
 from ...physics.skin import SKINS, blood_fraction, melanosome_fraction
 
@@ -123,14 +124,16 @@ def skin_of_parts(found: Decomposition, size: tuple[int, int] | None = None) -> 
 
 def _large_pieces(mask: np.ndarray) -> np.ndarray:
     """A mask (H, W) without its strands and small pieces."""
-    size, kept = round(STRAND * mask.shape[1]), mask.astype(np.uint8)
+    size = round(STRAND * mask.shape[1])
+    kept: np.ndarray = mask.astype(np.uint8)
     if size > 0:
         disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * size + 1, 2 * size + 1))
         kept = cv2.morphologyEx(kept, cv2.MORPH_OPEN, disc)
     _, labels, facts, _ = cv2.connectedComponentsWithStats(kept, connectivity=8)
     large = facts[:, cv2.CC_STAT_AREA] >= SMALLEST * kept.sum()
     large[0] = False  # what is no skin
-    return large[labels]
+    found: np.ndarray = large[labels]
+    return found
 
 
 def deviations(
@@ -162,14 +165,15 @@ def deviations(
     return said.calibrated(calibration, float(small.melanin[inside].mean()))
 
 
-def skin_numbers(found: Decomposition, mask: Tensor, said: Uncertainty) -> SkinNumbers:
+def skin_numbers(found: Decomposition, mask: Tensor, said: Uncertainty | Known) -> SkinNumbers:
     """Median, quartiles and 68 % interval of melanosomes and blood over some skin of the first image.
 
     Args:
         found: the maps.
         mask: (1, 1, H, W), more than 0.5 where the skin is that is asked for: all of it, or a region.
         said: from `deviations`, of the whole skin. It serves the regions of a face too: most of what is
-            not known, light, camera and level, they share.
+            not known, light, camera and level, they share. Where a white is known, what that tells of this
+            very skin: its level, at which the maps are taken to be.
 
     Raises:
         ValueError: the mask is of another size, or empty.
@@ -191,7 +195,13 @@ def skin_numbers(found: Decomposition, mask: Tensor, said: Uncertainty) -> SkinN
         values = getattr(found, name)[:1].detach().cpu()[inside].double().numpy()
         # Percent rise with the map: quantiles of the one are quantiles of the other, but for rounding.
         low, middle, high = np.quantile(values, (0.25, 0.5, 0.75)).tolist()
-        ends = interval(name, middle, getattr(said, f"face_{name}"), skin=found.skin)
+        if isinstance(said, Known):
+            level: float = getattr(said, name)
+            low, middle, high = (np.clip(x + level - middle, -1, 1) for x in (low, middle, high))
+            low_end, high_end = getattr(said, f"{name}_ends")
+            ends = (_percent(name, low_end, found) / 100, _percent(name, high_end, found) / 100)
+        else:
+            ends = interval(name, middle, getattr(said, f"face_{name}"), skin=found.skin)
         return PigmentNumbers(
             median=_percent(name, middle, found),
             quartiles=(_percent(name, low, found), _percent(name, high, found)),

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from ..._version import __version__
 from ...decomposition import Decomposition
+from ...errors import NoFaceError
+from ...fitting.absolute import Known
 from ...fitting.uncertainty import Uncertainty
 from ...photos.boxes import Part
 from ...photos.framing import Wanted
@@ -25,7 +26,7 @@ from ..trust import knowledge
 from . import cautions
 from .colours import colour_numbers
 from .columns import ita_class
-from .numbers import deviations, skin_numbers
+from .numbers import skin_numbers
 from .regions import MIRRORED, REGIONS, WHOLE, Regions, regions_of
 from .rows import Row, Value, problem_row
 from .spots import FEWEST_EYE_PIXELS, find_spots
@@ -33,13 +34,9 @@ from .spots import FEWEST_EYE_PIXELS, find_spots
 __all__ = ["NO_FACE", "MeasuredFace", "measure_photo", "measured_faces"]
 
 NO_FACE = (
-    "no face found; expected one of about upright, frontal view; --crop LEFT,TOP,SIZE names a square, "
+    "no face found; expected one of about frontal view; --crop LEFT,TOP,SIZE names a square, "
     "--crop whole takes the central one"
 )
-
-SURE_SIDE = 32
-"""Longer side at which intervals are computed: those of a face's medians are the same as of larger maps,
-within a few percent of their width, in a tenth of the time."""
 
 SPOTTED = ("forehead", "left_cheek", "right_cheek", "nose", "chin", "around_eyes")
 """Regions whose spots are those of the whole skin."""
@@ -77,8 +74,9 @@ def measured_faces(
         PhotoError: the part that is wanted cannot be looked at.
     """
     wanted = wanted or Wanted()
-    parts = wanted.of(photo)
-    if wanted.crop == "face" and not parts[0].is_face:
+    try:
+        parts = wanted.of(photo)
+    except NoFaceError:
         yield problem_row(
             str(photo.path), NO_FACE, faces=0, method=said, biofacenet_version=__version__
         )
@@ -114,7 +112,7 @@ def measure_face(result: Result, which: Mapping[str, Value], *, said: str = "") 
     """
     found = result.decomposition
     regions = regions_of(result)
-    sure = _deviations(found, regions.masks[WHOLE], result)
+    sure = result.deviations
     shared, warned = _of_face(result, regions)
     highlights = _surface_light(found)
     rows = []
@@ -123,7 +121,7 @@ def measure_face(result: Result, which: Mapping[str, Value], *, said: str = "") 
         values: dict[str, Value] = {"photo": str(result.photo.path), **which, "region": name}
         values["pixels"] = int(inside.sum())
         if inside.any():
-            values |= _pigments(found, regions.masks[name], sure)
+            values |= _pigments(found, regions.masks[name], _said(name, regions, result) or sure)
             values |= colour_numbers(found, result.image, torch.from_numpy(inside))
             values["ita_class"] = ita_class(float(values["ita_degrees"] or 0.0))
             values |= _spots(name, regions, result)
@@ -140,15 +138,6 @@ def measure_face(result: Result, which: Mapping[str, Value], *, said: str = "") 
 # A face --------------------------------------------------------------------------------------
 
 
-def _deviations(found: Decomposition, skin: Tensor, result: Result) -> Uncertainty:
-    height, width = found.melanin.shape[2:]
-    scale = min(1.0, SURE_SIDE / max(height, width))
-    size = (max(1, round(height * scale)), max(1, round(width * scale)))
-    small = found.map(lambda x: F.adaptive_avg_pool2d(x, size) if x.ndim == 4 else x)
-    where = (F.adaptive_avg_pool2d(skin, size) > 0.5).float()
-    return deviations(small.renormalised(), where, result.calibration)
-
-
 def _of_face(result: Result, regions: Regions) -> tuple[dict[str, Value], list[str]]:
     """Columns and cautions that all regions share."""
     known = knowledge(result)
@@ -163,6 +152,8 @@ def _of_face(result: Result, regions: Regions) -> tuple[dict[str, Value], list[s
         "light_cct_kelvin_low": known.kelvin[0],
         "light_cct_kelvin_high": known.kelvin[1],
         "light_from": known.light,
+        "level": "relative" if result.white is None else "absolute",
+        "white": "" if result.white is None else result.white.told(),
         **geometry,
     }
     return shared, warned
@@ -190,7 +181,17 @@ def _turned(found: Decomposition, regions: Regions) -> float | None:
 # A region ------------------------------------------------------------------------------------
 
 
-def _pigments(found: Decomposition, mask: Tensor, sure: Uncertainty) -> dict[str, Value]:
+def _said(name: str, regions: Regions, result: Result) -> Known | None:
+    """What a white tells of a region; none of lips and few pixels."""
+    if result.absolute is None:
+        return None
+    mask = regions.masks[name]
+    if name != "lips" and float(mask.sum()) >= cautions.FEWEST_PIXELS:
+        return result.absolute.known(mask)
+    return None
+
+
+def _pigments(found: Decomposition, mask: Tensor, sure: Uncertainty | Known) -> dict[str, Value]:
     numbers = skin_numbers(found, mask, sure)
     values: dict[str, Value] = {}
     for name in ("melanosomes", "blood"):

@@ -23,7 +23,6 @@ from ...decomposition.parts import part_index
 from ...photos.skin_pixels import EYES, MOUTH
 from ...physics.colour import luminance
 from ..results import Result
-from .numbers import skin_of_parts
 
 __all__ = ["MIRRORED", "REGIONS", "WHOLE", "Placement", "Regions", "place", "regions_of"]
 
@@ -239,8 +238,7 @@ def regions_of(result: Result) -> Regions:
     """
     found = result.decomposition
     height, width = found.melanin.shape[2:]
-    parts_skin = skin_of_parts(found)
-    whole = result.skin() if parts_skin is None else parts_skin
+    whole = result.counted
     laid = place(found, square=result.part.is_face)
     if laid is None:
         empty = torch.zeros_like(whole)

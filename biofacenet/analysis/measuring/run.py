@@ -9,6 +9,7 @@ from pathlib import Path
 from ...errors import BioFaceNetError
 from ...network.unet import BioFaceNet
 from ...photos.framing import Wanted
+from ...photos.white_choice import WhiteChoice
 from ...system.console import console, progress
 from ...system.device import choose_device
 from ...system.files import check_folder, remove_leftovers, whole_file, write_csv
@@ -17,6 +18,7 @@ from ...system.names import complain, shown
 from ...system.shares import share_of
 from ..batch import result_folders
 from ..methods import ByNetwork
+from ..whitening import WithWhite
 from . import differences, reliability, repeats
 from .codebook import codebook
 from .columns import Column
@@ -46,6 +48,11 @@ def measurer_of(settings: Settings) -> Measurer:
     method = ByNetwork(model, settings.size, resolution=settings.resolution)
     # Not the device: rows are the same wherever they are computed.
     said = f"network {settings.model}, size {settings.size}"
+    choice = WhiteChoice(settings.white, settings.reference, settings.white_reflectance)
+    if choice.given:
+        return Measurer(
+            WithWhite(method, choice), said, Wanted(settings.crop, settings.face), settings.every
+        )
     return Measurer(method, said, Wanted(settings.crop, settings.face), settings.every)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ...errors import BioFaceNetError
 from ...network.folders import find
+from ...photos.white_choice import WhiteChoice
 from ...system.files import check_folder
 from ...system.settings import option
 from ...system.shares import share_of
@@ -45,6 +46,14 @@ class Settings:
     """Longer side of the image that the network sees, in pixels; a multiple of 16."""
     resolution: int = 512
     """Longer side of the maps at most, in pixels; they are as large as the face is in the photo."""
+    white: str = option("", shown="not known", metavar="auto|LEFT,TOP,WIDTH,HEIGHT")
+    """What white is: a box of a white or grey card in each photo, in whole pixels; or auto, which looks for
+    a grey card or a ColorChecker. Then levels of pigments are absolute."""
+    reference: Path | None = option(None, shown="none", metavar="PHOTO")
+    """A photo of the card under the same light and exposure, that --white is looked for in: in its middle
+    when that is not given."""
+    white_reflectance: str = option("", shown="white", metavar="SHARE|white|grey|paper|diffuser")
+    """Share of light that the box returns; cards that are found know their own."""
     every: float = option(1.0, metavar="SECONDS")
     """Time between frames of a video that are measured; each has rows of its own."""
     sheets: bool = True
@@ -76,6 +85,7 @@ class Settings:
 
 def check(settings: Settings) -> None:
     """Raise BioFaceNetError unless these settings can be obeyed."""
+    WhiteChoice(settings.white, settings.reference, settings.white_reflectance)
     check_size(settings.size)
     check_resolution(settings.resolution)
     if not 0.0 < settings.every <= LONGEST_STEP:
