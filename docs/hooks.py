@@ -172,6 +172,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "people": lambda: stored("people.md"),
     "skin tones": skin_tones,
     "renderer": renderer_table,
+    "white": lambda: stored("white.md"),
     "changelog": from_repository("CHANGELOG.md"),
 }
 """Parts that a page may ask for."""
