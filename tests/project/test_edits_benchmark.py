@@ -18,7 +18,7 @@ def figures(person: str, melanin: float, change: float, level: float = 60.0) -> 
         melanin=melanin,
         change=dict.fromkeys(names, change),
         even=dict.fromkeys(names, 0.99 if first else 0.97),
-        outside={name: outside for name in names},
+        outside=dict.fromkeys(names, outside),
         edge=dict.fromkeys(names, 0.9),
         lab={"before": [level, 10.0, 12.0], "melanin x3": [level - 15.0, 12.0, 15.0]},
     )
