@@ -16,6 +16,7 @@ def figures(person: str, melanin: float, change: float, level: float = 60.0) -> 
         photo=f"{person}.jpg",
         group="white",
         melanin=melanin,
+        blood=3.0 if person == "b" else 2.0,
         change=dict.fromkeys(names, change),
         even=dict.fromkeys(names, 0.99 if first else 0.97),
         outside=dict.fromkeys(names, outside),
@@ -32,6 +33,7 @@ def test_the_summary_is_of_all_photos_and_ratios_of_equals_alone() -> None:
     assert table["all, most"] == 0.3
     assert table["even, share of photos from 99 %"] == pytest.approx(1.0 / 3.0)
     assert table["ratio of equals, most"] == pytest.approx(1.2)
+    assert summary(found)["haemoglobin x0.5"]["ratio of equals, most"] == 1.0  # their blood differs
     assert table["same sign"] == 1.0
     other = [*found, figures("d", 9.0, 0.1)]
     assert summary(other)["melanin x3"]["same sign"] == 0.0
