@@ -54,8 +54,8 @@ class Settings:
     """Folder of photographs of people, with people.csv."""
     model: str = "small"
     """Network to measure with."""
-    resolution: int = 512
-    """Longer side of the maps at most, in pixels."""
+    resolution: int = 256
+    """Longer side of the maps at most, in pixels. Medians hardly depend on it; time does."""
     out: Path = Path("benchmarks/results")
     """Folder for measuring.json and measuring.md."""
 

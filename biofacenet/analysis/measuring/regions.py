@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Literal
 
 import cv2
@@ -79,8 +80,11 @@ RIM = 0.04
 GRAZING = 0.25
 """Least z of a normal: skin seen more from aside shows little and far off."""
 
-FARTHEST = 0.12
-"""How far the middles of eyes and lips may be from where faces have them in their square, in its sides."""
+FARTHEST = 0.15
+"""How far the middle between the eyes may be from where faces have it in their square, in its sides."""
+
+NEAREST_EYES, FARTHEST_EYES, STEEPEST_EYES = 0.1, 0.45, 0.6
+"""Distance of a pair of eyes, in sides of the picture, and slope of the line through them."""
 
 FLOOR = 1e-3
 """Least linear light that a logarithm is taken of."""
@@ -103,10 +107,7 @@ taken to be below that of the eyes."""
 
 OTHER_COLOUR, OTHER_LIGHT = 0.36, 1.0
 """Distance of log R/G and log B/G from the medians of cheeks and nose beyond which a pixel is no skin, and by
-how much log luminance may be below theirs."""
-
-BESIDE_HAIR = ("forehead", "neck")
-"""Regions in which networks take hair and cloth for skin, so that its colour is asked too."""
+how much log luminance may be below theirs: on forehead and neck, where networks take hair for skin."""
 
 SMALLEST_PIECE = 0.3
 """Of the largest piece of a region."""
@@ -179,14 +180,10 @@ def _by_parts(found: Decomposition, expected: list[np.ndarray] | None) -> Placem
     """By the middles of eyes and lips; None where they are not seen, or not where a face has them."""
     assert found.parts is not None
     height, width = found.melanin.shape[2:]
-    eyes = _middles(found.parts[0, part_index("eyes")])
-    if expected is not None:
-        farthest = FARTHEST * max(height, width)
-        eyes = [eye for at in expected[:2] for eye in _nearest(eyes, at, farthest)]
-    if len(eyes) < 2 or eyes[0] is eyes[1]:
+    pair = _pair(_middles(found.parts[0, part_index("eyes")]), expected, max(height, width))
+    if pair is None:
         return None
-    largest = sorted(eyes, key=lambda eye: -eye[1])[:2]
-    right, left = sorted((eye[0] for eye in largest), key=lambda at: float(at[0]))
+    right, left = pair
     below = LIPS_BELOW * np.array([right[1] - left[1], left[0] - right[0]])
     rough = Placement(right, left, 0.5 * (right + left) + below, by="eyes")
     across, down = rough.coordinates(height, width)
@@ -205,16 +202,23 @@ def _mouth(across: np.ndarray, down: np.ndarray) -> np.ndarray:
     return (across > left) & (across < right) & (down > top) & (down < bottom)
 
 
-def _nearest(
-    those: list[tuple[np.ndarray, int]], at: np.ndarray, farthest: float
-) -> list[tuple[np.ndarray, int]]:
-    """The one that is nearest to a place, if it is not too far."""
-
-    def away(one: tuple[np.ndarray, int]) -> float:
-        return float(np.linalg.norm(one[0] - at))
-
-    near = [one for one in those if away(one) <= farthest]
-    return [min(near, key=away)] if near else []
+def _pair(
+    eyes: list[tuple[np.ndarray, int]], expected: list[np.ndarray] | None, side: int
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Middles of the right and the left eye among pieces of that part: the largest that can be a pair."""
+    best, found = 0, None
+    for one, other in combinations(sorted(eyes, key=lambda eye: float(eye[0][0])), 2):
+        across = other[0] - one[0]
+        wide, slope = float(np.linalg.norm(across)) / side, abs(float(across[1])) / float(across[0])
+        if not (NEAREST_EYES < wide < FARTHEST_EYES and slope < STEEPEST_EYES):
+            continue
+        if expected is not None:
+            off = 0.5 * (one[0] + other[0] - expected[0] - expected[1])
+            if float(np.linalg.norm(off)) > FARTHEST * side:
+                continue
+        if min(one[1], other[1]) > best:
+            best, found = min(one[1], other[1]), (one[0], other[0])
+    return found
 
 
 def _middles(share: Tensor) -> list[tuple[np.ndarray, int]]:
@@ -257,10 +261,10 @@ def regions_of(result: Result) -> Regions:
     masks = {name: shape & usable for name, shape in shapes.items()}
     middle = masks["left_cheek"] | masks["right_cheek"] | masks["nose"]
     skin: np.ndarray = _alike(result.image, middle) & (whole[0, 0].cpu().numpy() > 0.5)
-    one = _reached(skin, middle)
-    for name in BESIDE_HAIR:
-        near = masks[name] & one
-        masks[name] = near if near.any() else _large_pieces(masks[name] & skin)
+    masks["neck"] = _large_pieces(masks["neck"] & skin)
+    # Fair hair is told by that it does not hang together with the face.
+    below_hair = masks["forehead"] & _reached(skin, middle)
+    masks["forehead"] = below_hair if below_hair.any() else _large_pieces(masks["forehead"] & skin)
     masks["lips"] = lips
     ordered = {name: _plane(masks[name]) for name in REGIONS if name != WHOLE}
     lids = _inside(across, down, LIDS) & (down < 0.0) & _beside_eyes(found, whole)
