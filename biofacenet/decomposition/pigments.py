@@ -7,7 +7,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from ..physics.skin import SKINS, from_axis, to_axis
+from ..physics.skin import SKINS, SkinName, from_axis, to_axis
 from .edit import Edit, Pigment, pigment_of
 
 __all__ = ["Maps", "changed_pigment", "median_of", "pigments_of"]
@@ -21,7 +21,7 @@ class Maps(Protocol):
 
     melanin: Tensor
     haemoglobin: Tensor
-    skin: str
+    skin: SkinName
 
     def skin_share(self) -> Tensor | None:
         """(B, 1, H, W), where skin is; None where nobody knows."""
