@@ -78,6 +78,8 @@ class Figures:
     group: str
     melanin: float
     """Median of the skin, in percent."""
+    blood: float = 0.0
+    """The same of blood."""
     change: dict[str, float] = field(default_factory=dict)
     """Median change of log luminance of the skin, by edit."""
     even: dict[str, float] = field(default_factory=dict)
@@ -111,6 +113,7 @@ def measure(
     figures.melanin = 100.0 * float(
         face.maps.melanosomes()[0, 0][torch.from_numpy(inside)].median()
     )
+    figures.blood = 100.0 * float(face.maps.blood()[0, 0][torch.from_numpy(inside)].median())
     figures.lab["before"] = _lab(before, skin)
     edge, border = _edge(face), _border(face, skin)
     first = _gradient(before)
@@ -267,10 +270,13 @@ def summary(found: Sequence[Figures]) -> dict[str, dict[str, float]]:
 
 
 def _ratio_of_equals(found: Sequence[Figures], name: str) -> float:
-    """Largest ratio of changes between two people whose melanin is equal."""
+    """Largest ratio of changes between two people whose melanin is equal, and blood where that is edited."""
     ratios = [1.0]
     for one, other in itertools.combinations(found, 2):
-        if one.person != other.person and abs(one.melanin / other.melanin - 1.0) < EQUAL:
+        equal = abs(one.melanin / other.melanin - 1.0) < EQUAL
+        if name.startswith("haemoglobin"):
+            equal &= abs(one.blood / other.blood - 1.0) < EQUAL
+        if one.person != other.person and equal:
             ratio = one.change[name] / other.change[name]
             ratios.append(max(ratio, 1.0 / ratio))
     return max(ratios)

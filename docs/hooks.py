@@ -230,6 +230,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "repeatability": repeatability,
     "many": many,
     "reliability": reliability,
+    "white": lambda: stored("white.md"),
     "changelog": from_repository("CHANGELOG.md"),
 }
 """Parts that a page may ask for."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+import torch
+
 from ..fitting.absolute import absolute
 from ..photos.boxes import Part
 from ..photos.framing import choose_parts
@@ -65,8 +67,8 @@ def at_level(result: Result, white: White) -> Result:
         white: by which it was balanced.
     """
     regions = regions_of(result)
-    site = sum(regions.masks[name] for name in SITE)
-    found = absolute(result.decomposition, result.image, site)  # type: ignore[arg-type]
+    site = torch.stack([regions.masks[name] for name in SITE]).amax(dim=0)
+    found = absolute(result.decomposition, result.image, site, linear=result.photo.linear)
     return replace(
         result,
         decomposition=found.decomposition,

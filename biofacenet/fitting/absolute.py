@@ -70,8 +70,9 @@ median of synthetic faces, in which skins differ as much."""
 
 GLOSS_STEPS = (-1.5, -0.75, 0.0, 0.75, 1.5)
 
-COLOUR = 0.022
-"""Error of the logarithm of a channel, of what the model does not explain."""
+COLOUR, DEVELOPED = 0.022, 0.05
+"""Error of the logarithm of a channel, of what the model does not explain: in linear light, and in photos
+that a camera developed, with a tone curve and saturation that nobody tells."""
 
 SHADING, SHADING_APART = 0.05, 0.2
 """Error of the logarithm of the shading of a face whose normals are known: where both ways of telling it
@@ -139,6 +140,8 @@ class Absolute(Brief):
     """(1, 1, H, W), 1 where a surface faces as the white does."""
     error: float
     """Of its logarithm, that all pixels share."""
+    colour: float
+    """Error of the logarithm of a channel."""
 
     @plain_defaults()
     @torch.no_grad()
@@ -154,12 +157,14 @@ class Absolute(Brief):
         calm = inside & (self.calm <= self.calm[inside].median())
         colour = (WHITE * self.image / self.shading).clamp(min=1e-5).log()
         middle = colour[:, :, calm[0, 0]].median(dim=2).values[0]
-        return _posterior(middle, self.error, self.decomposition.skin)
+        return _posterior(middle, self.error, self.colour, self.decomposition.skin)
 
 
 @plain_defaults()
 @torch.no_grad()
-def absolute(found: Decomposition, image: Tensor, mask: Tensor | None = None) -> Absolute:
+def absolute(
+    found: Decomposition, image: Tensor, mask: Tensor | None = None, *, linear: bool = False
+) -> Absolute:
     """Maps of a face at their absolute level.
 
     Args:
@@ -168,6 +173,7 @@ def absolute(found: Decomposition, image: Tensor, mask: Tensor | None = None) ->
             viewer, is 1 in each channel.
         mask: (1, 1, H, W), 1 where the level is read, best the forehead and the cheeks; all skin when not
             given or empty.
+        linear: whether the photo is linear light, as raw files are, and colours can be trusted.
 
     Raises:
         ValueError: of several images, or of another size.
@@ -188,7 +194,8 @@ def absolute(found: Decomposition, image: Tensor, mask: Tensor | None = None) ->
         site = mask.cpu() > 0.5
     level, error = _level(found, site)
     shading = found.diffuse * level
-    seen = Absolute(found, image, found.specular, shading.clamp(min=1e-4), error)
+    error_of_colour = COLOUR if linear else DEVELOPED
+    seen = Absolute(found, image, found.specular, shading.clamp(min=1e-4), error, error_of_colour)
     known, light, camera, gloss = seen._posterior(site)
     calm = site & (found.specular <= found.specular[site].median())
     # Shared out in the renderer's scale, in which noise is that of a photo.
@@ -314,13 +321,14 @@ def _usual(skin: SkinName) -> Tensor:
 
 
 def _posterior(
-    colour: Tensor, shading: float, skin: SkinName
+    colour: Tensor, shading: float, error: float, skin: SkinName
 ) -> tuple[Known, Illuminant, Tensor, float]:
     """What the colour of a face's skin tells.
 
     Args:
         colour: (3,), logarithm of linear RGB under unit shading, highlights included.
         shading: error of the logarithm that all channels share.
+        error: of that of each.
         skin: whose colours.
 
     Returns:
@@ -333,8 +341,8 @@ def _posterior(
     for gloss, step in zip(glosses, GLOSS_STEPS, strict=True):
         off = colour[None, :, None, None] - (table + gloss * WHITE).clamp(min=1e-5).log()
         mean = off.mean(dim=1, keepdim=True)
-        apart = (off - mean).square().sum(dim=1) / COLOUR**2
-        together = 3.0 * mean[:, 0].square() / (COLOUR**2 + 3.0 * shading**2)
+        apart = (off - mean).square().sum(dim=1) / error**2
+        together = 3.0 * mean[:, 0].square() / (error**2 + 3.0 * shading**2)
         fits.append(apart + together + step**2)
         terms.append(_usual(skin) - 0.5 * fits[-1])
     weight = torch.stack(terms).flatten().softmax(0).reshape(len(glosses), *terms[0].shape)

@@ -54,6 +54,9 @@ class Photo(Brief):
     exif: bytes = b""
     """What the camera wrote down, as an EXIF block, without orientation, thumbnail and colour space,
     which spoke of the file."""
+    linear: bool = False
+    """Whether they are proportional to light once they are decoded, as of raw files: what cameras and phones
+    write themselves went through a tone curve of theirs."""
 
     @property
     def height(self) -> int:
@@ -171,7 +174,7 @@ def _read_raw(path: Path, stream: BinaryIO, max_pixels: int) -> Photo:
         ) from error
     except MemoryError as error:
         raise _problem(path, "too large for the memory of this machine; shrink it first") from error
-    return Photo(path, pixels, notes=(NOTE,))
+    return Photo(path, pixels, notes=(NOTE,), linear=True)
 
 
 def _decode(path: Path, stream: BinaryIO, max_pixels: int) -> Stored:

@@ -72,7 +72,7 @@ def seen(truth: Decomposition) -> Tensor:
 
 
 def told(truth: Decomposition, found: Decomposition | None = None) -> tuple[Absolute, Known]:
-    result = absolute(wrong(truth) if found is None else found, seen(truth))
+    result = absolute(wrong(truth) if found is None else found, seen(truth), linear=True)
     return result, result.known(torch.ones(1, 1, SIDE, SIDE))
 
 

@@ -167,7 +167,7 @@ def test_a_chart_is_found_however_it_is_turned(angle: float) -> None:
 
 def test_a_chart_whose_colours_are_others_is_none() -> None:
     wrong = chart()[:, :, ::-1] * (0.6, 1.0, 1.6)  # red and blue exchanged
-    with pytest.raises(PhotoError, match="no ColorChecker and no grey card|may be a grey card"):
+    with pytest.raises(PhotoError, match=r"no ColorChecker and no grey card|may be a grey card"):
         find_card(photo_of(pasted(scene(), wrong, 0, (180, 230))))
 
 
