@@ -57,8 +57,8 @@ class Settings:
     """Network to decompose with: small, which comes with the package; a folder that training wrote;
     owner/name of one on the Hugging Face hub; or none, for fitting."""
     crop: str = option("face", metavar="face|whole|LEFT,TOP,SIZE")
-    """Part of each photo: face finds it, and takes the central square where there is none; whole is
-    the central square; LEFT,TOP,SIZE is a square in pixels."""
+    """Part of each photo: face finds every face, and refuses a photo without one; whole is the central
+    square; LEFT,TOP,SIZE is a square in pixels."""
     face: str = option("all", metavar="all|largest|NUMBER")
     """Which face of several; 1 is the largest."""
     whole_image: bool = False

@@ -32,8 +32,8 @@ class Settings:
     out: Path = Path("fits")
     """Folder for results, one folder in it for each face."""
     crop: str = option("face", metavar="face|whole|LEFT,TOP,SIZE")
-    """Part of each photo: face finds it, and takes the central square where there is none; whole is
-    the central square; LEFT,TOP,SIZE is a square in pixels."""
+    """Part of each photo: face finds every face, and refuses a photo without one; whole is the central
+    square; LEFT,TOP,SIZE is a square in pixels."""
     face: str = option("all", metavar="all|largest|NUMBER")
     """Which face of several; 1 is the largest."""
     whole_image: bool = False

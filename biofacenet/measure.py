@@ -12,11 +12,7 @@ from .photos.paths import PHOTO_ENDINGS, VIDEO_ENDINGS, expand
 
 __all__ = ["Settings", "main"]
 
-EXAMPLES = (
-    "portrait.jpg",
-    "album --out numbers --no-sheets",
-    "--before monday.jpg --after friday.jpg",
-)
+EXAMPLES = ("album --out numbers --no-sheets", "--before monday.jpg --after friday.jpg")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -42,7 +38,7 @@ def _plan(settings: Settings) -> Plan:
     elif settings.pairs is not None:
         plan = of_pairs(settings.pairs)
     elif settings.repeats is not None:
-        plan = of_repeats(settings.repeats)
+        plan = of_repeats(settings.repeats, without=settings.out)
     else:
         endings = PHOTO_ENDINGS | VIDEO_ENDINGS
         plan = Plan(expand(settings.photos, endings=endings, without=settings.out, tell=True))

@@ -45,8 +45,8 @@ class Settings:
     out: Path = Path("predictions")
     """Folder for results, one folder in it for each face or video."""
     crop: str = option("face", metavar="face|whole|LEFT,TOP,SIZE")
-    """Part of each photo: face finds it, and takes the central square where there is none; whole is
-    the central square; LEFT,TOP,SIZE is a square in pixels."""
+    """Part of each photo: face finds every face, and refuses a photo without one; whole is the central
+    square; LEFT,TOP,SIZE is a square in pixels."""
     face: str = option("all", metavar="all|largest|NUMBER")
     """Which face of several; 1 is the largest. A video has one face: the largest, or that number of its
     first frame that shows it."""
@@ -66,8 +66,8 @@ class Settings:
     show_all: bool = False
     """Show maps beyond the skin too, on the sheets; else the rest is greyed."""
     against: Against = "none"
-    """Ask another method too, fit, a second or two a photo, and say on the sheet where the pigments of
-    both exclude each other."""
+    """Ask another method about photos too, fit, a second or two each, and say on the sheet where the
+    pigments of both exclude each other."""
     format: tuple[Format, ...] = option((), shown="no others")
     """Other formats for the maps of photos: png16 (16 bits), exr (OpenEXR, float)."""
     device: str = option("auto", metavar="auto|cpu|cuda")

@@ -5,6 +5,7 @@ A page asks for a part with a comment, such as <!-- commands -->; see `PARTS`.
 
 from __future__ import annotations
 
+import csv
 import html
 import importlib
 import json
@@ -164,6 +165,58 @@ def from_repository(name: str) -> Callable[[], str]:
     return lambda: (ROOT / name).read_text("utf-8")
 
 
+def codebook() -> str:
+    """What `measure` writes beside its table, without its heading."""
+    from biofacenet.analysis.measuring.codebook import codebook as whole
+
+    text = whole()
+    return text[text.index("## Columns") :].replace("## ", "### ")
+
+
+def repeatability() -> str:
+    """How far numbers of a person spread, from the table that `measure` judges differences by."""
+    from biofacenet.analysis.measuring.compared import SHIPPED
+
+    with SHIPPED.open(encoding="utf-8", newline="") as stream:
+        rows = {(row["region"], row["quantity"]): row for row in csv.DictReader(stream)}
+    lines = ["| region | melanosomes | blood | ITA |", "|---|---|---|---|"]
+    for region in dict.fromkeys(region for region, _ in rows):
+        cells = []
+        for name, deviation, unit in (
+            ("melanosomes_percent", "within_percent", "%"),
+            ("blood_percent", "within_percent", "%"),
+            ("ita_degrees", "within_sd", "degrees"),
+        ):
+            row = rows[region, name]
+            cells.append(f"{float(row[deviation]):.1f} {unit}, {float(row['icc_3_1']):.2f}")
+        lines.append(f"| {region} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def reliability() -> str:
+    """What `measure --reliability` wrote, without its heading."""
+    _, _, text = stored("reliability.md").rpartition("# How far the same face moves\n")
+    return text.replace("## ", "### ")
+
+
+def many() -> str:
+    """Time and memory of `benchmarks.many`, in a sentence."""
+    path = RESULTS / "many.json"
+    if not path.is_file():
+        return NOTHING
+    found = json.loads(path.read_text("utf-8"))
+    settings = found["settings"]
+    per_photo, workers = found["cpu_s_per_photo"], settings["workers"]
+    return (
+        f"{settings['count']} photos of one megapixel, {workers} processes, without sheets, on a "
+        f"{found['machine']} with {found['cores']} cores: {per_photo:.2f} s of CPU time a photo, which is "
+        f"{workers / per_photo:.2f} photos a second where the {workers} cores are free (the machine did "
+        f"other work, a mean of {found['load'][2]:.0f} at a time, and it took {found['wall_s']:.0f} s). All "
+        f"processes together had at most {found['peak_bytes_first_half'] / 1e9:.2f} GB in the first half "
+        f"and {found['peak_bytes_last_quarter'] / 1e9:.2f} GB in the last quarter."
+    )
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "commands": commands,
     "evaluation": evaluation,
@@ -172,6 +225,11 @@ PARTS: dict[str, Callable[[], str]] = {
     "people": lambda: stored("people.md"),
     "skin tones": skin_tones,
     "renderer": renderer_table,
+    "measuring": lambda: stored("measuring.md"),
+    "codebook": codebook,
+    "repeatability": repeatability,
+    "many": many,
+    "reliability": reliability,
     "white": lambda: stored("white.md"),
     "changelog": from_repository("CHANGELOG.md"),
 }

@@ -44,17 +44,33 @@ SURE, NEVER = 0.85, 0.25
 DEEP = 0.1
 """Distance from the face's outline from which it is skin whatever its colour, in sides of the square."""
 
+HAIRLINE = -0.16
+"""Down from the square's middle, in sides, to where a hairline may be."""
+
 ALIKE, ODD = 3.0, 3.0
 """Deviations of colour up to which skin is sure, and from which it is not skin in shadow."""
 
 LEAST_DEVIATION = 2.0
 """Of a* and b*."""
 
-DARKER = (0.15, 0.5)
+MOUTH = (0.1, 0.25)
+"""Share of lips and teeth from which a mouth is near."""
+
+REDDER, PALER, DIMMER = (3.0, 8.0), (0.65, 0.4), (0.35, 0.5)
+"""By how much a* of lips is above that of skin; what share of it teeth have, and of its lightness."""
+
+DARKER = (0.08, 0.35)
 """Logarithms of light by which hairs of brows are darker than the skin around them."""
 
 BORDER = 0.12
 """Width over which what is known within the square gives way to what goes on beyond it, in sides."""
+
+LEAST_HUE, LEAST_CHROMA = 12.0, 4.0
+"""Degrees by which blond hair is yellower than skin at least, and chroma from which a hue is one (L*a*b*)."""
+
+BELOW_HAIR, BESIDE_CHEEKS = 0.15, 0.28
+"""From the square's middle down and to the side, in sides, from where on what is yellower than skin is no
+hair, and is no cheek."""
 
 EDGE = 0.012
 """Half the width of the windows in which edges are sought, in sides of the square."""
@@ -84,6 +100,20 @@ class Frame:
     def side(self) -> int:
         """Longer side of the part, in pixels of the frame."""
         return max(self.rows.stop - self.rows.start, self.columns.stop - self.columns.start)
+
+    def on(self, photo: Photo) -> tuple[slice, slice]:
+        """Rows and columns that lie on a photo, by the frame's middle lines; the part's if none do."""
+        height, width = self.size
+        matrix = self.box.to_photo(height, width)
+        middle = np.array((width / 2, height / 2))
+        found = []
+        for axis, (count, part) in enumerate(((width, self.columns), (height, self.rows))):
+            places = np.tile(middle, (count, 1))
+            places[:, axis] = np.arange(count) + 0.5
+            x, y = matrix[:, :2] @ places.T + matrix[:, 2:]
+            there = np.flatnonzero((x > 0) & (x < photo.width) & (y > 0) & (y < photo.height))
+            found.append(slice(int(there[0]), int(there[-1]) + 1) if len(there) else part)
+        return found[1], found[0]
 
     def placed(self, values: Tensor) -> Tensor:
         """Planes (1, C, h, w) of the part in the frame: (1, C, H, W), 0 around it."""
@@ -151,8 +181,8 @@ def areas_of(
     radius = max(1, round(EDGE * frame.side))
     body = guided(picture, whole, radius, SOFTNESS)
     body = body * near
-    eyes, teeth, glasses = (smooth_step(shares[n], 0.15, 0.5) for n in ("eyes", "teeth", "glasses"))
-    lips = guided(picture, smooth_step(shares["lips"], 0.4, 0.8), max(1, radius // 2), SOFTNESS)
+    eyes, glasses = (smooth_step(shares[name], 0.2, 0.6) for name in ("eyes", "glasses"))
+    lips, teeth = _mouth(shares, body, picture, radius)
     brows = _brows(shares["brows"], body, picture, radius)
     kept = np.ones_like(body)
     for plane in (eyes, teeth, glasses, brows):
@@ -236,11 +266,16 @@ def _whole(frame: Frame, shares: dict[str, np.ndarray], picture: np.ndarray) -> 
     sure = (core > SURE) | (_eroded(face, round(DEEP * side)) > 0.5)
     stubble = small(shares["hair"]) * _chin_region(low, side)
     # Of what is taken for background some is skin in shadow, which its colour tells.
-    else_where = (small(shares["hair"] + shares["cloth"]) > 0.5) | (odd > ODD)
+    else_where = (small(shares["hair"]) > 0.5) | (odd > ODD)
     never = inside & (body + stubble < NEVER) & (face < 0.5) & else_where
-    above = np.arange(low[1])[:, None] < low[1] / 2
-    never |= ~inside & above
-    likely = (face > 0.5) | (body > 0.5)
+    down = (np.arange(low[1])[:, None] - low[1] / 2) / side
+    never |= ~inside & (down < 0.0)
+    sure &= down > HAIRLINE  # above, networks take blond hair for skin
+    across = np.abs(np.arange(low[0])[None, :] - low[0] / 2) / side
+    forehead = np.hypot(across / 0.22, (down - 0.05) / 0.25) <= 1.0
+    beside = ((down < 0.0) & ~forehead) | ((down < BELOW_HAIR) & (across > BESIDE_CHEEKS))
+    never |= _yellower(picture, body * inside) & beside
+    likely = (face > 0.5) | (body > 0.5) | (~inside & (odd < ALIKE) & (down > BELOW_HAIR))
     found = grown(picture, likely, sure, never)
     filled = with_holes_filled(found)
     return cv2.resize(filled, (width, height), interpolation=cv2.INTER_LINEAR)
@@ -259,6 +294,20 @@ def _oddness(picture: np.ndarray, skin: np.ndarray) -> np.ndarray:
         usual = max(1.5 * float(np.median(np.abs(values[known] - middle))), LEAST_DEVIATION)
         away += ((values - middle) / usual) ** 2
     return np.sqrt(away)
+
+
+def _yellower(picture: np.ndarray, skin: np.ndarray) -> np.ndarray:
+    """Where the hue is farther from red than that of the skin, as blond hair's is: (H, W)."""
+    lab = cv2.cvtColor(np.ascontiguousarray(picture, np.float32), cv2.COLOR_RGB2LAB)
+    lab = cv2.GaussianBlur(lab, (0, 0), 1.0)
+    hue = np.degrees(np.arctan2(lab[..., 2], lab[..., 1]))
+    coloured = np.hypot(lab[..., 1], lab[..., 2]) > LEAST_CHROMA
+    known = (skin > 0.95) & coloured
+    if known.sum() < 16:
+        return np.zeros(skin.shape, bool)
+    middle = np.median(hue[known])
+    usual = 1.5 * float(np.median(np.abs(hue[known] - middle)))
+    return coloured & (hue > middle + max(LEAST_HUE, 2.0 * usual))
 
 
 def _square(frame: Frame) -> np.ndarray:
@@ -288,6 +337,30 @@ def _eroded(plane: np.ndarray, radius: int) -> np.ndarray:
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
     plane = np.ascontiguousarray(plane, np.float32)
     return cv2.dilate(plane, disc) if radius < 0 else cv2.erode(plane, disc)
+
+
+def _mouth(
+    shares: dict[str, np.ndarray], body: np.ndarray, picture: np.ndarray, radius: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Lips and teeth: what a network is sure of, and near it what is redder, or far paler, than the skin.
+
+    Of smiles networks tell little, but that a mouth is there.
+    """
+    lips = guided(picture, smooth_step(shares["lips"], 0.5, 0.9), max(1, radius // 2), SOFTNESS)
+    teeth = smooth_step(shares["teeth"], 0.2, 0.6)
+    skin = (body > 0.9) & (shares["skin"] > 0.9)
+    if not skin.any():
+        return lips, teeth
+    lab = cv2.cvtColor(np.ascontiguousarray(picture, np.float32), cv2.COLOR_RGB2LAB)
+    light, red = lab[..., 0], lab[..., 1]
+    usual, bright = float(np.median(red[skin])), float(np.median(light[skin]))
+    near = smooth_step(_eroded(shares["lips"] + shares["teeth"], -max(1, radius // 2)), *MOUTH)
+    redder = smooth_step(red - usual, *REDDER)
+    paler = smooth_step(red / max(usual, 1.0), *PALER) * smooth_step(light / bright, *DIMMER)
+    lips = np.maximum(lips, near * redder)
+    unsure = 1.0 - smooth_step(shares["lips"], 0.8, 0.95)  # closed lips may be pale, too
+    teeth = np.maximum(teeth, near * unsure * paler)
+    return lips * (1.0 - teeth), teeth
 
 
 def _brows(share: np.ndarray, body: np.ndarray, picture: np.ndarray, radius: int) -> np.ndarray:

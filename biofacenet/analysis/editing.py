@@ -167,8 +167,9 @@ def edit_photo(
             edited = dataclasses.replace(edited, pixels=paste(edited, face.frame.box, change))
             ending = "" if number == 1 else f"-{number}"
             sheet = place / f"figure{ending}.png"
-            before = face.frame.picture
-            edit_sheet(before, change.of(before), sheet, title=photo.path.name, note=edit.words())
+            seen = (..., *face.frame.on(photo))
+            before, after = (x[seen] for x in (face.frame.picture, change.of(face.frame.picture)))
+            edit_sheet(before, after, sheet, title=photo.path.name, note=edit.words())
             face.maps_under(edit).save(place / f"maps{ending}.npz")
         write_photo(edited, place / "edited.png")
 

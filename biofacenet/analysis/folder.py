@@ -77,8 +77,7 @@ def _write(result: Result, folder: Path, *, show_all: bool) -> None:
         write_image(normals_image(decomposition), folder / "normals.png")
     if decomposition.parts is not None:
         write_image(parts_image(decomposition), folder / "parts.png")
-    if result.mask is not None:
-        write_image((255 * result.mask[0, 0]).byte().numpy(), folder / "mask.png")
+    write_image((255 * mask[0, 0]).byte().numpy(), folder / "mask.png")
     decomposition.save(folder / "maps.npz")
     known = knowledge(result)
     light_plot(decomposition, folder / "light.png", known=known.light_words)

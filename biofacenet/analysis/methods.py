@@ -38,8 +38,8 @@ class ByNetwork:
     Example:
         >>> method = ByNetwork(BioFaceNet.from_pretrained("small"))
         >>> result = method("portrait.jpg")  # doctest: +SKIP
-        >>> float(result.decomposition.blood().mean())  # doctest: +SKIP
-        0.021
+        >>> result.numbers.blood.words  # doctest: +SKIP
+        '2.1 % (1.4 to 3.0)'
     """
 
     model: BioFaceNet
@@ -84,7 +84,8 @@ class ByNetwork:
         if self.refine:
             where = region(photo, part, *image.shape[2:])
             mask = seen_skin(image, part, where, skin=found.skin)
-            found = fit(image, mask, start=found, steps=self.refine).decomposition
+            refined = fit(image, mask, start=found, steps=self.refine).decomposition
+            found = replace(refined, normals=found.normals, parts=found.parts)
         return Result(
             photo=photo,
             part=part,
@@ -146,8 +147,10 @@ class Beside:
     method: Method
     other: Method
 
-    def __call__(self, photo: Photo, part: Part) -> Result:
-        """The first's result, with the other's beside it."""
+    def __call__(self, photo: Picture, part: Part | None = None) -> Result:
+        """The first's result, with the other's beside it; see `ByNetwork.__call__`."""
+        photo = as_photo(photo)
+        part = part or choose_parts(photo, face="largest")[0]
         found, other = self.method(photo, part), self.other(photo, part)
         return replace(found, beside=replace(other, beside=replace(found, beside=None)))
 

@@ -11,9 +11,11 @@ and the same change of pigment is the same change of every skin.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields, replace
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ..decomposition import Decomposition, Edit
@@ -32,6 +34,9 @@ shading than pigment, and an edit is of the person."""
 
 LEAST = 1e-4
 """Of linear RGB, for ratios."""
+
+SHRUNK = 4
+"""By which sides are divided where the change of all skin is computed."""
 
 LARGEST_GLOSS = 0.6
 """Share of a pixel's light, in the channel that has the least, that can be a highlight."""
@@ -137,14 +142,40 @@ class Retouch:
         self._all = everywhere
         part = (..., frame.rows, frame.columns)
         self.skin = areas.skin[part]
-        self._steady = steadied(maps, self.skin)
         image = frame.picture[part]
-        covered = frame.placed(torch.ones_like(maps.diffuse))
+        self._covered = covered = frame.placed(torch.ones_like(maps.diffuse))
+        self._sure = covered if everywhere else torch.from_numpy(within(frame))[None, None]
         self._lit = covered if everywhere else areas.skin + areas.lips
         self._head = covered if everywhere else areas.head
-        self._covered = covered
-        self._sure = covered if everywhere else torch.from_numpy(within(frame))[None, None]
         self._gloss = frame.placed(gloss(image, maps, self.skin)) * self._lit * self._sure
+        self._known = (covered if everywhere else areas.skin) * self._sure
+        self._small, self._known_small = self._smaller(steadied(maps, self.skin))
+
+    def _smaller(self, maps: Decomposition) -> tuple[Decomposition, Tensor]:
+        """Pigments of the frame, small, and how well they are known: what is of all skin is smooth."""
+        size = [max(1, side // SHRUNK) for side in self.frame.size]
+
+        def small(plane: Tensor) -> Tensor:
+            return F.interpolate(plane, size=size, mode="area")
+
+        known = small(self._known)
+
+        def mean(values: Tensor) -> Tensor:
+            usual = median_of(values, self.skin)
+            around = small((self.frame.placed(values - usual)) * self._known)
+            return (usual + around / known.clamp(min=1e-4)).clamp(-1.0, 1.0)
+
+        flat = torch.ones_like(known)
+        found = replace(
+            maps,
+            melanin=mean(maps.melanin),
+            haemoglobin=mean(maps.haemoglobin),
+            diffuse=flat,
+            specular=torch.zeros_like(flat),
+            normals=None,
+            parts=None,
+        )
+        return found, known
 
     def strength(self, edit: Edit) -> Tensor:
         """How strongly pigments change where: (1, 1, H, W), 0..1."""
@@ -169,25 +200,24 @@ class Retouch:
         edit = edit.read().resolved()
         total = torch.zeros(1, 3, *self.frame.size)
         uniform, evened = _of(edit, UNIFORM), _of(edit, OF_SPOTS)
-        reddened = self._steady.edit(uniform)
-        pairs = ((uniform, self._steady, reddened), (evened, self.maps, self.maps.edit(evened)))
-        for asked, maps, changed in pairs:
-            if asked != Edit():
-                ratio = (body(changed) / body(maps)).log()
-                total = total + self._spread(ratio) * self.strength(edit)
+        pigmented = self._small
+        if uniform != Edit():
+            pigmented = self._small.edit(uniform)
+            total = total + self._smooth(self._small, pigmented) * self.strength(edit)
+        if evened != Edit():
+            ratio = (body(self.maps.edit(evened)) / body(self.maps)).log()
+            total = total + self._spread(ratio, self._known) * self.strength(edit)
         if edit.light is not None or edit.cct is not None or edit.camera is not None:
-            seen = reddened.edit(light=edit.light, cct=edit.cct, camera=edit.camera)
-            total = total + self._spread((body(seen) / body(reddened)).log()) * self._lit
-        shaded = self.maps.edit(
-            diffuse_scale=edit.diffuse_scale,
-            specular_scale=edit.specular_scale,
-            light_from=edit.light_from,
-        )
-        shade = (shaded.diffuse / self.maps.diffuse.clamp(min=LEAST)).clamp(min=LEAST).log()
-        if bool((shade != 0.0).any()):
-            where = self._lit if edit.light_from is None else self._head
-            total = total + self._spread(shade, self._head) * where
-        glossier = self.frame.placed(_glossier(self.maps, shaded) - 1.0) + 1.0
+            seen = pigmented.edit(light=edit.light, cct=edit.cct, camera=edit.camera)
+            total = total + self._smooth(pigmented, seen) * self._lit
+        if edit.diffuse_scale != 1.0:
+            total = total + math.log(max(edit.diffuse_scale, LEAST)) * self._lit
+        glossier = torch.full_like(self._covered, edit.specular_scale)
+        if edit.light_from is not None:
+            shaded = self.maps.edit(light_from=edit.light_from)
+            shade = (shaded.diffuse / self.maps.diffuse.clamp(min=LEAST)).clamp(min=LEAST).log()
+            total = total + self._spread(shade, self._head * self._sure) * self._head
+            glossier = glossier * (1.0 + self.frame.placed(_glossier(self.maps, shaded) - 1.0))
         return _change(total, self._gloss, glossier)
 
     def maps_under(self, edit: Edit) -> Decomposition:
@@ -203,14 +233,19 @@ class Retouch:
         """The frame under a checked edit: (1, 3, H, W), linear sRGB."""
         return self.change(edit).of(self.frame.picture)
 
-    def _spread(self, values: Tensor, weight: Tensor | None = None) -> Tensor:
-        """Values of the part over the frame, going on from its skin: (1, C, H, W)."""
-        placed = self.frame.placed(values)
-        if self._all:
-            return placed
-        known = (self.areas.skin if weight is None else weight) * self._sure
-        found = spread(placed[0].permute(1, 2, 0).contiguous().numpy(), known[0, 0].numpy())
-        return torch.from_numpy(found).permute(2, 0, 1)[None].contiguous()
+    def _smooth(self, before: Decomposition, after: Decomposition) -> Tensor:
+        """Logarithm of the change between two small decompositions, over the frame: (1, 3, H, W)."""
+        ratio = _spread((body(after) / body(before)).log(), self._known_small)
+        return F.interpolate(ratio, size=self.frame.size, mode="bilinear", align_corners=False)
+
+    def _spread(self, values: Tensor, known: Tensor) -> Tensor:
+        """Values of the part over the frame, going on from where they are known: (1, C, H, W)."""
+        return _spread(self.frame.placed(values), known)
+
+
+def _spread(values: Tensor, known: Tensor) -> Tensor:
+    found = spread(values[0].permute(1, 2, 0).contiguous().numpy(), known[0, 0].numpy())
+    return torch.from_numpy(found).permute(2, 0, 1)[None].contiguous()
 
 
 UNIFORM = ("melanin", "haemoglobin", "melanin_scale", "haemoglobin_scale")

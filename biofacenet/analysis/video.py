@@ -18,6 +18,7 @@ from torch import Tensor
 
 from .._version import __version__
 from ..decomposition import Decomposition
+from ..errors import NoFaceError
 from ..fitting.enlarging import explain
 from ..network.unet import BioFaceNet
 from ..photos.boxes import Box, Part
@@ -93,7 +94,7 @@ class Tracked:
         photo = Photo(self.path, pixels)
         if self.crop != "face":
             return choose_parts(photo, self.crop)[0]
-        found = self._faces(photo)
+        found = self._face(photo)
         if found is None:
             self.missed += step
             if self.part is None or self.missed > LOST_SECONDS:
@@ -112,9 +113,18 @@ class Tracked:
         self.part = replace(found, box=smooth)
         return self.part
 
-    def _faces(self, photo: Photo) -> Part | None:
-        parts = [part for part in choose_parts(photo, "face", "all") if part.is_face]
-        if not parts:
+    def check(self) -> None:
+        """Raise an error where a face was looked for, and there was none in any frame."""
+        if self.crop == "face" and self.seen == 0:
+            raise NoFaceError(
+                f"{self.path}: no face found in any frame; expected one to follow, name its square "
+                "with --crop LEFT,TOP,SIZE, or take all of each frame with --whole-image"
+            )
+
+    def _face(self, photo: Photo) -> Part | None:
+        try:
+            parts = choose_parts(photo)
+        except NoFaceError:
             return None
         if self.part is None or self.missed > LOST_SECONDS:
             number = 1 if self.face in ("all", "largest") else int(self.face)
@@ -163,7 +173,8 @@ def decompose_video(
         What was done, in a line.
 
     Raises:
-        PhotoError: the file is no video, or damaged; nothing is left behind then.
+        PhotoError: the file is no video, or damaged, or no face is in any frame; nothing is left behind
+            then.
         BioFaceNetError: PyAV is not installed.
     """
     settings = settings or VideoSettings()
@@ -178,6 +189,7 @@ def decompose_video(
             for frame in stream:
                 film.add(frame)
                 bar.advance()
+        film.tracked.check()
         said = film.summary()
         write_json(place / "summary.json", said)
     seen = film.tracked.seen

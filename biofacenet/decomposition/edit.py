@@ -6,6 +6,7 @@ import math
 import re
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any, cast
 
 from ..physics.measured import CameraCurves, Spectrum
 from ..physics.names import CCT_RANGE, COORDINATE_RANGE, DAYLIGHTS, ILLUMINANT_NAMES
@@ -132,7 +133,8 @@ class Edit:
             for name, value in LOOKS[self.look].items()
             if getattr(self, name) == getattr(usual, name)
         }
-        return replace(self, look=None, **meant)
+        found: Edit = replace(self, look=None, **cast(dict[str, Any], meant))
+        return found
 
     def words(self) -> str:
         """What is changed, for people."""

@@ -21,7 +21,10 @@ class Maps(Protocol):
 
     melanin: Tensor
     haemoglobin: Tensor
-    skin: str
+
+    @property
+    def skin(self) -> str:
+        """Name of the constants of the skin model that they are of."""
 
     def skin_share(self) -> Tensor | None:
         """(B, 1, H, W), where skin is; None where nobody knows."""

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import numpy as np
 
 __all__ = ["icc_1", "icc_3_1", "within_deviation"]
+
+Values: TypeAlias = "Sequence[float] | np.ndarray"
+"""Of one person."""
 
 
 def icc_3_1(pairs: np.ndarray) -> float:
@@ -31,7 +35,7 @@ def icc_3_1(pairs: np.ndarray) -> float:
     return (of_rows - of_error) / below if below > 0.0 else math.nan
 
 
-def icc_1(people: Sequence[Sequence[float]]) -> float:
+def icc_1(people: Sequence[Values]) -> float:
     """ICC(1), agreement of single measurements, any number of them a person.
 
     (MSB - MSW) / (MSB + (k - 1) MSW), of the one-way analysis of variance, k the mean number weighted
@@ -55,7 +59,7 @@ def icc_1(people: Sequence[Sequence[float]]) -> float:
     return (between - within) / below if below > 0.0 else math.nan
 
 
-def within_deviation(people: Sequence[Sequence[float]]) -> float:
+def within_deviation(people: Sequence[Values]) -> float:
     """Standard deviation of measurements of one person about that person's mean, over all people.
 
     The root of the mean square within people of the one-way analysis of variance; whoever has one

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -35,6 +35,9 @@ TURNED_SIDE = 448
 TURNS = (60.0, -60.0, 180.0)
 """Degrees that these are turned by."""
 
+UPRIGHT = 45.0
+"""Degrees up to which a face counts as upright."""
+
 SMALLEST_FACE = 0.03
 """Smallest face that is looked for, as a share of the longer side."""
 
@@ -44,17 +47,15 @@ LEAST_SIDE = 160
 PERHAPS = 0.5
 """Score from which something may be a face, and is looked at again."""
 
-BRIGHT = 0.6
-"""Brightness, sRGB-encoded, that the brightest hundredth is brought to, and by how much at most."""
+BRIGHT = 0.75
+"""Brightness, sRGB-encoded, that the brightest hundredth is brought to: the detector sees the same at any
+exposure. `LIFT` is the largest factor."""
 
 LIFT = 24.0
 
 COARSE = 0.5
 """How much coarser the reduced image may be than the square in which a face is looked at again; else that
 is cut from the photo."""
-
-SAME_FACE = 0.4
-"""Distance, as a share of the larger box, below which two boxes are of one face."""
 
 # From the detector's points to the framing of the CelebA crops: hairline to chin 75 % of the
 # height, eyes 40 % from the top.
@@ -92,14 +93,17 @@ def find_faces(pixels: Tensor) -> list[Box]:
         Boxes in which a face fills about 75 % of the height from hairline to chin.
     """
     scene = _Scene.of(pixels)
-    for places in scene.searches():
-        faces = [straightened(place, scene.patch) for place in places]
-        found = [face for face in faces if face is not None and scene.has_skin(face)]
-        kept = _apart([(face.seen.score, face.level) for face in found])
-        boxes = [_framed(face) for face in found if face.level in kept]
-        if boxes:
-            return sorted(boxes, key=lambda box: -box.size)
-    return []
+    found = scene.faces()
+    for turn in () if found else TURNS:
+        found = scene.faces(turn, TURNED_SIDE)
+        if found:
+            break
+    lying = [face.level.angle for face in found if abs(face.level.angle) > UPRIGHT]
+    if lying:  # where one lies on the side, others may
+        found += scene.faces(float(np.median(lying)), known=[face.level for face in found])
+    kept = _apart([(face.seen.score, face.level) for face in found])
+    boxes = [_framed(face) for face in found if face.level in kept]
+    return sorted(boxes, key=lambda box: -box.size)
 
 
 @dataclass(frozen=True)
@@ -123,22 +127,24 @@ class _Scene:
 
     # Searching -------------------------------------------------------------------------------
 
-    def searches(self) -> Iterator[list[Place]]:
-        """Where faces may be, the surest first: in the photo as it is, then in it turned."""
-        picture = _eight_bits(self.reduced)
-        yield _apart(
-            self._search(picture, SEARCH_SIDE) + self._search(picture, CLOSE_SIDE, CLOSE_MARGIN)
-        )
-        for turn in TURNS:
-            yield _apart(self._search(picture, TURNED_SIDE, turn=turn))
+    def faces(
+        self, turn: float = 0.0, side: int = SEARCH_SIDE, known: Sequence[Place] = ()
+    ) -> list[Face]:
+        """The faces that are found in the photo turned back by some degrees, but for known ones."""
+        places = self._search(side, turn=turn)
+        if turn == 0.0:
+            places += self._search(CLOSE_SIDE, margin=CLOSE_MARGIN)
+        new = [place for place in _apart(places) if not any(map(place.near, known))]
+        faces = (straightened(place, self.patch) for place in new)
+        return [face for face in faces if face is not None and self.has_skin(face)]
 
     def _search(
-        self, picture: np.ndarray, side: int, margin: float = 0.0, *, turn: float = 0.0
+        self, side: int, *, turn: float = 0.0, margin: float = 0.0
     ) -> list[tuple[float, Place]]:
-        """Scores and places of what may be a face, seen in a picture that is turned back by some degrees."""
-        longer = max(picture.shape[:2])
+        """Scores and places of what may be a face."""
+        longer = max(self.reduced.shape[:2])
         scale = min(side, max(longer, LEAST_SIDE)) / longer
-        canvas, to_picture = _canvas(_resized(picture, scale), turn, margin)
+        canvas, to_picture = _canvas(_resized(_eight_bits(self.reduced), scale), turn, margin)
         found = []
         for face in look_for_faces(canvas, PERHAPS):
             x, y = to_picture @ (*face.middle, 1.0) / (scale * self.scale)
@@ -166,7 +172,9 @@ class _Scene:
         shrunk = np.array(part.shape[1::-1]) / (right - left, bottom - top)
         # From the square to that part of the photo.
         there = (to_photo * scale - [[0, 0, left], [0, 0, top]]) * shrunk[:, None]
-        return _eight_bits(_warped(part, there, (PATCH, PATCH)))
+        return _eight_bits(
+            _warped(part, there, (PATCH, PATCH)), margin=(PATCH - FACE_IN_PATCH) // 2
+        )
 
     def has_skin(self, face: Face) -> bool:
         """Whether the middle of a face has a colour of skin, or the photo no colours."""
@@ -183,11 +191,7 @@ def _apart(found: Sequence[tuple[float, Place]]) -> list[Place]:
     """Places, the surest first, each once."""
     kept: list[Place] = []
     for _, place in sorted(found, key=lambda one: -one[0]):
-        if all(
-            math.hypot(place.x - other.x, place.y - other.y)
-            > SAME_FACE * max(place.side, other.side)
-            for other in kept
-        ):
+        if not any(map(place.near, kept)):
             kept.append(place)
     return kept
 
@@ -246,8 +250,9 @@ def _warped(picture: np.ndarray, there: np.ndarray, size: tuple[int, int]) -> np
     )
 
 
-def _eight_bits(picture: np.ndarray) -> np.ndarray:
-    """A picture of floats as the detector takes it; a dim one is lit."""
-    top = float(np.quantile(picture[::4, ::4].max(axis=2), 0.99))
-    gain = min(max(1.0, BRIGHT / max(top, 1e-3)), LIFT)
+def _eight_bits(picture: np.ndarray, margin: int = 0) -> np.ndarray:
+    """A picture of floats as the detector takes it, equally bright within a margin at any exposure."""
+    within = picture[margin : len(picture) - margin : 4, margin : picture.shape[1] - margin : 4]
+    top = float(np.quantile(within.max(axis=2), 0.99))
+    gain = min(BRIGHT / max(top, 1e-3), LIFT)
     return (picture * (255.0 * gain)).clip(0, 255).round().astype(np.uint8)

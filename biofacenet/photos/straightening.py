@@ -36,6 +36,9 @@ LEVEL = 2.0
 STEPS = 5
 """Turns after which a face must be level."""
 
+SAME_FACE = 0.4
+"""Distance, as a share of the larger box, below which two boxes are of one face."""
+
 ASIDE, SMALLER, LARGER = 0.3, 0.5, 2.0
 """How far the face may be from the middle of the square, as a share of it, and how much smaller or larger
 than expected; more is another face."""
@@ -59,6 +62,11 @@ class Place:
         linear = np.array([[across, -down], [down, across]])
         return np.column_stack((linear, (self.x, self.y) - linear @ np.full(2, PATCH / 2)))
 
+    def near(self, other: Place) -> bool:
+        """Whether both are of one face."""
+        apart = math.hypot(self.x - other.x, self.y - other.y)
+        return apart < SAME_FACE * max(self.side, other.side)
+
     def turned(self, degrees: float) -> Place:
         """The same, turned further."""
         return replace(self, angle=self.angle + degrees)
@@ -67,7 +75,8 @@ class Place:
         """The place of what was seen in that square: its middle, and turned until it is level."""
         x, y = self.to_photo() @ (*seen.middle, 1.0)
         side = self.side * seen.side / FACE_IN_PATCH
-        return Place(float(x), float(y), side, self.angle + seen.slope / RESPONSE)
+        angle = math.remainder(self.angle + seen.slope / RESPONSE, 360.0)
+        return Place(float(x), float(y), side, angle)
 
 
 @dataclass(frozen=True)
@@ -99,13 +108,12 @@ def straightened(place: Place, patches: Patches) -> Face | None:
         starts = [place.turned(degrees) for degrees in STARTS]
         glances = [(_glance(patches(start)), start) for start in starts]
         seen = [(glance.score, start) for glance, start in glances if glance is not None]
-        best = sorted(seen, key=lambda one: -one[0])[:2]
-        faces = [found, *(_level(start, patches) for _, start in best)]
-        found = max(
-            (face for face in faces if face is not None),
-            key=lambda face: face.seen.score,
-            default=None,
-        )
+        for _, start in sorted(seen, key=lambda one: -one[0])[:2]:
+            face = _level(start, patches)
+            if face is not None and (found is None or face.seen.score > found.seen.score):
+                found = face
+            if found is not None and found.seen.score >= SURE:
+                break
     return found if found is not None and found.seen.score >= LEAST else None
 
 

@@ -28,6 +28,10 @@ SAFE = 5.0
 """Seconds of work that a machine without power may lose."""
 
 
+BINARY = getattr(os, "O_BINARY", 0)
+"""Of Windows, which else changes line ends."""
+
+
 class Journal:
     """The pieces of a run that are done, on disk; in memory only where each stands.
 
@@ -89,7 +93,7 @@ class Journal:
 
     def _open(self, *, writing: bool) -> None:
         self._stream: BinaryIO = self.path.open("rb")
-        self._end = os.open(self.path, os.O_WRONLY | os.O_APPEND) if writing else None
+        self._end = os.open(self.path, os.O_WRONLY | os.O_APPEND | BINARY) if writing else None
 
     def __contains__(self, key: int) -> bool:
         return key in self._places

@@ -12,7 +12,6 @@ from matplotlib import colormaps
 from torch import Tensor
 
 from ..decomposition import Edit
-from ..decomposition.maps import changed_pigment
 from ..physics.illuminant import ILLUMINANT_NAMES
 from ..plotting.encoding import display
 from ..plotting.maps import PIGMENT_TICKS, albedo_image, map_image, pigment_colours
@@ -66,12 +65,8 @@ def level(session: Session, name: str) -> str:
 
 def change(session: Session, name: str, edit: Edit) -> str:
     """Melanosomes or blood of the face before and after an edit, in words."""
-    fraction, _ = PIGMENT_TICKS[name]
-    before = session.median(name)
-    value = torch.tensor(before, dtype=torch.float64)
-    after = changed_pigment(value, getattr(edit, name), getattr(edit, f"{name}_scale"))
-    ends = torch.stack((value, after))
-    one, other = (percent(float(value)) for value in fraction(ends))
+    place = ("melanin", "haemoglobin").index(name)
+    one, other = (percent(session.percents(under)[place] / 100.0) for under in (Edit(), edit))
     return one if one == other else f"{one} → {other}"
 
 

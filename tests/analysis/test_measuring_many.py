@@ -12,11 +12,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pages import ROOT, blocks
 from PIL import Image
 
+import biofacenet
 from biofacenet.analysis.measuring import many
 from biofacenet.analysis.measuring.runs import JOURNAL
+from biofacenet.analysis.measuring.settings import Settings
+from biofacenet.cli import parse
+from biofacenet.system.journal import _line
 from biofacenet.system.locks import folder_lock
+from biofacenet.system.shares import Share, share_of
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -194,6 +200,34 @@ def test_an_unfinished_run_of_something_else_is_refused_by_name(
     assert (tmp_path / "out" / JOURNAL).read_bytes() == before
 
 
+def test_another_network_of_the_same_name_is_another_run(in_process: Run, tmp_path: Path) -> None:
+    """Also where its weights are the same, but not what its description says of intervals."""
+    small = Path(biofacenet.__file__).parent / "network" / "weights" / "small"
+    shutil.copytree(small, tmp_path / "net")
+    for name in ("a.png", "b.png"):
+        skin(tmp_path / name, len(name))
+    words = ("a.png", "b.png", "--model", "net", "--out", "out", "--workers", "0", *QUICK)
+    in_process(DOOR, *words, cwd=tmp_path)
+    unfinished(tmp_path / "out")
+    with (tmp_path / "net" / "config.json").open("a") as stream:
+        stream.write("\n")
+    ended = in_process(DOOR, *words, cwd=tmp_path)
+    assert "the network is another now" in ended.stderr
+
+
+def test_a_file_of_the_settings_is_told_by_what_it_holds(in_process: Run, tmp_path: Path) -> None:
+    for name in ("a.png", "b.png"):
+        skin(tmp_path / name, len(name))
+    Image.new("RGB", (40, 40), (200, 200, 200)).save(tmp_path / "card.png")
+    words = ("a.png", "b.png", "--reference", "card.png", "--out", "out", "--workers", "0", *QUICK)
+    ended = in_process(DOOR, *words, cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    unfinished(tmp_path / "out")
+    Image.new("RGB", (40, 40), (100, 100, 100)).save(tmp_path / "card.png")
+    ended = in_process(DOOR, *words, cwd=tmp_path)
+    assert "--reference was card.png" in ended.stderr
+
+
 def test_a_finished_run_makes_room_for_another(in_process: Run, tmp_path: Path) -> None:
     for name in ("a.png", "b.png"):
         skin(tmp_path / name, len(name))
@@ -211,8 +245,6 @@ def test_a_journal_is_not_trusted(in_process: Run, tmp_path: Path) -> None:
     path = tmp_path / "out" / JOURNAL
     heading, line = path.read_bytes().splitlines(keepends=True)
     entry = json.loads(line[9:])
-    from biofacenet.system.journal import _line
-
     for rows in ([{"pixels": "many"}], [{"pixels": True}], [{"colour": 1}], [1], {"a": 1}, None):
         path.write_bytes(heading + _line([0, entry[1] | {"rows": rows}]))
         ended = in_process(DOOR, *words, cwd=tmp_path)
@@ -254,6 +286,21 @@ def test_what_cannot_be_is_told_in_a_line(
     assert words in ended.stderr
     assert ended.stderr.count("\n") == 1
     assert not (tmp_path / "made").exists()
+
+
+def test_the_script_for_slurm_measures_its_share(tmp_path: Path) -> None:
+    (script,) = blocks(ROOT / "docs" / "guides" / "many.md", "sh")
+    stand_in = tmp_path / "biofacenet"
+    stand_in.write_text('#!/usr/bin/env bash\nprintf "%s\\n" "$@" > "$HOME/words"\n')
+    stand_in.chmod(0o755)
+    place = {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}", "HOME": str(tmp_path)}
+    place |= {"SLURM_ARRAY_TASK_ID": "3"}
+    subprocess.run(["bash", "-c", script], check=True, env={**os.environ, **place})
+    command, *words = (tmp_path / "words").read_text().splitlines()
+    assert command == "measure"
+    settings = parse(Settings, words, program="measure")
+    assert share_of(settings.share) == Share(3, 8)
+    assert f"--array=1-{share_of(settings.share).count}\n" in script
 
 
 def test_processes_are_as_many_as_are_worth_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,6 +24,7 @@ from biofacenet.analysis.measuring.numbers import (
     skin_numbers,
     skin_of_parts,
 )
+from biofacenet.analysis.measuring.photo import measure_face
 from biofacenet.analysis.methods import Beside
 from biofacenet.data import generate
 from biofacenet.decomposition import PART_NAMES
@@ -152,7 +153,7 @@ def test_without_parts_skin_is_what_has_its_colour(result: Result) -> None:
     assert torch.equal(replace(bare, beside=result).counted, result.counted)
 
 
-def test_files_and_page_have_the_same_numbers(result: Result, tmp_path: Path) -> None:
+def test_files_page_and_table_have_the_same_numbers(result: Result, tmp_path: Path) -> None:
     write(result, tmp_path / "out", method="by hand")
     said = json.loads((tmp_path / "out" / "summary.json").read_text("utf-8"))
     melanosomes = result.decomposition.melanosomes()[result.counted > 0.5]
@@ -160,9 +161,16 @@ def test_files_and_page_have_the_same_numbers(result: Result, tmp_path: Path) ->
     assert said["skin"]["melanosomes_percent"]["median"] == pytest.approx(expected, abs=2e-3)
     assert said["skin"] == result.numbers.as_json()
     assert said["skin_constants"] == "measured"
+    with Image.open(tmp_path / "out" / "mask.png") as stored:
+        mask = torch.from_numpy(np.array(stored)) > 127
+    assert torch.equal(mask, result.counted[0, 0] > 0.5)
     assert "beside" not in said
     assert said["share_of_skin"] == pytest.approx(float(result.counted.mean()), abs=1e-4)
     assert Session(result, method="by hand").numbers == result.numbers
+    row = measure_face(result, {"face": 1, "faces": 1}).rows[0].values
+    assert (row["region"], row["pixels"]) == ("skin", result.numbers.pixels)
+    told, own = (row["melanosomes_percent"], row["blood_percent_low"]), result.numbers
+    assert told == pytest.approx((own.melanosomes.median, own.blood.interval[0]), abs=1e-3)
 
 
 # Methods beside each other -----------------------------------------------------------------------

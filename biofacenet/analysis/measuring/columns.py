@@ -247,9 +247,9 @@ COLUMNS: tuple[Column, ...] = (
     Column(
         "turned_degrees",
         "degrees",
-        "By how much the face is turned to its own left (above 0) or right, by the normals of nose and "
-        "forehead. Empty where the method tells no normals.",
-        "180 / pi atan2(mean of x, mean of z)",
+        "By how much the face is turned to its own left (above 0) or right, roughly, by the normals of "
+        "forehead, nose, cheeks, chin and below the eyes. Empty where the method tells no normals.",
+        "180 / pi atan2(mean of x, mean of z) / 0.72",
         decimals=1,
     ),
     Column("method", "", "What the maps are from."),

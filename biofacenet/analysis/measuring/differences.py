@@ -144,26 +144,37 @@ def difference_rows(
     """
     yield [column.name for column in COLUMNS]
     for pair in plan.pairs:
-        known = {"pair": pair.name}
+        known: dict[str, object] = {"pair": pair.name}
         known |= {"before": plan.files[pair.before], "after": plan.files[pair.after]}
-        both = [entry(pair.before), entry(pair.after)]
-        first, second = (each.faces() for each in both)
-        regions = [region for region in first if region in second]
-        problems = [str(row["problem"]) for each in both for row in each.problems]
-        if not regions:
-            yield _cells(known | {"problem": "; ".join(problems) or "no face in both photos"})
-        for region in regions:
-            warned = {
-                "warnings_before": first[region]["warnings"],
-                "warnings_after": second[region]["warnings"],
-            }
-            for quantity in COMPARED:
-                found = difference(
-                    quantity, first[region], second[region], repeatability.get((region, quantity))
-                )
-                if math.isfinite(found.value):
-                    named = {"region": region, "quantity": quantity, "unit": unit_of(quantity)}
-                    yield _cells(known | named | _numbers(found) | warned)
+        before, after = entry(pair.before), entry(pair.after)
+        found = list(_of_faces(before.faces(), after.faces(), repeatability))
+        if not found:
+            problems = [str(row["problem"]) for row in (*before.problems, *after.problems)]
+            found = [{"problem": "; ".join(problems) or "no region with numbers in both photos"}]
+        yield from (_cells(known | values) for values in found)
+
+
+def _of_faces(
+    before: Mapping[str, Row],
+    after: Mapping[str, Row],
+    repeatability: Mapping[tuple[str, str], Spread],
+) -> Iterator[dict[str, object]]:
+    """What the table says of each region and quantity that two faces have numbers of."""
+    for region in before:
+        if region not in after:
+            continue
+        first, second = before[region], after[region]
+        for quantity in COMPARED:
+            found = difference(quantity, first, second, repeatability.get((region, quantity)))
+            if math.isfinite(found.value):
+                yield {
+                    "region": region,
+                    "quantity": quantity,
+                    "unit": unit_of(quantity),
+                    **_numbers(found),
+                    "warnings_before": first["warnings"],
+                    "warnings_after": second["warnings"],
+                }
 
 
 def _numbers(found: Difference) -> dict[str, object]:

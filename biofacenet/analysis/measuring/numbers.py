@@ -124,14 +124,16 @@ def skin_of_parts(found: Decomposition, size: tuple[int, int] | None = None) -> 
 
 def _large_pieces(mask: np.ndarray) -> np.ndarray:
     """A mask (H, W) without its strands and small pieces."""
-    size, kept = round(STRAND * mask.shape[1]), mask.astype(np.uint8)
+    size = round(STRAND * mask.shape[1])
+    kept: np.ndarray = mask.astype(np.uint8)
     if size > 0:
         disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * size + 1, 2 * size + 1))
         kept = cv2.morphologyEx(kept, cv2.MORPH_OPEN, disc)
     _, labels, facts, _ = cv2.connectedComponentsWithStats(kept, connectivity=8)
     large = facts[:, cv2.CC_STAT_AREA] >= SMALLEST * kept.sum()
     large[0] = False  # what is no skin
-    return large[labels]
+    found: np.ndarray = large[labels]
+    return found
 
 
 def deviations(

@@ -71,8 +71,8 @@ class Plan:
                 for name, photos in stored["people"]
             )
             return cls(files, pairs, people, stored["changes"] is True)
-        except (KeyError, TypeError) as error:
-            raise ValueError("no plan of measurements") from error
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"no plan of measurements ({error})") from error
 
 
 def _text(value: Any) -> str:
@@ -95,6 +95,9 @@ class _Files:
 
     def __init__(self) -> None:
         self._places: dict[Path, int] = {}
+
+    def __contains__(self, path: Path) -> bool:
+        return path in self._places
 
     def place(self, path: Path) -> int:
         return self._places.setdefault(path, len(self._places))
@@ -142,12 +145,13 @@ def of_pairs(table: Path) -> Plan:
     return Plan(files.all(), tuple(pairs))
 
 
-def of_repeats(source: Path) -> Plan:
+def of_repeats(source: Path, without: Path | None = None) -> Plan:
     """A plan of repeated photos of people.
 
     Args:
         source: a folder with a folder of photos for each person; or a CSV file with the columns person
             and photo, photos named by their place beside it or by whole paths.
+        without: a folder, such as that of the results, which is nobody's.
 
     Raises:
         DataError: there are no two photos of anybody, or the table is damaged.
@@ -156,7 +160,8 @@ def of_repeats(source: Path) -> Plan:
     found: dict[str, list[int]] = {}
     if source.is_dir():
         for folder in sorted(path for path in source.iterdir() if path.is_dir()):
-            if not folder.name.startswith("."):
+            hidden = folder.name.startswith(".")
+            if not hidden and (without is None or folder.resolve() != without.resolve()):
                 found[folder.name] = [files.place(path) for path in _photos_in(folder)]
     else:
         for line, row in read_table(source, ("person", "photo")):
@@ -165,10 +170,9 @@ def of_repeats(source: Path) -> Plan:
                 raise DataError(f"{where}empty person or photo; give both")
             path = source.parent / row["photo"]
             _check_photo(path, where)
-            place = files.place(path)
-            if place in (each for places in found.values() for each in places):
+            if path in files:
                 raise DataError(f"{where}{row['photo']} a second time; expected each photo once")
-            found.setdefault(row["person"], []).append(place)
+            found.setdefault(row["person"], []).append(files.place(path))
     people = tuple(Person(name, tuple(places)) for name, places in found.items())
     if not any(len(person.photos) > 1 for person in people):
         raise DataError(

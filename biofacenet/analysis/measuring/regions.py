@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Literal
 
 import cv2
@@ -20,8 +21,8 @@ from torch import Tensor
 from ...decomposition import Decomposition
 from ...decomposition.parts import part_index
 from ...photos.skin_pixels import EYES, MOUTH
+from ...physics.colour import luminance
 from ..results import Result
-from .numbers import skin_of_parts
 
 __all__ = ["MIRRORED", "REGIONS", "WHOLE", "Placement", "Regions", "place", "regions_of"]
 
@@ -48,7 +49,7 @@ ELLIPSES: Mapping[str, tuple[tuple[float, float, float, float], ...]] = {
     "left_cheek": ((0.62, 0.56, 0.27, 0.27),),
     "right_cheek": ((-0.62, 0.56, 0.27, 0.27),),
     "nose": ((0.0, 0.31, 0.14, 0.26),),
-    "chin": ((0.0, 1.43, 0.28, 0.15),),
+    "chin": ((0.0, 1.43, 0.36, 0.18),),
     "around_eyes": ((0.52, 0.12, 0.36, 0.22), (-0.52, 0.12, 0.36, 0.22)),
 }
 """Middle (across, down) and half axes of the ellipses of a region, in the template's units; the chin's is
@@ -79,14 +80,37 @@ RIM = 0.04
 GRAZING = 0.25
 """Least z of a normal: skin seen more from aside shows little and far off."""
 
-FARTHEST = 0.12
-"""How far the middles of eyes and lips may be from where faces have them in their square, in its sides."""
+FARTHEST = 0.15
+"""How far the middle between the eyes may be from where faces have it in their square, in its sides."""
+
+NEAREST_EYES, FARTHEST_EYES, STEEPEST_EYES = 0.1, 0.45, 0.6
+"""Distance of a pair of eyes, in sides of the picture, and slope of the line through them."""
+
+FLOOR = 1e-3
+"""Least linear light that a logarithm is taken of."""
+
+FEWEST_ALIKE = 50
+"""Pixels that tell what colour the skin has."""
 
 FEWEST = 6
 """Pixels of an eye or of lips whose middle counts."""
 
 LIPS_BELOW = 0.96
 """How far the lips are below the middle of the eyes, in distances of the eyes, as in `EYES` and `MOUTH`."""
+
+MOUTH_ZONE = (-0.8, 0.55, 0.8, 1.75)
+"""Left, top, right and bottom of where lips can be."""
+
+NARROWEST = 0.45
+"""Width of lips, in distances of the eyes, below which they are not seen as a whole, and their middle is
+taken to be below that of the eyes."""
+
+OTHER_COLOUR, OTHER_LIGHT = 0.36, 1.0
+"""Distance of log R/G and log B/G from the medians of cheeks and nose beyond which a pixel is no skin, and by
+how much log luminance may be below theirs: on forehead and neck, where networks take hair for skin."""
+
+SMALLEST_PIECE = 0.3
+"""Of the largest piece of a region."""
 
 By = Literal["parts", "eyes", "square"]
 
@@ -155,38 +179,46 @@ def place(found: Decomposition, *, square: bool) -> Placement | None:
 def _by_parts(found: Decomposition, expected: list[np.ndarray] | None) -> Placement | None:
     """By the middles of eyes and lips; None where they are not seen, or not where a face has them."""
     assert found.parts is not None
-    side = max(found.melanin.shape[2:])
-    eyes = _middles(found.parts[0, part_index("eyes")])
-    lips = _middles(found.parts[0, part_index("lips")])
-    if expected is not None:
-        eyes = [eye for at in expected[:2] for eye in _nearest(eyes, at, FARTHEST * side)]
-        lips = _nearest(lips, expected[2], FARTHEST * side)
-    elif not lips:
+    height, width = found.melanin.shape[2:]
+    pair = _pair(_middles(found.parts[0, part_index("eyes")]), expected, max(height, width))
+    if pair is None:
         return None
-    if len(eyes) < 2 or eyes[0] is eyes[1]:
-        return None
-    largest = sorted(eyes, key=lambda eye: -eye[1])[:2]
-    right, left = sorted((eye[0] for eye in largest), key=lambda at: float(at[0]))
-    across = left - right
-    if not lips:
-        below = LIPS_BELOW * np.array([-across[1], across[0]])
-        return Placement(right, left, 0.5 * (right + left) + below, by="eyes")
-    laid = Placement(right, left, max(lips, key=lambda each: each[1])[0], by="parts")
-    down = laid.lips - laid.middle
-    spanned = across[0] * down[1] - across[1] * down[0]
-    return laid if spanned > 0.25 * laid.eye_distance**2 else None
+    right, left = pair
+    below = LIPS_BELOW * np.array([right[1] - left[1], left[0] - right[0]])
+    rough = Placement(right, left, 0.5 * (right + left) + below, by="eyes")
+    across, down = rough.coordinates(height, width)
+    lips = _lips(found) & _mouth(across, down)
+    if int(lips.sum()) < FEWEST:
+        return None if expected is None else rough
+    start, end = np.quantile(across[lips], (0.02, 0.98))
+    aside = float(across[lips].mean()) if end - start >= NARROWEST else 0.0
+    middle = rough.middle + aside * (left - right) + float(down[lips].mean()) * below
+    return Placement(right, left, np.asarray(middle), by="parts")
 
 
-def _nearest(
-    those: list[tuple[np.ndarray, int]], at: np.ndarray, farthest: float
-) -> list[tuple[np.ndarray, int]]:
-    """The one that is nearest to a place, if it is not too far."""
+def _mouth(across: np.ndarray, down: np.ndarray) -> np.ndarray:
+    """Where lips can be: networks see them also in red collars."""
+    left, top, right, bottom = MOUTH_ZONE
+    return (across > left) & (across < right) & (down > top) & (down < bottom)
 
-    def away(one: tuple[np.ndarray, int]) -> float:
-        return float(np.linalg.norm(one[0] - at))
 
-    near = [one for one in those if away(one) <= farthest]
-    return [min(near, key=away)] if near else []
+def _pair(
+    eyes: list[tuple[np.ndarray, int]], expected: list[np.ndarray] | None, side: int
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Middles of the right and the left eye among pieces of that part: the largest that can be a pair."""
+    best, found = 0, None
+    for one, other in combinations(sorted(eyes, key=lambda eye: float(eye[0][0])), 2):
+        across = other[0] - one[0]
+        wide, slope = float(np.linalg.norm(across)) / side, abs(float(across[1])) / float(across[0])
+        if not (NEAREST_EYES < wide < FARTHEST_EYES and slope < STEEPEST_EYES):
+            continue
+        if expected is not None:
+            off = 0.5 * (one[0] + other[0] - expected[0] - expected[1])
+            if float(np.linalg.norm(off)) > FARTHEST * side:
+                continue
+        if min(one[1], other[1]) > best:
+            best, found = min(one[1], other[1]), (one[0], other[0])
+    return found
 
 
 def _middles(share: Tensor) -> list[tuple[np.ndarray, int]]:
@@ -206,8 +238,7 @@ def regions_of(result: Result) -> Regions:
     """
     found = result.decomposition
     height, width = found.melanin.shape[2:]
-    parts_skin = skin_of_parts(found)
-    whole = result.skin() if parts_skin is None else parts_skin
+    whole = result.counted
     laid = place(found, square=result.part.is_face)
     if laid is None:
         empty = torch.zeros_like(whole)
@@ -215,7 +246,7 @@ def regions_of(result: Result) -> Regions:
         return Regions(None, {WHOLE: whole, **others}, empty, empty)
     across, down = laid.coordinates(height, width)
     usable = _usable(found, whole, laid)
-    lips = _lips(found, height, width)
+    lips = _lips(found) & _mouth(across, down)
     opened = max(0.0, _lower_lip(lips, across, down) - CLOSED_LIPS)
     shapes = {
         name: _inside(across, down - opened if name == "chin" else down, ellipses)
@@ -226,7 +257,14 @@ def regions_of(result: Result) -> Regions:
         shapes["around_eyes"] &= ~shapes[name]
     left, top, right, bottom = NECK
     shapes["neck"] = (across > left) & (across < right) & (down > top) & (down < bottom)
-    masks = {name: shape & usable & ~_filled(lips) for name, shape in shapes.items()}
+    usable &= ~_filled(lips)
+    masks = {name: shape & usable for name, shape in shapes.items()}
+    middle = masks["left_cheek"] | masks["right_cheek"] | masks["nose"]
+    skin: np.ndarray = _alike(result.image, middle) & (whole[0, 0].cpu().numpy() > 0.5)
+    masks["neck"] = _large_pieces(masks["neck"] & skin)
+    # Fair hair is told by that it does not hang together with the face.
+    below_hair = masks["forehead"] & _reached(skin, middle)
+    masks["forehead"] = below_hair if below_hair.any() else _large_pieces(masks["forehead"] & skin)
     masks["lips"] = lips
     ordered = {name: _plane(masks[name]) for name in REGIONS if name != WHOLE}
     lids = _inside(across, down, LIDS) & (down < 0.0) & _beside_eyes(found, whole)
@@ -258,11 +296,40 @@ def _usable(found: Decomposition, whole: Tensor, laid: Placement) -> np.ndarray:
     return inner
 
 
-def _lips(found: Decomposition, height: int, width: int) -> np.ndarray:
+def _lips(found: Decomposition) -> np.ndarray:
     if found.parts is None:
-        return np.zeros((height, width), bool)
+        return np.zeros(tuple(found.melanin.shape[2:]), bool)
     share: np.ndarray = found.parts[0, part_index("lips")].cpu().numpy()
     return share > LEAST_SHARE
+
+
+def _alike(image: Tensor, sure: np.ndarray) -> np.ndarray:
+    """Which pixels of linear (1, 3, H, W) are not far from the colour of those that are surely skin."""
+    if int(sure.sum()) < FEWEST_ALIKE:
+        return np.ones_like(sure)
+    logs = np.log(np.maximum(image[0].numpy(), FLOOR))
+    light = np.log(np.maximum(luminance(image)[0, 0].numpy(), FLOOR))
+    planes = (logs[0] - logs[1], logs[2] - logs[1], light)
+    red, blue, light = (plane - np.median(plane[sure]) for plane in planes)
+    found: np.ndarray = (np.hypot(red, blue) < OTHER_COLOUR) & (light > -OTHER_LIGHT)
+    return found
+
+
+def _reached(mask: np.ndarray, seeds: np.ndarray) -> np.ndarray:
+    """The pieces of a mask that seeds lie in."""
+    _, labels = cv2.connectedComponents(mask.astype(np.uint8), connectivity=4)
+    found: np.ndarray = np.isin(labels, np.unique(labels[mask & seeds])) & mask
+    return found
+
+
+def _large_pieces(mask: np.ndarray) -> np.ndarray:
+    """A region without its small pieces."""
+    _, labels, facts, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    areas = facts[:, cv2.CC_STAT_AREA].astype(float)
+    areas[0] = 0.0
+    large = (areas >= SMALLEST_PIECE * areas.max()) & (areas > 0.0)
+    found: np.ndarray = large[labels]
+    return found
 
 
 def _beside_eyes(found: Decomposition, whole: Tensor) -> np.ndarray:
@@ -282,8 +349,8 @@ def _lower_lip(lips: np.ndarray, across: np.ndarray, down: np.ndarray) -> float:
 
 def _filled(mask: np.ndarray) -> np.ndarray:
     """With all that lies within its outline: teeth and tongue are no skin."""
-    outlines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     found = np.zeros(mask.shape, np.uint8)
-    for outline in outlines:
-        cv2.fillConvexPoly(found, cv2.convexHull(outline), 1)
+    if mask.any():
+        places = np.argwhere(mask)[:, ::-1].astype(np.int32)
+        cv2.fillConvexPoly(found, cv2.convexHull(np.ascontiguousarray(places)), 1)
     return found.astype(bool)

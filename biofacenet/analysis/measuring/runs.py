@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..._version import __version__
 from ...errors import BioFaceNetError, DataError
-from ...network.folders import WEIGHTS_FILE, find
+from ...network.folders import CONFIG_FILE, WEIGHTS_FILE, find
 from ...system.files import sha256
 from ...system.journal import Journal
 from ...system.names import shown
@@ -72,12 +72,6 @@ class Run:
         """Places of the files without rows."""
         return [place for place in self.places if place not in self.journal]
 
-    def entries(self) -> Iterator[tuple[int, Entry]]:
-        """Places and rows of all files that are done, in the order of the list."""
-        for place in self.places:
-            if place in self.journal:
-                yield place, self.entry(place)
-
 
 def _is_stale(entry: Entry, path: Path) -> bool:
     return entry.failed or entry.state != state_of(path)
@@ -94,7 +88,8 @@ def heading_of(plan: Plan, settings: Settings, share: Share) -> dict[str, Any]:
         if field.name not in NO_MATTER
     }
     told = {name: _told(value) for name, value in values.items()}
-    told["weights"] = sha256(find(settings.model) / WEIGHTS_FILE)
+    network = find(settings.model)
+    told["network"] = [sha256(network / name) for name in (CONFIG_FILE, WEIGHTS_FILE)]
     return {
         "format": FORMAT,
         "version": __version__,
@@ -108,6 +103,8 @@ def _told(value: Any) -> Any:
     """A setting as JSON has it; a file by what it holds."""
     if isinstance(value, Path):
         return f"{value} {sha256(value)[:16]}" if value.is_file() else str(value)
+    if dataclasses.is_dataclass(value):
+        return {f.name: _told(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, tuple):
         return [_told(each) for each in value]
     return value if isinstance(value, bool | int | float | str | None) else str(value)
@@ -236,8 +233,8 @@ def difference(then: dict[str, Any], now: dict[str, Any]) -> str:
     for name, value in now["settings"].items():
         before = then.get("settings", {}).get(name)
         if before != value:
-            if name == "weights":
-                return "the network has other weights now"
+            if name == "network":
+                return "the network is another now"
             return f"--{name.replace('_', '-')} was {_short(before)}, and is {_short(value)}"
     if then["version"] != now["version"]:
         return f"begun with version {_short(then['version'])}, and this is {now['version']}"

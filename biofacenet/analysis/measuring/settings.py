@@ -26,7 +26,7 @@ class Settings:
     Leaves in OUT faces.csv, a row for each face and region: melanin and blood, indices, colour, spots,
     asymmetry, highlights, the light, and what to be careful about; codebook.md, which says what each
     column means; and a sheet for each face, which shows what was measured. A photo that cannot be used
-    is a row that says why.
+    is a row that says why. A run that was stopped goes on when the command is given again.
     """
 
     photos: tuple[Path, ...] = option((), shown="none", metavar="PHOTO", positional=True)

@@ -52,9 +52,13 @@ def find_spots(fraction: np.ndarray, inside: np.ndarray, eye_distance: float) ->
         inside: (H, W), bool, the region.
         eye_distance: in pixels.
     """
-    nothing = Spots(0, 0.0, None, np.zeros(inside.shape, bool))
+    everywhere = np.zeros(inside.shape, bool)
+    nothing = Spots(0, 0.0, None, everywhere)
     if not inside.any():
         return nothing
+    # The rest of the face is not of the region, and would only take time.
+    box = tuple(slice(p.min(), p.max() + 1) for p in np.nonzero(inside))
+    fraction, inside = fraction[box], inside[box]
     logs = np.where(inside, np.log(np.maximum(fraction, 1e-9)), 0.0).astype(np.float32)
     weight = inside.astype(np.float32)
     scale = 0.5 * AROUND * eye_distance
@@ -74,8 +78,11 @@ def find_spots(fraction: np.ndarray, inside: np.ndarray, eye_distance: float) ->
         return nothing
     mask = np.isin(labels, kept)
     contrast = float(np.expm1(np.median(excess[mask])))
-    return Spots(len(kept), float(mask.sum() / inside.sum()), contrast, mask)
+    everywhere[box] = mask
+    return Spots(len(kept), float(mask.sum() / inside.sum()), contrast, everywhere)
 
 
 def _smooth(plane: np.ndarray, scale: float) -> np.ndarray:
-    return np.asarray(cv2.GaussianBlur(plane, (0, 0), max(scale, 0.5)))
+    """A Gaussian mean; beyond the border is nothing."""
+    found = cv2.GaussianBlur(plane, (0, 0), max(scale, 0.5), borderType=cv2.BORDER_CONSTANT)
+    return np.asarray(found)
