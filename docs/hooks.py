@@ -225,7 +225,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "people": lambda: stored("people.md"),
     "skin tones": skin_tones,
     "renderer": renderer_table,
-    "measuring": lambda: stored("measuring.md"),
+    "measuring": lambda: stored("measuring.md").partition("\n")[2].replace("## ", "### "),
     "codebook": codebook,
     "repeatability": repeatability,
     "many": many,

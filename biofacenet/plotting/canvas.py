@@ -77,12 +77,13 @@ class Sheet:
         colour: str = INK,
         bold: bool = False,
         align: str = "left",
+        most: int = 96,
     ) -> None:
-        """Text whose base line is ``top`` pixels below the upper edge."""
+        """Text whose base line is ``top`` pixels below the upper edge, of so many characters at most."""
         self.figure.text(
             left / self.width,
             1.0 - top / self.height,
-            _drawable(text),
+            _drawable(text, most),
             fontsize=size,
             color=colour,
             family=FAMILY,
@@ -102,7 +103,7 @@ def _font() -> FT2Font:
     return get_font(findfont(FAMILY))
 
 
-def _drawable(text: str, most: int = 96) -> str:
+def _drawable(text: str, most: int) -> str:
     """Text that fits on a sheet, with boxes for characters that the font lacks.
 
     File names come in all scripts and lengths; matplotlib would warn of each such character.

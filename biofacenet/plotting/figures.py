@@ -74,7 +74,7 @@ def decomposition_figure(
     if title:
         sheet.text(margin, 40, title, size=17, bold=True)
     if warning:
-        sheet.text(margin, first - 40, warning, size=11, colour=ALERT)
+        sheet.text(margin, first - 40, warning, size=10.5, colour=ALERT, most=180)
     for index, panel in enumerate(_panels(photo, decomposition, view)):
         left = margin + index % columns * (side + gap)
         top = first if index < columns else second
