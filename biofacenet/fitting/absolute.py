@@ -96,7 +96,7 @@ BY_NORMALS, APART = 0.5, 0.3
 their logarithms are where half as much more of it counts."""
 
 SKIN, SURE = 0.9, 0.3
-"""Probability from which a pixel is surely skin; share of a place that must be for the rest to be left out."""
+"""Probability from which a pixel is surely skin; share of a place that must be, or all of it counts."""
 
 TOWARD_VIEWER = 0.2
 """Least z of normals that tell the light."""
