@@ -7,7 +7,7 @@ Of the people whom the shipped network has not seen. Its normals are compared on
 
 - with themselves, mirrored about the middle of the face: people who look at the camera are nearly symmetric;
 - with where they lie: beside the middle of a face, its surface faces away from there;
-- with the mesh of 468 landmarks, where `biofacenet.preparation.landmarks` finds it: another network's estimate,
+- with the mesh of 468 landmarks, where `preparation.landmarks` finds it: another network's estimate,
   smooth between its points; and, to tell what an angle means, that mesh with a plane toward the viewer.
 """
 
