@@ -91,7 +91,7 @@ PRESETS = {
     "default": Preset(
         skin="measured",
         network="small",
-        epochs=9,
+        epochs=7,
         batch_size=8,
         optimiser="adamw",
         learning_rate=2.5e-3,
