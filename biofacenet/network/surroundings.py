@@ -122,7 +122,7 @@ class Surroundings(nn.Module):
     def forward(self, image: Tensor, parts: Tensor) -> Modulation:
         """Of images (B, 3, H, W), linear, with what their pixels show, (B, 9, H, W)."""
         seen = statistics(image.float(), parts.float())
-        said = self.layers(seen.to(self.layers[0].weight.dtype)).float()
+        said = self.layers(seen.to(next(self.parameters()).dtype)).float()
         scale, shift, ratios = said.split((self.features, self.features, 3 * PIGMENTS), dim=1)
         return Modulation(
             scale[:, :, None, None], shift[:, :, None, None], ratios.view(-1, PIGMENTS, 3)

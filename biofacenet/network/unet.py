@@ -31,8 +31,8 @@ from . import folders, hub, pretrained
 from .inputs import check_image, exposure, whole
 from .layers import Decoder, Encoder
 from .links import DIFFUSE, LINKS, PIGMENT, SPECULAR
-from .sizes import MAP_NAMES, SIZES
-from .surroundings import Surroundings
+from .sizes import MAP_NAMES, SIZES, USUAL_SHARES
+from .surroundings import Modulation, Surroundings
 
 __all__ = ["PUBLISHED_IMAGE_MEAN", "BioFaceNet", "RawOutputs"]
 
@@ -47,19 +47,6 @@ DARKEST = 0.01
 
 BEGINNING = (0.0, 0.0, math.log(2.0), math.log(0.02))
 """Raw maps of the untrained network: medium skin, well exposed, matt."""
-
-USUAL_SHARES = {
-    "background": 0.37,
-    "skin": 0.37,
-    "lips": 0.007,
-    "brows": 0.005,
-    "eyes": 0.005,
-    "teeth": 0.002,
-    "hair": 0.165,
-    "glasses": 0.006,
-    "cloth": 0.07,
-}
-"""Of the pixels of a picture of a face, about: what a network says of parts before it learns."""
 
 RUN_AWAY = 2.0
 """How far beyond its range the mean of a raw map must lie for the map to begin again."""
@@ -228,16 +215,7 @@ class BioFaceNet(hub.Pushed, nn.Module):
         if self.surroundings is not None and parts is not None:
             around = self.surroundings(image, parts.detach())
             last = [(head, around.of(x)) for head, x in last]
-        raw = alone = torch.cat([head(x) for head, x in last], dim=1).float()
-        if self.training:
-            alone = torch.cat([head(x.detach()) for head, x in last], dim=1).float()
-        if self.ratios is not None:
-            ratios = logs - logs.mean(dim=1, keepdim=True)
-            pigments = self.ratios(ratios.to(self.ratios.weight.dtype)).float()
-            if around is not None:
-                pigments = pigments + around.pigments(ratios.float())
-            pigments = F.pad(pigments, (0, 0, 0, 0, 0, len(MAP_NAMES) - 2))
-            raw, alone = raw + pigments, alone + pigments
+        raw, alone = self._raw_of(last, logs, around)
         melanin, haemoglobin, diffuse, specular = raw.chunk(len(MAP_NAMES), dim=1)
         hidden = self.vector[:-1](features[-1])
         vector = self.vector[-1](hidden).float()
@@ -260,6 +238,31 @@ class BioFaceNet(hub.Pushed, nn.Module):
         if self.training:
             vector = self.vector[-1](hidden.detach()).float()
         return decomposition, RawOutputs(alone, vector, logits)
+
+    def _raw_of(
+        self,
+        last: Sequence[tuple[nn.Module, Tensor]],
+        logs: Tensor,
+        around: Modulation | None,
+    ) -> tuple[Tensor, Tensor]:
+        """Raw maps (B, 4, H, W), and the same with gradients for the last layers alone.
+
+        Args:
+            last: heads, with the features that each sees.
+            logs: (B, 3, H, W), logarithms of the image.
+            around: what the surroundings of skin tell.
+        """
+        raw = alone = torch.cat([head(x) for head, x in last], dim=1).float()
+        if self.training:
+            alone = torch.cat([head(x.detach()) for head, x in last], dim=1).float()
+        if self.ratios is None:
+            return raw, alone
+        ratios = logs - logs.mean(dim=1, keepdim=True)
+        pigments = self.ratios(ratios.to(self.ratios.weight.dtype)).float()
+        if around is not None:
+            pigments = pigments + around.pigments(ratios.float())
+        pigments = F.pad(pigments, (0, 0, 0, 0, 0, len(MAP_NAMES) - 2))
+        return raw + pigments, alone + pigments
 
     def _shape_of(self, features: Tensor) -> tuple[Tensor | None, Tensor | None]:
         """Normals (B, 3, H, W), none of which points away, and logits of parts (B, 9, H, W)."""

@@ -11,9 +11,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import gpu
 from benchmarks import training as training_benchmark
 from benchmarks import white as white_benchmark
+from benchmarks.gpu import renderer as gpu_renderer
+from benchmarks.gpu import training as gpu_training
+from benchmarks.gpu.launches import measure_launches
+from benchmarks.gpu.report import report, targets, versions, write
+from benchmarks.gpu.settings import Settings
+from benchmarks.inputs import eager
 from benchmarks.renderer import parse_size
 from biofacenet import BioFaceNetError
 from biofacenet.photos.white import of_box
@@ -53,18 +58,16 @@ def met(found: list[tuple[str, float, float]]) -> list[bool]:
 
 
 def test_targets_are_met_at_their_boundary_and_missed_beyond() -> None:
-    reached = gpu.targets(renderer(), training())
+    reached = targets(renderer(), training())
     assert len(reached) == 16 + 4 + 2 + 1
     assert all(met(reached))
-    slower = gpu.targets(renderer(1.01), training(1.01))
+    slower = targets(renderer(1.01), training(1.01))
     apart = [words for (words, *_), good in zip(slower, met(slower), strict=True) if good]
     assert all("shorter over longer" in words for words in apart)
 
 
 def test_what_was_not_measured_is_not_met() -> None:
-    empty = gpu.targets(
-        {"copy_bandwidth": 1e12, "rows": []}, {"rows": [{"images_per_second": 1.0}]}
-    )
+    empty = targets({"copy_bandwidth": 1e12, "rows": []}, {"rows": [{"images_per_second": 1.0}]})
     assert all(math.isnan(value) for _, value, _ in empty)
 
 
@@ -80,18 +83,18 @@ def test_every_part_runs_and_the_report_names_device_and_commit(
     options = {"out": tmp_path, "device": "cpu", "size": "small", "batch": 2, "quick": True}
     device = torch.device("cpu")
     for part, measure in (
-        ("renderer", gpu.measure_renderer),
-        ("training", gpu.measure_training),
-        ("launches", gpu.measure_launches),
+        ("renderer", gpu_renderer.measure_renderer),
+        ("training", gpu_training.measure_training),
+        ("launches", measure_launches),
     ):
-        settings = gpu.Settings(part=part, **options)
+        settings = Settings(part=part, **options)
         *_, found = measure(settings, device)
-        gpu.write(tmp_path / f"{part}.json", {"machine": gpu.versions(device), "found": found})
+        write(tmp_path / f"{part}.json", {"machine": versions(device), "found": found})
         if part == "training":
             fast = [row for row in found["rows"] if row["backend"] == "cpp"]
             assert math.isfinite(fast[0]["images_per_second"])
             assert abs(fast[0]["first_loss"] / found["rows"][0]["first_loss"] - 1) < 1e-4
-    gpu.report(gpu.Settings(part="report", results=tmp_path / "results", **options))
+    report(Settings(part="report", results=tmp_path / "results", **options))
     (path,) = (tmp_path / "results").glob("*.json")
     stored = json.loads(path.read_text())
     assert stored["renderer"]["machine"]["device"] == "CPU"
@@ -101,28 +104,34 @@ def test_every_part_runs_and_the_report_names_device_and_commit(
 
 def test_report_without_its_parts(tmp_path: Path) -> None:
     with pytest.raises(BioFaceNetError, match=r"renderer\.json: missing; run python -m"):
-        gpu.report(gpu.Settings(part="report", out=tmp_path))
+        report(Settings(part="report", out=tmp_path))
 
 
 def test_a_wrong_renderer_gets_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    right = gpu.eager()
-    monkeypatch.setattr(gpu, "fused", lambda accuracy, backend: lambda *a: right(*a) * 1.01)
+    right = eager()
+    monkeypatch.setattr(
+        gpu_renderer, "fused", lambda accuracy, backend: lambda *a: right(*a) * 1.01
+    )
     with pytest.raises(BioFaceNetError, match="differs from the reference by"):
-        list(gpu.measure_renderer(gpu.Settings(part="renderer", quick=True), torch.device("cpu")))
+        list(
+            gpu_renderer.measure_renderer(
+                Settings(part="renderer", quick=True), torch.device("cpu")
+            )
+        )
 
 
 def test_a_wrong_step_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = gpu.training_step
+    whole = gpu_training.training_step
 
     def wrong(variant, *others):
         take, first = whole(variant, *others)
         return take, first * (1.0 if variant.backend == "reference" else 1.001)
 
-    monkeypatch.setattr(gpu, "training_step", wrong)
-    two = [gpu.Variant("plain", "reference"), gpu.Variant("ours", "cpp")]
-    monkeypatch.setattr(gpu, "variants", lambda device: two)
-    settings = gpu.Settings(part="training", quick=True, size="small", batch=2)
-    *_, found = gpu.measure_training(settings, torch.device("cpu"))
+    monkeypatch.setattr(gpu_training, "training_step", wrong)
+    two = [gpu_training.Variant("plain", "reference"), gpu_training.Variant("ours", "cpp")]
+    monkeypatch.setattr(gpu_training, "variants", lambda device: two)
+    settings = Settings(part="training", quick=True, size="small", batch=2)
+    *_, found = gpu_training.measure_training(settings, torch.device("cpu"))
     plain, ours = found["rows"]
     assert plain["images_per_second"] > 0
     assert "first loss" in ours["refused"]
