@@ -54,8 +54,8 @@ class Settings:
     overwrite: bool = False
     """Replace what an earlier edit left in the folders; they are numbered otherwise."""
     model: str = option("small", metavar="NAME|FOLDER|none")
-    """Network to decompose with: small, which comes with the package; a folder that training wrote;
-    owner/name of one on the Hugging Face hub; or none, for fitting."""
+    """Network to decompose with: small, which comes with the package; a folder that training wrote; or
+    owner/name of one on the Hugging Face hub. With none it is fitted."""
     crop: str = option("face", metavar="face|whole|LEFT,TOP,SIZE")
     """Part of each photo: face finds every face, and refuses a photo without one; whole is the central
     square; LEFT,TOP,SIZE is a square in pixels."""

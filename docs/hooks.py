@@ -212,8 +212,9 @@ def many() -> str:
         f"{found['machine']} with {found['cores']} cores: {per_photo:.2f} s of CPU time a photo, which is "
         f"{workers / per_photo:.2f} photos a second where the {workers} cores are free (the machine did "
         f"other work, a mean of {found['load'][2]:.0f} at a time, and it took {found['wall_s']:.0f} s). All "
-        f"processes together had at most {found['peak_bytes_first_half'] / 1e9:.2f} GB in the first half "
-        f"and {found['peak_bytes_last_quarter'] / 1e9:.2f} GB in the last quarter."
+        f"processes together took at most {found['peak_bytes'] / 1e9:.2f} GB: "
+        f"{found['peak_bytes_first_half'] / 1e9:.2f} GB in the first half of the photos, "
+        f"{found['peak_bytes_last_quarter'] / 1e9:.2f} GB in the last quarter."
     )
 
 
@@ -225,7 +226,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "people": lambda: stored("people.md"),
     "skin tones": skin_tones,
     "renderer": renderer_table,
-    "measuring": lambda: stored("measuring.md"),
+    "measuring": lambda: stored("measuring.md").partition("\n")[2].replace("## ", "### "),
     "codebook": codebook,
     "repeatability": repeatability,
     "many": many,

@@ -59,8 +59,8 @@ MOUTH = (0.1, 0.25)
 REDDER, PALER, DIMMER = (3.0, 8.0), (0.65, 0.4), (0.35, 0.5)
 """By how much a* of lips is above that of skin; what share of it teeth have, and of its lightness."""
 
-DARKER = (0.08, 0.35)
-"""Logarithms of light by which hairs of brows are darker than the skin around them."""
+DARKER = (0.1, 0.8)
+"""Logarithms of light by which hairs of brows are darker than the skin around them: some, and altogether."""
 
 BORDER = 0.12
 """Width over which what is known within the square gives way to what goes on beyond it, in sides."""

@@ -63,7 +63,7 @@ WIDER = 1.3
 BLOOD = {"measured": (0.28, 0.4), "published": (-0.33, 0.4)}
 """Usual haemoglobin map value, and its spread."""
 
-GLOSS = (0.02, 0.45)
+GLOSS = (0.017, 0.45)
 """Usual highlight of the half of the skin that has fewer, as a share of a white surface's light, and the
 spread of its logarithm: Fresnel's 0.028 of what is all around, and what lies beside the lobes of lamps; the
 median of synthetic faces, in which skins differ as much."""
@@ -95,8 +95,8 @@ BY_NORMALS, APART = 0.5, 0.3
 """Weight of the shading that normals tell, beside that which is usual, where both agree; and how far apart
 their logarithms are where half as much more of it counts."""
 
-SKIN = 0.9
-"""Probability from which a pixel counts as skin."""
+SKIN, SURE = 0.9, 0.3
+"""Probability from which a pixel is surely skin; share of a place that must be, or all of it counts."""
 
 TOWARD_VIEWER = 0.2
 """Least z of normals that tell the light."""
@@ -154,6 +154,10 @@ class Absolute(Brief):
         return self._posterior(mask > 0.5)[0]
 
     def _posterior(self, inside: Tensor) -> tuple[Known, Illuminant, Tensor, float]:
+        # At the edge of skin, pixels are half hair or wall.
+        sure = inside & _skin(self.decomposition)
+        if int(sure.sum()) >= SURE * int(inside.sum()):
+            inside = sure
         calm = inside & (self.calm <= self.calm[inside].median())
         colour = (WHITE * self.image / self.shading).clamp(min=1e-5).log()
         middle = colour[:, :, calm[0, 0]].median(dim=2).values[0]

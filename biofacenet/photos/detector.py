@@ -83,12 +83,13 @@ class Seen:
     def mean(self, other: Seen) -> Seen:
         """What two looks at the same face say on average."""
         return Seen(
-            *((getattr(self, name) + getattr(other, name)) / 2 for name in NUMBERS),
+            score=(self.score + other.score) / 2,
+            left=(self.left + other.left) / 2,
+            top=(self.top + other.top) / 2,
+            width=(self.width + other.width) / 2,
+            height=(self.height + other.height) / 2,
             points=(self.points + other.points) / 2,
         )
-
-
-NUMBERS = ("score", "left", "top", "width", "height")
 
 
 def look_for_faces(picture: np.ndarray, least: float) -> list[Seen]:
@@ -107,7 +108,14 @@ def look_for_faces(picture: np.ndarray, least: float) -> list[Seen]:
         network.setInputSize((picture.shape[1], picture.shape[0]))
         _, rows = network.detect(np.ascontiguousarray(picture))
     found = [
-        Seen(float(row[14]), *(float(x) for x in row[:4]), row[4:14].reshape(5, 2).astype(float))
+        Seen(
+            score=float(row[14]),
+            left=float(row[0]),
+            top=float(row[1]),
+            width=float(row[2]),
+            height=float(row[3]),
+            points=row[4:14].reshape(5, 2).astype(float),
+        )
         for row in (() if rows is None else rows)
     ]
     return sorted(found, key=lambda face: -face.score)

@@ -133,7 +133,6 @@ REFUSED: dict[str, Callable[[], bytes]] = {
     "wall.png": lambda: stored(plain(180), "PNG"),
     "black.png": lambda: stored(plain(0), "PNG"),
     "white.png": lambda: stored(plain(255), "PNG"),
-    "least.png": lambda: stored(portrait(16), "PNG"),
     "strip.png": lambda: stored(portrait().resize((900, 16)), "PNG"),
     "noise.png": lambda: stored(
         Image.fromarray(np.random.default_rng(0).integers(0, 255, (99, 99, 3), np.uint8)), "PNG"
@@ -141,6 +140,7 @@ REFUSED: dict[str, Callable[[], bytes]] = {
 }
 
 EITHER: dict[str, Callable[[], bytes]] = {
+    "least.png": lambda: stored(portrait(16), "PNG"),
     "yellow.png": lambda: stored(tinted(1.0, 0.8, 0.5), "PNG"),
     "small.png": lambda: stored(portrait(48), "PNG"),
     "half.png": lambda: stored(portrait().crop((SIDE // 2, 0, SIDE, SIDE)), "PNG"),

@@ -176,7 +176,7 @@ def test_a_photo_gives_rows_for_each_face(method: ByNetwork) -> None:
     assert {(row["face"], row["faces"]) for row in rows} == {(1, 2), (2, 2)}
     (first,) = [row for row in rows if row["face"] == 1 and row["region"] == WHOLE]
     for column in COLUMNS:
-        empty = ("seconds", "problem", "melanin_spots", "blood_spots")
+        empty = ("seconds", "problem", "white", "melanin_spots", "blood_spots")
         if not column.name.startswith(empty):
             assert first[column.name] not in (None, ""), column.name
     assert first["method"] == "a network"

@@ -9,6 +9,15 @@ import torch
 from biofacenet.data import Faces, generate
 from biofacenet.data.pair_files import find_pairs
 from biofacenet.data.pairs import FacePairs, decode
+from biofacenet.data.synthetic.covers import cloth_of
+from biofacenet.data.synthetic.draws import Draws
+from biofacenet.data.synthetic.eyes import eye_colour, mouth_colour
+from biofacenet.data.synthetic.identity import draw_identity
+from biofacenet.data.synthetic.light import draw_lights
+from biofacenet.data.synthetic.parts import commonest, divide_into_parts
+from biofacenet.data.synthetic.pigments import draw_pigments
+from biofacenet.data.synthetic.shading import draw_shading
+from biofacenet.data.synthetic.view import place_head
 from biofacenet.data.truth import read_truth
 from biofacenet.errors import BioFaceNetError
 from biofacenet.physics.colour import linear_to_srgb
@@ -230,3 +239,43 @@ def test_other_files_are_not_mixed_in(tmp_path: Path) -> None:
     with pytest.raises(BioFaceNetError, match="zx_7_d10_inmc_celebA_05"):
         synthesize(Settings(out=tmp_path, count=1, holdout=0))
     assert [path.name for path in tmp_path.iterdir()] == ["zx_7_d10_inmc_celebA_05.hdf5"]
+
+
+def test_generated_faces_can_be_learned_from() -> None:
+    made = generate([1], size=16)
+    truth = made.known()
+    truth.melanin.requires_grad_()
+    truth.render().sum().backward()
+    assert truth.melanin.grad is not None
+    assert truth.melanin.grad.abs().sum() > 0
+    assert not any(values.is_inference() for values in (made.image, made.normals, truth.camera))
+
+
+def test_a_pixel_is_of_the_part_that_most_of_its_samples_show() -> None:
+    labels = torch.randint(0, 9, (32, 32), generator=torch.Generator().manual_seed(0)).byte()
+    labels[:16] %= 2  # with many ties
+    samples = labels.unfold(0, 2, 2).unfold(1, 2, 2).reshape(-1, 4).long()
+    counts = torch.nn.functional.one_hot(samples, 9).sum(dim=1)
+    first = [next(i for i, n in enumerate(row) if n == max(row)) for row in counts.tolist()]
+    assert commonest(labels).flatten().tolist() == first
+
+
+def test_rows_are_painted_as_in_the_whole_picture() -> None:
+    rows, every = slice(8, 24), slice(None)
+
+    def painted(chosen: slice) -> list[torch.Tensor]:
+        draws = Draws(3, 5)
+        who = draw_identity(draws, "measured")
+        view = place_head(draws, who, 16)
+        parts = divide_into_parts(view, torch.zeros_like(view.surface.hit))
+        pigments = draw_pigments(draws, who, view, parts)
+        shading = draw_shading(draws, view, draw_lights(draws), pigments)
+        fine = draws.grain(view.x)
+        return [
+            eye_colour(draws, who, view, parts, shading, fine, chosen),
+            mouth_colour(draws, view, parts, shading, chosen),
+            cloth_of(draws, view, chosen),
+        ]
+
+    for some, whole in zip(painted(rows), painted(every), strict=True):
+        assert torch.equal(some, whole[:, rows])

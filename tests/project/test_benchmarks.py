@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from benchmarks import training as training_benchmark
+from benchmarks import white as white_benchmark
 from benchmarks.gpu import renderer as gpu_renderer
 from benchmarks.gpu import training as gpu_training
 from benchmarks.gpu.launches import measure_launches
@@ -20,6 +21,8 @@ from benchmarks.gpu.settings import Settings
 from benchmarks.inputs import eager
 from benchmarks.renderer import parse_size
 from biofacenet import BioFaceNetError
+from biofacenet.photos.white import of_box
+from biofacenet.photos.white_choice import parse_box
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -238,3 +241,28 @@ def test_training_benchmark_refuses(tmp_path: Path, change: dict[str, int]) -> N
         training_benchmark.measure(
             replace(training_benchmark.Settings(out=tmp_path, device="cpu"), **change)
         )
+
+
+def test_a_card_beside_a_rendered_face_is_lit_as_the_face_is() -> None:
+    """The light that its box tells is that of skin which faces the viewer, under the same exposure."""
+    seen = white_benchmark.faces_with_card(3)
+    light = of_box(seen.photo, parse_box(seen.box) or (0, 0, 1, 1), white_benchmark.GREY).light
+    # Through one light, balance apart, green is exposure times shading: the canvas's own.
+    faces, canvas = white_benchmark._canvas(3, white_benchmark.SEED)
+    assert light[1] == pytest.approx(float(canvas[1, -1, -1]) / white_benchmark.GREY, rel=0.03)
+    assert faces.truth is not None
+    diffuse = faces.truth.diffuse[0, 0][seen.mask]
+    shading = float(canvas[1, -1, -1]) / white_benchmark.GREY / white_benchmark.WHITE
+    assert 0.3 < float(diffuse.median()) / shading < 3.0
+
+
+def test_the_order_of_people_and_the_angle_are_known_ones() -> None:
+    rows = [("a", "x", 40.0, 2.0, 3.0), ("b", "x", 20.0, 4.0, 2.0), ("c", "y", -40.0, 15.0, 9.0)]
+    told = white_benchmark._ordered(rows)
+    assert told["all"] == {"spearman": 1.0, "spearman_without_white": 0.5}
+    assert (told["least_percent"], told["most_percent"]) == (2.0, 15.0)
+    # A grey of 18.4 % is L* 50: the angle of anything yellowish at it is 0.
+    assert white_benchmark.typology_angle(torch.tensor([0.2, 0.1842, 0.1])) == pytest.approx(
+        0, abs=3
+    )
+    assert white_benchmark.typology_angle(torch.tensor([0.7, 0.5, 0.35])) > 40

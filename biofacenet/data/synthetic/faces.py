@@ -81,7 +81,8 @@ def generate(
         raise ValueError(f"melanin must lie in [-1, 1], got {melanin}")
     model = None if heads is None else read_heads(heads)
     faces = []
-    with one_thread():
+    # Without what torch keeps for gradients. `join` copies, so that what is given back may have them.
+    with one_thread(), torch.inference_mode():
         for index in indices:
             draws = Draws(seed, index)
             who = draw_identity(draws, skin, melanin, model)
