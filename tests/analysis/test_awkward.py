@@ -30,7 +30,7 @@ def plain(colour: tuple[int, int, int], width: int = 64, height: int = 64) -> Im
 
 def made(**chosen: float) -> np.ndarray:
     """A synthetic face, as 8-bit RGB."""
-    image = synthetic.generate([3], seed=2, size=SIDE, **chosen).image[0]
+    image = synthetic.generate([3], seed=2, size=SIDE, skin="published", **chosen).image[0]
     return (255 * image).round().byte().permute(1, 2, 0).numpy()
 
 

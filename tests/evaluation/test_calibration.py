@@ -128,7 +128,7 @@ def test_a_network_keeps_its_calibration_until_it_trains(tmp_path: Path) -> None
 
 @pytest.fixture(scope="module")
 def result() -> Result:
-    faces = generate([3], seed=8, size=48)
+    faces = generate([3], seed=8, size=48, skin="published")
     photo = Photo(Path("face.png"), faces.image[0])
     (part,) = choose_parts(photo, "whole")
     image = srgb_to_linear(faces.image)

@@ -34,7 +34,7 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 @pytest.fixture(scope="module")
 def faces() -> Faces:
     """As they are rendered: what a photograph does to them no fit can know."""
-    return generate(range(500_000, 500_000 + FACES), noise=False)
+    return generate(range(500_000, 500_000 + FACES), noise=False, skin="published")
 
 
 @pytest.fixture(scope="module")

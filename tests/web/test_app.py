@@ -52,7 +52,7 @@ STRONG = Edit(melanin_scale=3.0, haemoglobin_scale=2.0, specular_scale=0.5, ligh
 @pytest.fixture(scope="module")
 def photo() -> Photo:
     """A synthetic face beside emptiness, half of it transparent."""
-    face = generate([500_003], size=96).image[0]
+    face = generate([500_003], size=96, skin="published").image[0]
     pixels = torch.cat((face, torch.full((3, 96, 20), 0.2)), dim=2)
     alpha = torch.ones(1, 96, 116)
     alpha[:, :, :40] = 0.5
