@@ -30,6 +30,12 @@ class Maps(Protocol):
         """(B, 1, H, W), where skin is; None where nobody knows."""
 
 
+DARKEST_SKIN = {"measured": 0.5}
+"""Melanin, in map units, up to which edits darken, 18 % of melanosomes: the darkest skin that the constants
+were measured of. With more, what the model's surface returns outweighs the body, and skin turns grey. See
+docs/skin.md."""
+
+
 def changed_pigment(values: Tensor, added: float, factor: float) -> Tensor:
     """Values of a pigment's map with its fraction scaled, and then something added to the map."""
     return _changed(values, Pigment(factor, 0.0, added), largest=1.0)
@@ -63,7 +69,13 @@ def pigments_of(maps: Maps, edit: Edit) -> tuple[Tensor, Tensor]:
         change = pigment_of(name, getattr(edit, name))
         whole = Pigment(change.factor * scale, change.amount, change.added)
         found.append(_changed(values, whole, largest=largest))
-    return found[0], found[1]
+    return _as_skin_is(found[0], melanin, maps.skin), found[1]
+
+
+def _as_skin_is(changed: Tensor, before: Tensor, skin: str) -> Tensor:
+    """Melanin that an edit makes no darker than real skin is, or than it was."""
+    end = DARKEST_SKIN.get(skin)
+    return changed if end is None else changed.minimum(before.clamp(min=end))
 
 
 def _evened(values: Tensor, skin: Tensor | None, share: float) -> Tensor:

@@ -66,8 +66,7 @@ def gradients(
     backend: str,
 ) -> list[Tensor | None]:
     """Those of the ten that are wanted, of their tensors' shapes; None for the others."""
-    images = image_count(tensors)
-    maps, light = _expanded(tensors[:MAPS], images), _whole(tensors[MAPS:])
+    maps, light = _expanded(tensors[:MAPS], image.shape[0]), _whole(tensors[MAPS:])
     whole = torch.contiguous_format
     found = [
         None if tensor is None or not want else torch.empty_like(tensor, memory_format=whole)
