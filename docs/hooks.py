@@ -232,6 +232,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "many": many,
     "reliability": reliability,
     "white": lambda: stored("white.md"),
+    "edits": lambda: stored("edits.md"),
     "changelog": from_repository("CHANGELOG.md"),
 }
 """Parts that a page may ask for."""

@@ -239,6 +239,8 @@ FIXED: dict[str, Callable[[Settings, Preset], Any]] = {
     "skin": lambda settings, plan: plan.skin,
     "optimiser": lambda settings, plan: plan.optimiser,
     "average": lambda settings, plan: plan.average,
+    # Which weights have moments at all.
+    "learn": lambda settings, plan: settings.learn,
     # Order and number of steps are those of an epoch that has begun.
     "seed": lambda settings, plan: settings.seed,
     "batch_size": lambda settings, plan: plan.batch_size,

@@ -451,6 +451,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "skin": ({"skin": "published"}, "measured", "published"),
     "optimiser": ({"optimiser": "sgd"}, "adamw", "sgd"),
     "average": ({"average": 0.0}, "0.99", "0"),
+    "learn": ({"learn": "surroundings"}, "all", "surroundings"),
     "seed": ({"seed": 4}, "3", "4"),
     "batch_size": ({"batch_size": 5}, "4", "5"),
     "loss_weights": (

