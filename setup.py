@@ -105,9 +105,9 @@ setup(
     package_data={
         "biofacenet": ["py.typed"],
         "biofacenet.network": ["weights/*/*"],
-        "biofacenet.photos": ["*.png"],
+        "biofacenet.photos": ["*.png", "yunet/*"],
         "biofacenet.training": ["*.html"],
-        "biofacenet.web": ["*.css"],
+        "biofacenet.web": ["*.css", "examples/*.jpg"],
         "biofacenet.physics": ["figures/*.csv"],
         "biofacenet.csrc": ["*.h", "*.md"],
         "biofacenet.csrc.cpu": ["*.h", "*.cpp"],

@@ -25,10 +25,17 @@ for file in "$photos"/*; do
 done
 biofacenet prepare data/london-kept --out data/london-96 --size 96
 
-if [ -d runs/shipped ]; then
-    again=(--resume runs/shipped)
-else
-    again=(--preset shipped --data data/heads-96 --photos data/london-96 --in-memory --out runs/shipped)
-fi
-torchrun --nproc-per-node 2 -m biofacenet.train "${again[@]}"
+# Faces and photographs first; then, all else as it is, what the surroundings tell.
+train() { # folder, then how it begins
+    if [ -d "$1" ]; then
+        set -- --resume "$1"
+    else
+        local out=$1
+        shift
+        set -- "$@" --preset shipped --data data/heads-96 --photos data/london-96 --in-memory --out "$out"
+    fi
+    torchrun --nproc-per-node 2 -m biofacenet.train "$@"
+}
+train runs/first
+train runs/shipped --from runs/first/model --epochs 1 --learning-rate 2e-3 --average 0.97 --learn surroundings
 biofacenet evaluate --model runs/shipped/model --calibrate

@@ -70,21 +70,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from .web.uploads import in_url, listen, loopback, private_folder
 
     model = BioFaceNet.from_pretrained(settings.model)
-    with private_folder(), listen(settings.host, settings.port) as door:
+    with private_folder() as folder, listen(settings.host, settings.port) as door:
         import uvicorn
 
+        from .web.inbox import Inbox
         from .web.server import serve
 
         port = door.getsockname()[1]
         server = serve(
             Studio(
                 model=model,
+                name=settings.model,
                 size=settings.size,
                 resolution=settings.resolution,
                 refine=settings.refine,
                 most_megabytes=settings.most_megabytes,
                 most_megapixels=settings.most_megapixels,
             ),
+            Inbox(folder / "uploads"),
             settings.host,
             port,
         )
@@ -95,7 +98,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         console.file.flush()
         # uvicorn hands the signal on when it has shut down; the folder must go before the program does.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-        config = uvicorn.Config(server, log_level="warning", timeout_graceful_shutdown=1)
+        config = uvicorn.Config(
+            server, log_level="warning", timeout_graceful_shutdown=1, limit_concurrency=200
+        )
         uvicorn.Server(config).run(sockets=[door])
 
 

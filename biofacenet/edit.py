@@ -1,4 +1,4 @@
-"""Change what a face is made of, and see it: python -m biofacenet.edit PHOTO --melanin 0.6."""
+"""Change what a face is made of, and see it: python -m biofacenet.edit PHOTO --melanin x2."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from .system.settings import option
 __all__ = ["Settings", "main"]
 
 EXAMPLES = (
-    "portrait.jpg --melanin 0.6",
-    "portrait.jpg --model small --light-from left",
+    "portrait.jpg --melanin x2",
+    "portrait.jpg --look tan --light-from left",
 )
 
 
@@ -29,15 +29,18 @@ MAPS = ".npz"
 FITTED_SIZE, SEEN_SIZE = 256, 96
 """Side of the image when none is given: for fitting, and for a network."""
 
+NO_MODEL = "none"
+"""In place of a network: fitting."""
+
 
 @dataclass
 class Settings:
     """Change the skin, the shading, the light or the camera of a face, and render it again.
 
-    The photo is decomposed by fitting, or by a network with --model; what the maps do not explain is
-    added back, so that a photo of which nothing is changed stays as it is. For each source a folder
-    in OUT gets edited.png, the whole photo; and for each face in it figure.png, before and after, and
-    maps.npz.
+    The photo is decomposed by a network; each pixel of skin is multiplied by the change of reflectance,
+    so that freckles and highlights stay, and a photo of which nothing is changed stays as it is. Hair,
+    eyes, brows, lips and all else keep their colour. For each source a new folder in OUT gets edited.png, the
+    whole photo; and for each face in it figure.png, before and after, and maps.npz.
     """
 
     sources: tuple[Path, ...] = option(metavar="PHOTO|MAPS", positional=True)
@@ -48,20 +51,22 @@ class Settings:
     """Change everything in the square, not only what looks like skin of the face."""
     out: Path = Path("edits")
     """Folder for results, one folder in it for each source."""
-    model: str | None = option(None, shown="none, fitting")
+    overwrite: bool = False
+    """Replace what an earlier edit left in the folders; they are numbered otherwise."""
+    model: str = option("small", metavar="NAME|FOLDER|none")
     """Network to decompose with: small, which comes with the package; a folder that training wrote; or
-    owner/name of one on the Hugging Face hub."""
+    owner/name of one on the Hugging Face hub. With none it is fitted."""
     crop: str = option("face", metavar="face|whole|LEFT,TOP,SIZE")
-    """Part of each photo: face finds it, and takes the central square where there is none; whole is
-    the central square; LEFT,TOP,SIZE is a square in pixels."""
+    """Part of each photo: face finds every face, and refuses a photo without one; whole is the central
+    square; LEFT,TOP,SIZE is a square in pixels."""
     face: str = option("all", metavar="all|largest|NUMBER")
     """Which face of several; 1 is the largest."""
     whole_image: bool = False
     """Take all of the photo, not faces or squares."""
-    size: int | None = option(None, shown=f"{FITTED_SIZE}; with --model: {SEEN_SIZE}")
+    size: int | None = option(None, shown=f"{SEEN_SIZE}; with --model none: {FITTED_SIZE}")
     """Longer side of the image that is fitted, or that the network sees, in pixels."""
-    resolution: int = 256
-    """Longer side of the maps at most, in pixels, with --model; they have SIZE without."""
+    resolution: int = 512
+    """Longer side of the maps at most, in pixels; by fitting they have SIZE."""
     device: str = option("auto", metavar="auto|cpu|cuda")
     """Where to compute."""
 
@@ -74,19 +79,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
         change = settings.edit.read()
     except ValueError as error:
         raise BioFaceNetError(str(error)) from error
+    fitted = settings.model == NO_MODEL
     if settings.size is not None:
-        (check_size if settings.model else check_fitted_size)(settings.size)
+        (check_fitted_size if fitted else check_size)(settings.size)
     check_resolution(settings.resolution)
     check_folder(settings.out)
-    if settings.model is not None:
+    if not fitted:
         find(settings.model)
     elif settings.edit.light_from is not None and not _only_maps(settings.sources):
         raise BioFaceNetError(
-            "--light-from needs normals, which a network tells and fitting does not; give --model small"
+            "--light-from needs normals, which a network tells and fitting does not; leave --model none out"
         )
     sources = expand(settings.sources, without=settings.out, tell=True)
 
-    from .analysis.editing import edit_all
+    from .analysis.editing import Doing, edit_all
     from .analysis.methods import ByFitting, ByNetwork, Method
     from .network.unet import BioFaceNet
     from .photos.framing import Wanted
@@ -95,7 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     wanted = Wanted("image" if settings.whole_image else settings.crop, settings.face)
     device = choose_device(settings.device)
     method: Method = ByFitting(settings.size or FITTED_SIZE, device=device)
-    if settings.model is not None:
+    if not fitted:
         model = BioFaceNet.from_pretrained(settings.model).to(device)
         if settings.edit.light_from is not None and model.shape is None:
             raise BioFaceNetError(
@@ -103,7 +109,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 "that was trained with --shape-weights"
             )
         method = ByNetwork(model, settings.size or SEEN_SIZE, resolution=settings.resolution)
-    edit_all(sources, settings.out, method, wanted, change, everywhere=settings.everywhere)
+    how = Doing(everywhere=settings.everywhere, overwrite=settings.overwrite)
+    edit_all(sources, settings.out, method, wanted, change, how)
 
 
 def _only_maps(sources: Sequence[Path]) -> bool:

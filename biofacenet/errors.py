@@ -11,6 +11,7 @@ __all__ = [
     "BioFaceNetError",
     "DataError",
     "ModelError",
+    "NoFaceError",
     "PhotoError",
 ]
 
@@ -46,3 +47,7 @@ class ModelError(BioFaceNetError):
 
 class PhotoError(BioFaceNetError):
     """A photograph is missing, damaged or not usable."""
+
+
+class NoFaceError(PhotoError):
+    """A photograph in which no face was found, where one was looked for."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from .analysis.choices import Format, check_fitted_size, check_steps
 from .cli import parse, run
+from .network.folders import find
 from .photos.paths import expand
 from .physics.names import SkinName
 from .system.files import check_folder
@@ -31,8 +32,8 @@ class Settings:
     out: Path = Path("fits")
     """Folder for results, one folder in it for each face."""
     crop: str = option("face", metavar="face|whole|LEFT,TOP,SIZE")
-    """Part of each photo: face finds it, and takes the central square where there is none; whole is
-    the central square; LEFT,TOP,SIZE is a square in pixels."""
+    """Part of each photo: face finds every face, and refuses a photo without one; whole is the central
+    square; LEFT,TOP,SIZE is a square in pixels."""
     face: str = option("all", metavar="all|largest|NUMBER")
     """Which face of several; 1 is the largest."""
     whole_image: bool = False
@@ -44,6 +45,11 @@ class Settings:
     skin: SkinName = "measured"
     """Constants of the skin model: published, those of the paper's authors, or measured, tuned on
     measured spectra."""
+    show_all: bool = False
+    """Show maps beyond the skin too, on the sheets; else the rest is greyed."""
+    against: str = "small"
+    """Network that is asked beside the fit which pixels are skin, and whether it finds the same pigments;
+    none for no network. The maps are the fit's alone."""
     format: tuple[Format, ...] = option((), shown="no others")
     """Other formats for the maps: png16 (16 bits), exr (OpenEXR, float)."""
     device: str = option("auto", metavar="auto|cpu|cuda")
@@ -57,23 +63,31 @@ def main(arguments: Sequence[str] | None = None) -> None:
     check_steps(settings.steps)
     check_folder(settings.out)
     photos = expand(settings.photos, without=settings.out, tell=True)
+    if settings.against != "none":
+        find(settings.against)
 
     from .analysis.batch import process
     from .analysis.formats import check_formats
-    from .analysis.methods import ByFitting
+    from .analysis.methods import Beside, ByFitting, ByNetwork, Method
+    from .network.unet import BioFaceNet
     from .photos.framing import Wanted
     from .system.device import choose_device
 
     wanted = Wanted("image" if settings.whole_image else settings.crop, settings.face)
     check_formats(settings.format)
     device = choose_device(settings.device)
+    method: Method = ByFitting(settings.size, settings.steps, settings.skin, device)
+    if settings.against != "none":
+        network = BioFaceNet.from_pretrained(settings.against).to(device)
+        method = Beside(method, ByNetwork(network))
     process(
         photos,
         settings.out,
-        ByFitting(settings.size, settings.steps, settings.skin, device),
+        method,
         wanted,
         said=f"fitted without a network, on {device}",
         formats=settings.format,
+        show_all=settings.show_all,
     )
 
 

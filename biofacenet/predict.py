@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 from .analysis.choices import Format, check_refine, check_resolution, check_size, check_smoothing
 from .cli import parse, program_name, run
@@ -16,6 +17,9 @@ from .system.settings import option
 __all__ = ["Settings", "main"]
 
 EXAMPLES = ("portrait.jpg", "album --out maps --format exr --refine 60")
+
+
+Against: TypeAlias = Literal["none", "fit"]
 
 
 @dataclass
@@ -41,8 +45,8 @@ class Settings:
     out: Path = Path("predictions")
     """Folder for results, one folder in it for each face or video."""
     crop: str = option("face", metavar="face|whole|LEFT,TOP,SIZE")
-    """Part of each photo: face finds it, and takes the central square where there is none; whole is
-    the central square; LEFT,TOP,SIZE is a square in pixels."""
+    """Part of each photo: face finds every face, and refuses a photo without one; whole is the central
+    square; LEFT,TOP,SIZE is a square in pixels."""
     face: str = option("all", metavar="all|largest|NUMBER")
     """Which face of several; 1 is the largest. A video has one face: the largest, or that number of its
     first frame that shows it."""
@@ -59,6 +63,11 @@ class Settings:
     second for 60 of them at 256 x 256."""
     smoothing: float = option(1.0, metavar="SECONDS")
     """Seconds over which light and camera of a video are averaged."""
+    show_all: bool = False
+    """Show maps beyond the skin too, on the sheets; else the rest is greyed."""
+    against: Against = "none"
+    """Ask another method about photos too, fit, a second or two each, and say on the sheet where the
+    pigments of both exclude each other."""
     format: tuple[Format, ...] = option((), shown="no others")
     """Other formats for the maps of photos: png16 (16 bits), exr (OpenEXR, float)."""
     device: str = option("auto", metavar="auto|cpu|cuda")
@@ -79,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     from .analysis.batch import process
     from .analysis.formats import check_formats
-    from .analysis.methods import ByNetwork
+    from .analysis.methods import Beside, ByFitting, ByNetwork, Method
     from .analysis.video import VideoSettings, decompose_video
     from .network.unet import BioFaceNet
     from .photos.framing import Wanted
@@ -102,8 +111,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
             f"{program_name('predict')} portrait.jpg",
             markup=False,
         )
-    method = ByNetwork(model, settings.size, settings.refine, settings.resolution)
-    process(photos, settings.out, method, wanted, said=said, formats=settings.format, video=video)
+    method: Method = ByNetwork(model, settings.size, settings.refine, settings.resolution)
+    if settings.against == "fit":
+        method = Beside(method, ByFitting(skin=model.skin, device=device))
+    process(
+        photos,
+        settings.out,
+        method,
+        wanted,
+        said=said,
+        formats=settings.format,
+        show_all=settings.show_all,
+        video=video,
+    )
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ A page asks for a part with a comment, such as <!-- commands -->; see `PARTS`.
 
 from __future__ import annotations
 
+import csv
 import html
 import importlib
 import json
@@ -24,7 +25,18 @@ from biofacenet.cli.options import Option, options_of, summary_of  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results"
 ORDER = (
-    *("predict", "fit", "edit", "app", "train", "synthesize", "prepare", "evaluate", "export"),
+    *(
+        "predict",
+        "fit",
+        "measure",
+        "edit",
+        "app",
+        "train",
+        "synthesize",
+        "prepare",
+        "evaluate",
+        "export",
+    ),
     *("skin_fit", "doctor", "rebuild", "completion"),
 )
 """Commands in the order of their use; others follow by name."""
@@ -153,6 +165,59 @@ def from_repository(name: str) -> Callable[[], str]:
     return lambda: (ROOT / name).read_text("utf-8")
 
 
+def codebook() -> str:
+    """What `measure` writes beside its table, without its heading."""
+    from biofacenet.analysis.measuring.codebook import codebook as whole
+
+    text = whole()
+    return text[text.index("## Columns") :].replace("## ", "### ")
+
+
+def repeatability() -> str:
+    """How far numbers of a person spread, from the table that `measure` judges differences by."""
+    from biofacenet.analysis.measuring.compared import SHIPPED
+
+    with SHIPPED.open(encoding="utf-8", newline="") as stream:
+        rows = {(row["region"], row["quantity"]): row for row in csv.DictReader(stream)}
+    lines = ["| region | melanosomes | blood | ITA |", "|---|---|---|---|"]
+    for region in dict.fromkeys(region for region, _ in rows):
+        cells = []
+        for name, deviation, unit in (
+            ("melanosomes_percent", "within_percent", "%"),
+            ("blood_percent", "within_percent", "%"),
+            ("ita_degrees", "within_sd", "degrees"),
+        ):
+            row = rows[region, name]
+            cells.append(f"{float(row[deviation]):.1f} {unit}, {float(row['icc_3_1']):.2f}")
+        lines.append(f"| {region} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def reliability() -> str:
+    """What `measure --reliability` wrote, without its heading."""
+    _, _, text = stored("reliability.md").rpartition("# How far the same face moves\n")
+    return text.replace("## ", "### ")
+
+
+def many() -> str:
+    """Time and memory of `benchmarks.many`, in a sentence."""
+    path = RESULTS / "many.json"
+    if not path.is_file():
+        return NOTHING
+    found = json.loads(path.read_text("utf-8"))
+    settings = found["settings"]
+    per_photo, workers = found["cpu_s_per_photo"], settings["workers"]
+    return (
+        f"{settings['count']} photos of one megapixel, {workers} processes, without sheets, on a "
+        f"{found['machine']} with {found['cores']} cores: {per_photo:.2f} s of CPU time a photo, which is "
+        f"{workers / per_photo:.2f} photos a second where the {workers} cores are free (the machine did "
+        f"other work, a mean of {found['load'][2]:.0f} at a time, and it took {found['wall_s']:.0f} s). All "
+        f"processes together took at most {found['peak_bytes'] / 1e9:.2f} GB: "
+        f"{found['peak_bytes_first_half'] / 1e9:.2f} GB in the first half of the photos, "
+        f"{found['peak_bytes_last_quarter'] / 1e9:.2f} GB in the last quarter."
+    )
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "commands": commands,
     "evaluation": evaluation,
@@ -161,6 +226,12 @@ PARTS: dict[str, Callable[[], str]] = {
     "people": lambda: stored("people.md"),
     "skin tones": skin_tones,
     "renderer": renderer_table,
+    "measuring": lambda: stored("measuring.md").partition("\n")[2].replace("## ", "### "),
+    "codebook": codebook,
+    "repeatability": repeatability,
+    "many": many,
+    "reliability": reliability,
+    "white": lambda: stored("white.md"),
     "changelog": from_repository("CHANGELOG.md"),
 }
 """Parts that a page may ask for."""

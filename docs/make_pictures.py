@@ -20,12 +20,18 @@ from PIL import Image
 from skimage import data
 
 from biofacenet import BioFaceNet, Tables
-from biofacenet.analysis import ByFitting, ByNetwork, Result, apply
-from biofacenet.analysis.editing import soft
+from biofacenet.analysis import ByFitting, ByNetwork, Result, retouch
+from biofacenet.analysis.folder import words
+from biofacenet.analysis.measuring.photo import measure_face
+from biofacenet.analysis.measuring.sheets import write_sheet
+from biofacenet.analysis.methods import Beside
 from biofacenet.data import generate
+from biofacenet.decomposition import Edit
 from biofacenet.photos import crop, read_photo
+from biofacenet.plotting.encoding import eight_bit, jpeg
 from biofacenet.plotting.figures import decomposition_figure, edit_sheet
 from biofacenet.plotting.grids import contact_sheet
+from biofacenet.web.examples import FOLDER, SEEDS
 
 IMAGES = Path(__file__).parent / "images"
 SYNTHETIC = Path("data/synthetic")
@@ -40,6 +46,9 @@ def main(run: Path | None) -> None:
     network = BioFaceNet.from_pretrained("small")
     IMAGES.mkdir(exist_ok=True)
     contact_sheet(generate(range(24), skin="measured").image, IMAGES / "synthetic.png", columns=8)
+    for name, seed in SEEDS.items():
+        face = generate([seed], size=256, skin="measured").image[0]
+        (FOLDER / f"{name}.jpg").write_bytes(jpeg(eight_bit(face)))
     if run is not None:
         grid = sorted((run / "grids").glob("epoch_*.png"))[-1]
         shutil.copyfile(grid, IMAGES / "training.png")
@@ -49,13 +58,15 @@ def main(run: Path | None) -> None:
         photo = read_photo(path)
     for name, method, sheet in (
         ("network", ByNetwork(network, resolution=1024), "astronaut.png"),
-        ("fit", ByFitting(size=256), "fit.png"),
+        ("fit", Beside(ByFitting(size=256), ByNetwork(network)), "fit.png"),
     ):
         begin = time.perf_counter()
         found = method(photo)
         print(f"{name}: the portrait took {time.perf_counter() - begin:.1f} s")
         portrait(name, found, IMAGES / sheet)
-    edited(found)
+        if name == "network":
+            write_sheet(measure_face(found, {"face": 1}), IMAGES / "measure.png")
+            edited(found)
     if authors := os.environ.get("BIOFACENET_AUTHORS_DIR"):
         tables(Path(authors))
 
@@ -63,7 +74,12 @@ def main(run: Path | None) -> None:
 def portrait(name: str, found: Result, sheet: Path) -> None:
     """The decomposition of the astronaut, and whether her lips are redder than her cheeks."""
     decomposition_figure(
-        found.image, found.decomposition, sheet, title="NASA astronaut Eileen Collins"
+        found.image,
+        found.decomposition,
+        sheet,
+        mask=found.counted,
+        title="NASA astronaut Eileen Collins",
+        said=words(found),
     )
     haemoglobin = found.decomposition.haemoglobin
     side = found.image.shape[-1]
@@ -78,23 +94,21 @@ def portrait(name: str, found: Result, sheet: Path) -> None:
     inside = slice(side // 4, 3 * side // 4)
     error = (found.reconstruction - found.image)[..., inside, inside].square().mean().sqrt()
     print(f"{name}: portrait: RMSE {float(error):.4f} in the middle of the crop (linear RGB)")
-    if found.skin_rmse is not None:
-        print(f"{name}: portrait: RMSE {found.skin_rmse:.4f} over the skin")
+    print(f"{name}: portrait: RMSE {found.skin_rmse:.4f} over the skin")
     print(f"{name}: portrait: haemoglobin {mean(LIPS):+.3f} lips, {mean(CHEEKS):+.3f} cheeks")
 
 
-def edited(fitted: Result) -> None:
+def edited(found: Result) -> None:
     """The astronaut with other skin."""
-    assert fitted.mask is not None
-    before = fitted.decomposition
-    after = before.edit(melanin=0.6, haemoglobin_scale=0.5, specular_scale=0.0)
-    image = apply(fitted.image, before, after, soft(fitted.mask))
+    face = retouch(found)
+    edit = Edit(melanin="x3", haemoglobin="x0.5")
+    seen = (..., *face.frame.on(found.photo))
     edit_sheet(
-        fitted.image,
-        image,
+        face.frame.picture[seen],
+        face.edited(edit)[seen],
         IMAGES / "edit.png",
         title="NASA astronaut Eileen Collins",
-        note="melanin + 0.6, half the haemoglobin, no highlights",
+        note="three times the melanin, half the blood",
     )
 
 

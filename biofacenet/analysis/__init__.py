@@ -7,14 +7,14 @@ from ..system.lazy import lazy
 if TYPE_CHECKING:
     from .batch import process as process
     from .editing import apply as apply
-    from .editing import combine as combine
+    from .editing import retouch as retouch
     from .folder import write as write
     from .methods import ByFitting as ByFitting
     from .methods import ByNetwork as ByNetwork
     from .methods import decompose as decompose
     from .results import Result as Result
 
-__all__ = ["ByFitting", "ByNetwork", "Result", "apply", "combine", "decompose", "process", "write"]
+__all__ = ["ByFitting", "ByNetwork", "Result", "apply", "decompose", "process", "retouch", "write"]
 
 __getattr__ = lazy(
     __name__,
@@ -23,7 +23,7 @@ __getattr__ = lazy(
         "ByNetwork": "methods",
         "Result": "results",
         "apply": "editing",
-        "combine": "editing",
+        "retouch": "editing",
         "decompose": "methods",
         "process": "batch",
         "write": "folder",

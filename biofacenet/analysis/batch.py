@@ -39,6 +39,7 @@ def process(
     *,
     said: str,
     formats: Sequence[Format] = (),
+    show_all: bool = False,
     video: Callable[[Path, Path], str] | None = None,
 ) -> None:
     """Decompose photo by photo and write results, a folder in `out` for each face.
@@ -50,6 +51,7 @@ def process(
         wanted: which parts of each photo.
         said: the method in words, for the terminal and the summary.
         formats: in which maps are written beside the usual ones.
+        show_all: whether sheets show maps beyond the skin too.
         video: what to do with a video, given its file and the folder for its results; says in a line
             what came of it. Without it, a video is taken for a photo, and refused.
 
@@ -71,7 +73,7 @@ def process(
         _tell_of_size(photo)
         results = [method(photo, part) for part in wanted.of(photo)]
         for result, folder in zip(results, _further(first, taken), strict=False):
-            write(result, folder, method=said, formats=formats)
+            write(result, folder, method=said, formats=formats, show_all=show_all)
             yield _line(result, folder)
 
     console.print(said)
@@ -141,12 +143,9 @@ def one_by_one(
 
 def _line(result: Result, folder: Path) -> str:
     remarks = "; ".join(result.remarks)
-    rmse, where = result.skin_rmse, " of skin"
-    if rmse is None:
-        rmse, where = result.rmse, ""
     return (
         f"{shown(result.photo.path)} -> {shown(folder / 'figure.png')} and more beside it"
-        f"  (RMSE{where} {rmse:.3f}; {remarks})"
+        f"  (RMSE of skin {result.skin_rmse:.3f}; {remarks})"
     )
 
 
@@ -165,9 +164,17 @@ def _further(first: Path, taken: set[str]) -> Iterator[Path]:
 # Writing -------------------------------------------------------------------------------------
 
 
-def result_folders(out: Path, photos: tuple[Path, ...]) -> list[Path]:
-    """A folder for each photo, named like it; photos of one name are numbered from the second on."""
+def result_folders(out: Path, photos: tuple[Path, ...], *, new: bool = False) -> list[Path]:
+    """A folder for each photo, named like it; photos of one name are numbered from the second on.
+
+    Args:
+        out: folder for all of them.
+        photos: files.
+        new: whether folders that are there already count as taken, so that they stay as they are.
+    """
     taken: set[str] = set()
+    if new and out.is_dir():
+        taken = {same_name(path.name) for path in out.iterdir()}
     folders = []
     for path in photos:
         first = name = folder_name(path)

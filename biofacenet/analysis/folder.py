@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
-
 from .._version import __version__
-from ..fitting.uncertainty import interval
 from ..physics.illuminant import ILLUMINANT_NAMES
 from ..physics.temperature import correlated_temperature
 from ..plotting.encoding import display, write_image
@@ -22,8 +19,9 @@ from ..system.device import plain_defaults
 from ..system.files import whole_directory, write_json
 from .choices import Format
 from .formats import write_formats
+from .measuring.numbers import excluded
 from .results import Result
-from .trust import knowledge, uncertainty
+from .trust import knowledge
 
 __all__ = [
     "write",
@@ -34,17 +32,44 @@ DOMINANT = 0.05
 
 
 @plain_defaults()
-def write(result: Result, folder: Path, *, method: str, formats: Sequence[Format] = ()) -> None:
-    """Write pictures, maps, tables and the summary of a photo into a folder, all of them or none."""
+def write(
+    result: Result,
+    folder: Path,
+    *,
+    method: str,
+    formats: Sequence[Format] = (),
+    show_all: bool = False,
+) -> None:
+    """Write pictures, maps, tables and the summary of a photo into a folder, all of them or none.
+
+    Args:
+        result: what is written.
+        folder: where.
+        method: what the maps are found with, in words, for the summary.
+        formats: in which maps are written beside the usual ones.
+        show_all: whether sheets show maps beyond the skin too.
+    """
     with whole_directory(folder) as place:
-        _write(result, place, method=method, formats=formats)
+        _write(result, place, show_all=show_all)
+        more = write_formats(result.decomposition, place, formats)
+        write_json(place / "summary.json", summary(result, method=method) | more)
 
 
-def _write(result: Result, folder: Path, *, method: str, formats: Sequence[Format]) -> None:
-    decomposition = result.decomposition
+def _write(result: Result, folder: Path, *, show_all: bool) -> None:
+    """All but the summary."""
+    decomposition, said, mask = result.decomposition, words(result), result.counted
     for name in MAP_NAMES:
         write_image(map_image(decomposition, name), folder / f"{name}.png")
-        map_figure(decomposition, name, folder / f"{name}-scale.png")
+        sheet = folder / f"{name}-scale.png"
+        map_figure(
+            decomposition,
+            name,
+            sheet,
+            photo=result.image,
+            mask=mask,
+            show_all=show_all,
+            said=said[name],
+        )
     write_image(display(result.image[0]), folder / "input.png")
     write_image(display(result.reconstruction[0]), folder / "reconstruction.png")
     write_image(albedo_image(decomposition), folder / "albedo.png")
@@ -52,8 +77,7 @@ def _write(result: Result, folder: Path, *, method: str, formats: Sequence[Forma
         write_image(normals_image(decomposition), folder / "normals.png")
     if decomposition.parts is not None:
         write_image(parts_image(decomposition), folder / "parts.png")
-    if result.mask is not None:
-        write_image((255 * result.mask[0, 0]).byte().numpy(), folder / "mask.png")
+    write_image((255 * mask[0, 0]).byte().numpy(), folder / "mask.png")
     decomposition.save(folder / "maps.npz")
     known = knowledge(result)
     light_plot(decomposition, folder / "light.png", known=known.light_words)
@@ -64,11 +88,11 @@ def _write(result: Result, folder: Path, *, method: str, formats: Sequence[Forma
         result.image,
         decomposition,
         folder / "figure.png",
+        mask=mask,
+        show_all=show_all,
         title=result.photo.path.name,
-        known=(known.light_words, known.camera_words),
+        said=said,
     )
-    said = summary(result, method=method) | write_formats(decomposition, folder, formats)
-    write_json(folder / "summary.json", said)
 
 
 def summary(result: Result, *, method: str) -> dict[str, Any]:
@@ -105,42 +129,66 @@ def summary(result: Result, *, method: str) -> dict[str, Any]:
         },
         "camera_b": [round(value, 4) for value in decomposition.camera[0].tolist()],
         "intervals_68_percent": intervals(result),
+        "skin_constants": decomposition.skin,
+        "skin": result.numbers.as_json(),
+        **beside(result),
         "rmse_linear_rgb": round(result.rmse, 6),
-        **(
-            {}
-            if result.skin_rmse is None
-            else {
-                "rmse_linear_rgb_of_skin": round(result.skin_rmse, 6),
-                "share_of_skin": round(float(_skin(result).mean()), 4),
-            }
-        ),
+        "rmse_linear_rgb_of_skin": round(result.skin_rmse, 6),
+        "share_of_skin": round(float(result.counted.mean()), 4),
         "biofacenet_version": __version__,
     }
 
 
-def _skin(result: Result) -> Tensor:
-    """Where skin is, of a result whose error over the skin is known."""
-    found = result.decomposition.skin_share() if result.mask is None else result.mask
-    assert found is not None
-    return found
-
-
 def intervals(result: Result) -> dict[str, Any]:
-    """68 % intervals of the face's pigments, of light and camera, and where these are from, for JSON."""
-    said, known, found = uncertainty(result), knowledge(result), result.decomposition
-    skin = result.skin()
-    inside = skin > 0.5 if bool((skin > 0.5).any()) else torch.ones_like(skin) > 0.5
-    ends = {}
-    for name, quantity in (("melanosomes", "melanin"), ("blood", "haemoglobin")):
-        middle = float(getattr(found, quantity)[inside].median())
-        deviation = getattr(said, f"face_{quantity}")
-        ends[name] = [round(x, 6) for x in interval(quantity, middle, deviation, skin=found.skin)]
+    """68 % intervals of light and camera, and where these are from, for JSON."""
+    known, found = knowledge(result), result.decomposition
     b = [round(value, 4) for value in found.camera[0].tolist()]
     return {
         "measured_on_faces": None if result.calibration is None else result.calibration.count,
-        **ends,
         "light_cct_kelvin": [round(x, 1) for x in known.kelvin],
         "light_from": known.light,
         "camera_b": [[round(v - w, 4), round(v + w, 4)] for v, w in zip(b, known.b, strict=True)],
         "camera_from": known.camera,
     }
+
+
+def beside(result: Result) -> dict[str, Any]:
+    """What another method finds of the same skin, for JSON; nothing where none was asked."""
+    other = result.beside
+    if other is None:
+        return {}
+    same = other.decomposition.skin == result.decomposition.skin
+    differ = list(excluded(result.numbers, other.numbers)) if same else None
+    return {
+        "beside": {
+            "method": other.method,
+            "skin_constants": other.decomposition.skin,
+            "skin": other.numbers.as_json(),
+            # None where their percentages stand for different colours.
+            "disagree_on": differ,
+        }
+    }
+
+
+def words(result: Result) -> dict[str, str]:
+    """What the sheets say of a result, by map: median of the skin and its 68 % interval."""
+    known, numbers = knowledge(result), result.numbers
+    said = {
+        "melanin": numbers.melanosomes.sentence,
+        "haemoglobin": numbers.blood.sentence,
+    }
+    inside = result.counted > 0.5
+    for name in ("diffuse", "specular"):
+        middle = float(getattr(result.decomposition, name)[inside].median())
+        factor = math.exp(getattr(result.deviations, f"face_{name}"))
+        low, high = _two_digits(middle / factor), _two_digits(middle * factor)
+        said[name] = f"median of skin {_two_digits(middle)}, 68 % interval {low} to {high}"
+    return said | {
+        "light": known.light_words,
+        "camera": known.camera_words,
+        "warning": result.disagreement,
+    }
+
+
+def _two_digits(value: float) -> str:
+    return f"{value:.0f}" if value >= 10.0 else f"{value:#.2g}"

@@ -6,7 +6,7 @@ A method holds its own numbers, and is called with a photo and a part of it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import torch
@@ -25,7 +25,7 @@ from ..system.device import plain_defaults
 from .choices import check_fitted_size, check_refine, check_resolution, check_size, check_steps
 from .results import Result
 
-__all__ = ["ByFitting", "ByNetwork", "Method", "decompose"]
+__all__ = ["Beside", "ByFitting", "ByNetwork", "Method", "decompose"]
 
 Method: TypeAlias = Callable[[Photo, Part], Result]
 """What decomposes a part of a photo."""
@@ -38,8 +38,8 @@ class ByNetwork:
     Example:
         >>> method = ByNetwork(BioFaceNet.from_pretrained("small"))
         >>> result = method("portrait.jpg")  # doctest: +SKIP
-        >>> float(result.decomposition.blood().mean())  # doctest: +SKIP
-        0.021
+        >>> result.numbers.blood.words  # doctest: +SKIP
+        '2.1 % (1.4 to 3.0)'
     """
 
     model: BioFaceNet
@@ -84,7 +84,8 @@ class ByNetwork:
         if self.refine:
             where = region(photo, part, *image.shape[2:])
             mask = seen_skin(image, part, where, skin=found.skin)
-            found = fit(image, mask, start=found, steps=self.refine).decomposition
+            refined = fit(image, mask, start=found, steps=self.refine).decomposition
+            found = replace(refined, normals=found.normals, parts=found.parts)
         return Result(
             photo=photo,
             part=part,
@@ -93,6 +94,7 @@ class ByNetwork:
             reconstruction=found.render().cpu(),
             mask=None if mask is None else mask.cpu(),
             calibration=of_fit(found.skin) if self.refine else self.model.calibration,
+            method="network, refined" if self.refine else "network",
         )
 
 
@@ -130,7 +132,27 @@ class ByFitting:
             reconstruction=found.reconstruction.cpu(),
             mask=mask,
             calibration=of_fit(self.skin),
+            method="fit",
         )
+
+
+@dataclass(frozen=True)
+class Beside:
+    """Decomposes by one method, and asks another whether it finds the same.
+
+    The maps are the first's. The parts that either tells say which pixels are skin for the numbers of
+    both.
+    """
+
+    method: Method
+    other: Method
+
+    def __call__(self, photo: Picture, part: Part | None = None) -> Result:
+        """The first's result, with the other's beside it; see `ByNetwork.__call__`."""
+        photo = as_photo(photo)
+        part = part or choose_parts(photo, face="largest")[0]
+        found, other = self.method(photo, part), self.other(photo, part)
+        return replace(found, beside=replace(other, beside=replace(found, beside=None)))
 
 
 def decompose(

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from torch import Tensor
 
 from ..decomposition import Calibration, Decomposition
+from ..fitting.absolute import Absolute, Known
+from ..fitting.uncertainty import Uncertainty
 from ..photos.boxes import Part
 from ..photos.framing import region
 from ..photos.reading import Photo
 from ..photos.skin_pixels import seen_skin
+from ..photos.white import White
 from ..system.brief import Brief
+from .measuring.numbers import SkinNumbers, deviations, disagreement, skin_numbers, skin_of_parts
 
 __all__ = [
     "Result",
 ]
+
+LEAST_SKIN = 0.02
+"""Share of the pixels below which parts are not believed: there is no face, or a tiny one."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -37,12 +45,25 @@ class Result(Brief):
     calibration: Calibration | None = None
     """How far intervals of the method are right, where that was measured."""
 
+    method: str = "maps"
+    """What found it, in a word: ``network``, ``fit`` or ``network, refined``."""
+
+    beside: Result | None = None
+    """What another method finds in the same part, where one was asked."""
+
+    white: White | None = None
+    """What white is, where that is known: the photo is balanced by it."""
+
+    absolute: Absolute | None = None
+    """What that tells of pigments, whose level is absolute then, and else only what is usual."""
+
     @property
     def remarks(self) -> tuple[str, ...]:
         """What a person should know of it: how the part was found, and what was converted."""
         alike = self.mask is not None and bool(self.mask.all())
         nowhere = ("no skin found, everything taken for it",) if alike else ()
-        return (self.part.note, *nowhere, *self.photo.notes)
+        differs = (self.disagreement,) if self.disagreement else ()
+        return (self.part.note, *nowhere, *self.photo.notes, *differs)
 
     @property
     def rmse(self) -> float:
@@ -50,13 +71,50 @@ class Result(Brief):
         return float((self.reconstruction - self.image).square().mean().sqrt())
 
     @property
-    def skin_rmse(self) -> float | None:
-        """The same over the skin, where that was looked for or the network tells parts."""
-        mask = self.decomposition.skin_share() if self.mask is None else self.mask
-        if mask is None:
-            return None
+    def skin_rmse(self) -> float:
+        """The same over the skin that numbers are of."""
         error = (self.reconstruction - self.image).square().mean(dim=1, keepdim=True)
-        return float(((error * mask).sum() / mask.sum().clamp(min=1.0)).sqrt())
+        return float(error[self.counted > 0.5].mean().sqrt())
+
+    @cached_property
+    def counted(self) -> Tensor:
+        """(1, 1, H, W), 0 or 1: the skin that numbers and sheets are of.
+
+        That of the parts, its own or those told beside it: face, ears and neck without lips, brows, eyes
+        and beard. Where nobody tells parts, `skin`.
+        """
+        height, width = self.image.shape[2:]
+        found = skin_of_parts(self.decomposition)
+        if found is None and self.beside is not None:
+            found = skin_of_parts(self.beside.decomposition, (height, width))
+        if found is None or float(found.mean()) < LEAST_SKIN:
+            return (self.skin() > 0.5).float()
+        return found
+
+    @cached_property
+    def deviations(self) -> Uncertainty:
+        """Of the face's means, and of maps of 32 pixels or so; calibrated where the method is."""
+        return deviations(self.decomposition, self.counted, self.calibration)
+
+    @cached_property
+    def numbers(self) -> SkinNumbers:
+        """Melanosomes and blood of the skin, in percent."""
+        if self.known is not None:
+            return skin_numbers(self.decomposition, self.counted, self.known)
+        return skin_numbers(self.decomposition, self.counted, self.deviations)
+
+    @cached_property
+    def known(self) -> Known | None:
+        """What the white tells of the skin; None without a white."""
+        return None if self.absolute is None else self.absolute.known(self.counted)
+
+    @property
+    def disagreement(self) -> str:
+        """Where this and what is beside it exclude each other, in words; empty where they do not."""
+        other = self.beside
+        if other is None or other.decomposition.skin != self.decomposition.skin:
+            return ""
+        return disagreement((self.method, self.numbers), (other.method, other.numbers))
 
     def skin(self) -> Tensor:
         """(1, 1, H, W), 1 where skin is: as it was seen, else looked for now, by the maps' own skin."""

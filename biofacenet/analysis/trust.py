@@ -5,21 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
-import torch.nn.functional as F
-
 from ..decomposition import Calibration
 from ..fitting.calibrated import of_fit
-from ..fitting.uncertainty import Uncertainty, estimate
+from ..fitting.uncertainty import Uncertainty
 from ..physics.temperature import correlated_temperature
+from .measuring.numbers import deviations
 from .results import Result
 
 __all__ = ["Knowledge", "Source", "knowledge", "uncertainty"]
 
 TRUST_SIDE = 96
-"""Longer side at which deviations are computed: they are smooth, and a few thousand pixels take no time."""
+"""Longer side at which deviations of pixels are computed."""
 
-Source = Literal["photo", "prior"]
+Source = Literal["photo", "prior", "white"]
 """Where a number is from: ``prior`` where the method is no better than one who does not look at photos."""
 
 HOTTEST, COOLEST = 25000.0, 1000.0
@@ -28,17 +26,7 @@ HOTTEST, COOLEST = 25000.0, 1000.0
 
 def uncertainty(result: Result) -> Uncertainty:
     """Deviations of a result's maps, at most `TRUST_SIDE` pixels, calibrated where its method is."""
-    found, mask = result.decomposition[0].detach(), result.skin()
-    height, width = found.melanin.shape[2:]
-    scale = min(1.0, TRUST_SIDE / max(height, width))
-    size = (max(1, round(height * scale)), max(1, round(width * scale)))
-    small = found.map(lambda x: F.adaptive_avg_pool2d(x, size) if x.ndim == 4 else x)
-    where = (F.adaptive_avg_pool2d(mask, size) > 0.5).float()
-    said = estimate(small, where)
-    if result.calibration is None:
-        return said
-    inside = where > 0.5 if bool(where.any()) else torch.ones_like(where) > 0.5
-    return said.calibrated(result.calibration, float(small.melanin[inside].mean()))
+    return deviations(result.decomposition, result.counted, result.calibration, side=TRUST_SIDE)
 
 
 @dataclass(frozen=True)
@@ -78,6 +66,15 @@ def knowledge(result: Result) -> Knowledge:
     found, own = result.decomposition[0], result.calibration
     known: Calibration = own or of_fit(found.skin)
     errors = known.errors if own else known.usual
+    if result.known is not None:
+        return Knowledge(
+            light="white",
+            kelvin=result.known.kelvin,
+            bands=known.usual_bands,
+            camera="prior",
+            b=(known.usual["b1"], known.usual["b2"]),
+            measured=True,
+        )
     kelvin, _ = correlated_temperature(found.spectrum())
     mired, off = 1e6 / float(kelvin[0]), errors["temperature"]
     # Half a scale is none: intervals end where lights do.

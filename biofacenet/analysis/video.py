@@ -18,6 +18,7 @@ from torch import Tensor
 
 from .._version import __version__
 from ..decomposition import Decomposition
+from ..errors import NoFaceError
 from ..fitting.enlarging import explain
 from ..network.unet import BioFaceNet
 from ..photos.boxes import Box, Part
@@ -35,6 +36,7 @@ from ..system.names import shown
 
 __all__ = [
     "Smooth",
+    "Tracked",
     "VideoSettings",
     "decompose_video",
 ]
@@ -77,7 +79,7 @@ class Smooth:
         return self.value
 
 
-class _Tracked:
+class Tracked:
     """The face that is followed."""
 
     def __init__(self, path: Path, crop: str, face: str, seconds: float = BOX_SECONDS) -> None:
@@ -92,7 +94,7 @@ class _Tracked:
         photo = Photo(self.path, pixels)
         if self.crop != "face":
             return choose_parts(photo, self.crop)[0]
-        found = self._faces(photo)
+        found = self._face(photo)
         if found is None:
             self.missed += step
             if self.part is None or self.missed > LOST_SECONDS:
@@ -111,9 +113,18 @@ class _Tracked:
         self.part = replace(found, box=smooth)
         return self.part
 
-    def _faces(self, photo: Photo) -> Part | None:
-        parts = [part for part in choose_parts(photo, "face", "all") if part.is_face]
-        if not parts:
+    def check(self) -> None:
+        """Raise an error where a face was looked for, and there was none in any frame."""
+        if self.crop == "face" and self.seen == 0:
+            raise NoFaceError(
+                f"{self.path}: no face found in any frame; expected one to follow, name its square "
+                "with --crop LEFT,TOP,SIZE, or take all of each frame with --whole-image"
+            )
+
+    def _face(self, photo: Photo) -> Part | None:
+        try:
+            parts = choose_parts(photo)
+        except NoFaceError:
             return None
         if self.part is None or self.missed > LOST_SECONDS:
             number = 1 if self.face in ("all", "largest") else int(self.face)
@@ -162,7 +173,8 @@ def decompose_video(
         What was done, in a line.
 
     Raises:
-        PhotoError: the file is no video, or damaged; nothing is left behind then.
+        PhotoError: the file is no video, or damaged, or no face is in any frame; nothing is left behind
+            then.
         BioFaceNetError: PyAV is not installed.
     """
     settings = settings or VideoSettings()
@@ -177,6 +189,7 @@ def decompose_video(
             for frame in stream:
                 film.add(frame)
                 bar.advance()
+        film.tracked.check()
         said = film.summary()
         write_json(place / "summary.json", said)
     seen = film.tracked.seen
@@ -213,7 +226,7 @@ class _Film:
     ) -> None:
         self.model, self.path, self.clip, self.settings = model, path, clip, settings
         self.writers, self.rows = writers, rows
-        self.tracked = _Tracked(path, settings.wanted.crop, settings.wanted.face)
+        self.tracked = Tracked(path, settings.wanted.crop, settings.wanted.face)
         self.light, self.brightness = Smooth(settings.smoothing), Smooth(settings.smoothing)
         self.last = -1.0 / clip.rate
         self.errors: list[float] = []
@@ -288,7 +301,7 @@ def _row(number: int, time: float, part: Part, maps: Decomposition, rmse: float)
 def _summary(
     path: Path,
     clip: Clip,
-    tracked: _Tracked,
+    tracked: Tracked,
     errors: Sequence[float],
     maps: Decomposition,
     part: Part,

@@ -12,6 +12,7 @@ PROGRAM = "biofacenet"
 COMMANDS = {
     "predict": "Decompose photos and videos into melanin, blood, shading, light and camera.",
     "fit": "Decompose photos without a network; slower, and true to the last detail.",
+    "measure": "Measure skin in photos: numbers for a table, with intervals and warnings.",
     "edit": "Change the skin, the shading, the light or the camera of a face.",
     "app": "A web page on this computer, with sliders that change a photo.",
     "train": "Train a network on faces of your own, or on synthetic ones.",

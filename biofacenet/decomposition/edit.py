@@ -3,28 +3,55 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any, cast
 
 from ..physics.measured import CameraCurves, Spectrum
 from ..physics.names import CCT_RANGE, COORDINATE_RANGE, DAYLIGHTS, ILLUMINANT_NAMES
 from ..system.settings import option
 
-__all__ = ["DIRECTIONS", "Edit", "direction_of"]
+__all__ = [
+    "AREA_NAMES",
+    "DIRECTIONS",
+    "LOOKS",
+    "Edit",
+    "Pigment",
+    "areas_of_text",
+    "direction_of",
+    "pigment_of",
+]
+
+
+MAX_MELANOSOMES, MAX_BLOOD = 0.43, 0.07
+"""Of the skin model, whose constants `biofacenet.physics.skin.SKINS` holds (it needs torch)."""
 
 
 @dataclass(frozen=True)
 class Edit:
     """What is changed in a decomposition; nothing by default."""
 
-    melanin: float = 0.0
-    """Added to the melanin map, which lies in -1..1."""
-    haemoglobin: float = 0.0
-    """Added to the haemoglobin map, which lies in -1..1."""
+    melanin: str | float | None = option(0.0, shown="as it is", metavar="xN|+N%|-N%")
+    """A factor on the melanosomes of the epidermis, such as x3 or x0.5; or an amount of them in percent of
+    its volume, as maps show it, such as +2% or -1%. In Python also a number, which is added to the map of
+    -1..1."""
+    haemoglobin: str | float | None = option(0.0, shown="as it is", metavar="xN|+N%|-N%")
+    """The same for blood, in percent of the dermis."""
     melanin_scale: float = 1.0
-    """Factor on the fraction of melanosomes in the epidermis."""
+    """The same as --melanin xN."""
     haemoglobin_scale: float = 1.0
-    """Factor on the fraction of blood in the dermis."""
+    """The same as --haemoglobin xN."""
+    even_melanin: float = option(0.0, metavar="SHARE")
+    """Share, 0..1, of the way on which melanin goes to its median: 1 leaves no freckles and no patches."""
+    less_redness: float = option(0.0, metavar="SHARE")
+    """Share, 0..1, of the way on which blood goes to its median where there is more."""
+    look: str | None = option(None, shown="none", metavar="tan|pallor|even|blush|calm")
+    """A change that people often want, for what is not said otherwise: a tan, a pale face, an even one,
+    redder cheeks, or less redness."""
+    areas: str | None = option(None, shown="skin", metavar="NAME[=STRENGTH],..")
+    """Where pigments change, and how strongly, 0..1: skin, lips, brows, eyes, hair, or of the skin cheeks,
+    forehead, nose, chin, neck; such as skin,lips=0.5 or skin,nose=0 or cheeks."""
     diffuse_scale: float = 1.0
     """Factor on the diffuse shading."""
     specular_scale: float = 1.0
@@ -61,14 +88,18 @@ class Edit:
 
     def check(self) -> None:
         """Raise ValueError where a number is out of range, or the light is unknown."""
-        factors = {name: getattr(self, name) for name in SCALES}
-        for name, factor in factors.items():
-            if not (math.isfinite(factor) and factor >= 0.0):
-                raise ValueError(f"{name} must be finite and at least 0, got {factor}")
-        if not (math.isfinite(self.melanin) and math.isfinite(self.haemoglobin)):
-            raise ValueError(
-                f"what is added must be finite, got {self.melanin} and {self.haemoglobin}"
-            )
+        for name in SCALES:
+            factor = getattr(self, name)
+            if not (math.isfinite(factor) and 0.0 <= factor <= MOST):
+                raise ValueError(f"{name} must lie in 0..{MOST:g}, got {factor}")
+        for name in PIGMENT_RANGE:
+            pigment_of(name, getattr(self, name))
+        for name in ("even_melanin", "less_redness"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise ValueError(f"{name} must lie in 0..1, got {getattr(self, name)}")
+        if self.look is not None and self.look not in LOOKS:
+            raise ValueError(f"unknown look {self.look!r}: choose one of {', '.join(LOOKS)}")
+        areas_of_text(self.areas)
         known = (*ILLUMINANT_NAMES, *DAYLIGHTS)
         if isinstance(self.light, str) and self.light not in known and not names_file(self.light):
             raise ValueError(
@@ -86,6 +117,25 @@ class Edit:
         if not all(low <= value <= high for value in coordinates):
             raise ValueError(f"camera coordinates must lie in {low:g}..{high:g}, got {self.camera}")
 
+    def resolved(self) -> Edit:
+        """The same with what its look stands for said, where it was not said otherwise.
+
+        Raises:
+            ValueError: there is no such look.
+        """
+        if self.look is None:
+            return self
+        if self.look not in LOOKS:
+            raise ValueError(f"unknown look {self.look!r}: choose one of {', '.join(LOOKS)}")
+        usual = Edit()
+        meant = {
+            name: value
+            for name, value in LOOKS[self.look].items()
+            if getattr(self, name) == getattr(usual, name)
+        }
+        found: Edit = replace(self, look=None, **cast(dict[str, Any], meant))
+        return found
+
     def words(self) -> str:
         """What is changed, for people."""
         parts = [
@@ -94,6 +144,107 @@ class Edit:
             if getattr(self, field.name) != field.default
         ]
         return ", ".join(parts) or "nothing changed"
+
+
+@dataclass(frozen=True)
+class Pigment:
+    """A change of a pigment: first its fraction by a factor, then by an amount, then its map by another."""
+
+    factor: float = 1.0
+    amount: float = 0.0
+    """Added to the fraction."""
+    added: float = 0.0
+    """Added to the map, which lies in -1..1."""
+
+
+PIGMENT_RANGE = {"melanin": MAX_MELANOSOMES, "haemoglobin": MAX_BLOOD}
+"""Largest fractions that maps can show."""
+
+MOST = 20.0
+"""Largest factor: more pigment than that has no skin, and no highlight is brighter."""
+
+CHANGE = re.compile(r"x(?P<factor>\d*\.?\d+)|(?P<amount>[+-]\d*\.?\d+)%")
+
+
+def pigment_of(name: str, change: str | float | None) -> Pigment:
+    """What a change of a pigment says.
+
+    Args:
+        name: ``melanin`` or ``haemoglobin``.
+        change: text such as ``x3`` or ``+2%``; a number is added to the map.
+
+    Raises:
+        ValueError: it is none of these, or out of range.
+    """
+    if change is None:
+        return Pigment()
+    if not isinstance(change, str):
+        if not math.isfinite(change):
+            raise ValueError(f"{name}: what is added must be finite, got {change}")
+        return Pigment(added=float(change))
+    found = CHANGE.fullmatch(change.strip())
+    if found is None:
+        raise ValueError(
+            f"{name} {change}: expected a factor such as x1.5, or an amount in percent such as +2% or -1%"
+            f"{_remark(change)}"
+        )
+    most = 100.0 * PIGMENT_RANGE[name]
+    if found["factor"] is not None:
+        factor = float(found["factor"])
+        if not 0.0 <= factor <= MOST:
+            raise ValueError(f"{name} {change}: expected a factor in x0..x{MOST:g}")
+        return Pigment(factor=factor)
+    amount = float(found["amount"])
+    if abs(amount) > most:
+        raise ValueError(f"{name} {change}: expected -{most:g}%..+{most:g}%, the range of skin")
+    return Pigment(amount=amount / 100.0)
+
+
+def _remark(change: str) -> str:
+    """What to say to those who know the numbers of earlier versions."""
+    try:
+        float(change)
+    except ValueError:
+        return ""
+    return "; plain numbers, in units of the map, are for Python alone since version 0.2"
+
+
+LOOKS: dict[str, dict[str, object]] = {
+    "tan": {"melanin": "x1.8"},
+    "pallor": {"melanin": "x0.6", "haemoglobin": "x0.6"},
+    "even": {"even_melanin": 0.8, "less_redness": 0.5},
+    "blush": {"haemoglobin": "x2", "areas": "cheeks"},
+    "calm": {"less_redness": 0.9},
+}
+"""What looks stand for."""
+
+AREA_NAMES = (
+    *("skin", "lips", "brows", "eyes", "hair"),
+    *("cheeks", "forehead", "nose", "chin", "neck"),
+)
+"""Where pigments can change; the second line is of the skin."""
+
+
+def areas_of_text(text: str | None) -> dict[str, float]:
+    """Strengths of areas by name: of ``skin,lips=0.5`` skin 1 and lips 0.5; of None skin alone.
+
+    Raises:
+        ValueError: an area is unknown, or a strength out of 0..1.
+    """
+    found = {}
+    for word in (text if text is not None else "skin").split(","):
+        name, given, strength = (part.strip() for part in word.partition("="))
+        try:
+            value = float(strength) if given else 1.0
+        except ValueError:
+            value = math.nan
+        if name not in AREA_NAMES or not 0.0 <= value <= 1.0:
+            raise ValueError(
+                f"areas {text}: expected names of {', '.join(AREA_NAMES)}, each with a strength in 0..1 if "
+                "you like, such as skin,lips=0.5"
+            )
+        found[name] = value
+    return found
 
 
 DIRECTIONS = {

@@ -21,10 +21,8 @@ from ..physics.skin import (
     SKINS,
     SkinName,
     blood_fraction,
-    from_axis,
     melanosome_fraction,
     skin_name,
-    to_axis,
 )
 from ..physics.tables import Tables
 from ..rendering import reference
@@ -35,6 +33,7 @@ from ..system.device import plain_defaults
 from ..system.files import whole_file
 from .edit import Edit, direction_of
 from .parts import PART_NAMES
+from .pigments import changed_pigment, pigments_of
 from .relighting import relit
 from .storage import FORMAT, MAY_BE_MISSING, OF_ANY_LIGHT, read_stored
 
@@ -44,13 +43,6 @@ NO_NORMALS = (
     "light_from needs normals, which these maps lack; decompose with a network that tells them, such as "
     "small"
 )
-
-
-def changed_pigment(values: Tensor, added: float, factor: float) -> Tensor:
-    """Values of a pigment's map with its fraction scaled, and then something added to the map."""
-    # The fraction goes with the cube of u.
-    scaled = from_axis(to_axis(values) * factor ** (1.0 / 3.0))
-    return (scaled + added).clamp(-1.0, 1.0)
 
 
 @dataclass(repr=False)
@@ -242,8 +234,9 @@ class Decomposition(Brief):
         """A copy with other skin, shading, light or camera.
 
         The renderer's camera balances white for whatever light there is: another light changes how
-        skin looks beside white, not the cast of the whole picture. A pigment's factor is applied to
-        its fraction before anything is added to its map, which stays in [-1, 1].
+        skin looks beside white, not the cast of the whole picture. A pigment's factors are applied to
+        its fraction, then an amount is added to it, then something to its map, which stays in [-1, 1].
+        Medians are those of the skin where parts are known, else of all pixels.
 
         Args:
             edit: what to change.
@@ -252,8 +245,9 @@ class Decomposition(Brief):
             numbers: fields of `Edit`, instead of or on top of one.
 
         Raises:
-            ValueError: a number is out of range, the light is unknown, or light is to come from another
-                direction and there are no normals.
+            ValueError: a number is out of range, the light is unknown, light is to come from another
+                direction and there are no normals, or areas are named: those are found in photos, by
+                `biofacenet.analysis.editing`; here a mask says where.
             TypeError: there is no number of that name.
             DataError: a file of a light or camera cannot be used, or a channel of the camera sees none
                 of the light.
@@ -263,6 +257,11 @@ class Decomposition(Brief):
         """
         edit = replace(edit or Edit(), **numbers)
         edit.check()
+        edit = edit.resolved()
+        if edit.areas is not None and mask is None:
+            raise ValueError(
+                f"areas {edit.areas} are found in photos; for maps, give a mask instead, 1 where they are"
+            )
         return edited(self, edit.read(), mask)
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -315,17 +314,15 @@ def edited(maps: Decomposition, edit: Edit, mask: Tensor | None) -> Decompositio
     def changed(before: Tensor, after: Tensor) -> Tensor:
         return after if mask is None else before + mask.to(before) * (after - before)
 
-    def pigment(values: Tensor, added: float, factor: float) -> Tensor:
-        return changed(values, changed_pigment(values, added, factor))
-
     diffuse, specular = _shadings(maps, edit)
     seen = _seen(_lit(maps, edit), edit)
     if edit.light is not None or edit.camera is not None:
         _check_balance(seen, edit)
+    melanin, haemoglobin = pigments_of(maps, edit)
     return replace(
         seen,
-        melanin=pigment(maps.melanin, edit.melanin, edit.melanin_scale),
-        haemoglobin=pigment(maps.haemoglobin, edit.haemoglobin, edit.haemoglobin_scale),
+        melanin=changed(maps.melanin, melanin),
+        haemoglobin=changed(maps.haemoglobin, haemoglobin),
         diffuse=changed(maps.diffuse, diffuse * edit.diffuse_scale),
         specular=changed(maps.specular, specular * edit.specular_scale),
     )

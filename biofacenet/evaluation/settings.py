@@ -76,8 +76,8 @@ class Settings:
     size: int = 96
     """Side of the images that are looked at with --photos, in pixels, a multiple of 16."""
     resolution: int | None = option(None, shown="as --size", metavar="SIDE")
-    """Side of the maps that are measured with --photos, in pixels, where it is larger than --size: fine
-    contrast of the photos is then shared out among a network's maps, as predict does."""
+    """Longer side of the maps that are measured with --photos, in pixels, where it is larger than --size:
+    fine contrast of the photos is then shared out among a network's maps, as predict does."""
     skin: SkinName | None = option(None, shown="of the network")
     """Constants of the skin model of the synthetic faces, which maps must be of to be compared; those of
     the network when not given."""

@@ -85,6 +85,8 @@ class Deployed(nn.Module):
             self.network.image_mean = self.network.image_mean.float()
             if self.network.ratios is not None:
                 self.network.ratios.float()
+            if self.network.surroundings is not None:
+                self.network.surroundings.float()
         self.encoding = encoding
         renderer = Renderer(network.skin, accuracy=accuracy)
         self.half_folded = renderer.prepared(torch.device("cpu"), torch.float32)

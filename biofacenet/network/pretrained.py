@@ -27,7 +27,10 @@ __all__ = ["Stored", "check_weights", "read", "write", "write_calibration"]
 LFS_POINTER = b"version https://git-lfs"
 """How a file begins that `git clone` leaves where Git LFS is not installed."""
 
-FORMAT = "biofacenet network 4"
+FORMAT = "biofacenet network 5"
+
+WITHOUT_SURROUNDINGS = "biofacenet network 4"
+"""Of small networks that do not compare skin with what surrounds it."""
 
 WITHOUT_SHAPE = "biofacenet network 3"
 """Of small networks that give no normals and parts."""
@@ -98,6 +101,8 @@ class Stored:
     skin: SkinName
     shaped: bool
     """It gives normals and parts, if networks of its size do."""
+    compared: bool
+    """It compares skin with what surrounds it, if networks of its size do."""
     calibration: Calibration | None = None
 
     def weights(self) -> dict[str, Tensor]:
@@ -155,7 +160,8 @@ def read(folder: Path, *, sizes: Sequence[str]) -> Stored:
             f"{folder / WEIGHTS_FILE}: not the weights that {CONFIG_FILE} was written with, so one "
             "of them is damaged or of another network; copy both again"
         )
-    shaped = config["format"] == FORMAT
+    compared = config["format"] == FORMAT
+    shaped = compared or config["format"] == WITHOUT_SURROUNDINGS
     calibration = None
     if config.get("calibration") is not None:
         try:
@@ -165,7 +171,7 @@ def read(folder: Path, *, sizes: Sequence[str]) -> Stored:
                 f"{file}: calibration: {error}; copy the file again, or measure it anew with biofacenet "
                 "evaluate --calibrate after taking that entry out"
             ) from error
-    return Stored(folder / WEIGHTS_FILE, config["size"], skin, shaped, calibration)
+    return Stored(folder / WEIGHTS_FILE, config["size"], skin, shaped, compared, calibration)
 
 
 def _config(file: Path) -> dict[str, Any]:
@@ -173,7 +179,7 @@ def _config(file: Path) -> dict[str, Any]:
         config = read_json(file)
     except (OSError, ValueError) as error:
         raise ModelError(f"{file}: not JSON ({error}); {EXPECTED}") from error
-    known = (FORMAT, WITHOUT_SHAPE, *EARLIER_FORMATS)
+    known = (FORMAT, WITHOUT_SURROUNDINGS, WITHOUT_SHAPE, *EARLIER_FORMATS)
     if not isinstance(config, dict) or config.get("format") not in known:
         raise ModelError(f"{file}: not of the form {FORMAT!r}; {EXPECTED}")
     return config

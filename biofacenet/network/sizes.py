@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["MAP_NAMES", "SIZES", "NetworkSize"]
+__all__ = ["MAP_NAMES", "SIZES", "USUAL_SHARES", "NetworkSize"]
 
 MAP_NAMES = ("melanin", "haemoglobin", "diffuse", "specular")
 
@@ -72,3 +72,16 @@ SIZES = {
     "paper": NetworkSize((32, 64, 128, 256, 512), 3, 3, 512, normalised=True, logarithms=False),
 }
 """Network sizes by name: ``paper`` is the published one, ``small`` has under 2 M parameters."""
+
+USUAL_SHARES = {
+    "background": 0.37,
+    "skin": 0.37,
+    "lips": 0.007,
+    "brows": 0.005,
+    "eyes": 0.005,
+    "teeth": 0.002,
+    "hair": 0.165,
+    "glasses": 0.006,
+    "cloth": 0.07,
+}
+"""Of the pixels of a picture of a face, about: what a network says of parts before it learns."""

@@ -31,7 +31,8 @@ from . import folders, hub, pretrained
 from .inputs import check_image, exposure, whole
 from .layers import Decoder, Encoder
 from .links import DIFFUSE, LINKS, PIGMENT, SPECULAR
-from .sizes import MAP_NAMES, SIZES
+from .sizes import MAP_NAMES, SIZES, USUAL_SHARES
+from .surroundings import Modulation, Surroundings
 
 __all__ = ["PUBLISHED_IMAGE_MEAN", "BioFaceNet", "RawOutputs"]
 
@@ -46,19 +47,6 @@ DARKEST = 0.01
 
 BEGINNING = (0.0, 0.0, math.log(2.0), math.log(0.02))
 """Raw maps of the untrained network: medium skin, well exposed, matt."""
-
-USUAL_SHARES = {
-    "background": 0.37,
-    "skin": 0.37,
-    "lips": 0.007,
-    "brows": 0.005,
-    "eyes": 0.005,
-    "teeth": 0.002,
-    "hair": 0.165,
-    "glasses": 0.006,
-    "cloth": 0.07,
-}
-"""Of the pixels of a picture of a face, about: what a network says of parts before it learns."""
 
 RUN_AWAY = 2.0
 """How far beyond its range the mean of a raw map must lie for the map to begin again."""
@@ -138,6 +126,7 @@ class BioFaceNet(hub.Pushed, nn.Module):
         )
         self._start_at_a_plausible_face()
         self.shape: nn.Conv2d | None = None
+        self.surroundings: Surroundings | None = None
         if shape.shared and shaped is not False:
             self.add_shape()
 
@@ -151,6 +140,7 @@ class BioFaceNet(hub.Pushed, nn.Module):
             self.shape.weight.mul_(0.1)
             shares = torch.tensor([USUAL_SHARES[name] for name in PART_NAMES])
             self.shape.bias.copy_(F.pad(shares.log(), (3, 0)))
+        self.surroundings = Surroundings(decoder.head.in_channels).to(before)
 
     def _start_at_a_plausible_face(self) -> None:
         """Outputs of the untrained network: medium skin, well exposed, matt, under daylight.
@@ -220,14 +210,12 @@ class BioFaceNet(hub.Pushed, nn.Module):
         decoders = [cast(Decoder, decoder) for decoder in self.decoders.values()]
         last = [(decoder.head, decoder(features)) for decoder in decoders]
         normals, logits = self._shape_of(last[0][1])
-        raw = alone = torch.cat([head(x) for head, x in last], dim=1).float()
-        if self.training:
-            alone = torch.cat([head(x.detach()) for head, x in last], dim=1).float()
-        if self.ratios is not None:
-            ratios = logs - logs.mean(dim=1, keepdim=True)
-            pigments = self.ratios(ratios.to(self.ratios.weight.dtype)).float()
-            pigments = F.pad(pigments, (0, 0, 0, 0, 0, len(MAP_NAMES) - 2))
-            raw, alone = raw + pigments, alone + pigments
+        parts = None if logits is None else torch.softmax(logits, dim=1)
+        around = None
+        if self.surroundings is not None and parts is not None:
+            around = self.surroundings(image, parts.detach())
+            last = [(head, around.of(x)) for head, x in last]
+        raw, alone = self._raw_of(last, logs, around)
         melanin, haemoglobin, diffuse, specular = raw.chunk(len(MAP_NAMES), dim=1)
         hidden = self.vector[:-1](features[-1])
         vector = self.vector[-1](hidden).float()
@@ -245,11 +233,36 @@ class BioFaceNet(hub.Pushed, nn.Module):
             camera=COORDINATE_RANGE[1] * (2.0 * PIGMENT(camera) - 1.0),
             skin=self.skin,
             normals=normals,
-            parts=None if logits is None else torch.softmax(logits, dim=1),
+            parts=parts,
         )
         if self.training:
             vector = self.vector[-1](hidden.detach()).float()
         return decomposition, RawOutputs(alone, vector, logits)
+
+    def _raw_of(
+        self,
+        last: Sequence[tuple[nn.Module, Tensor]],
+        logs: Tensor,
+        around: Modulation | None,
+    ) -> tuple[Tensor, Tensor]:
+        """Raw maps (B, 4, H, W), and the same with gradients for the last layers alone.
+
+        Args:
+            last: heads, with the features that each sees.
+            logs: (B, 3, H, W), logarithms of the image.
+            around: what the surroundings of skin tell.
+        """
+        raw = alone = torch.cat([head(x) for head, x in last], dim=1).float()
+        if self.training:
+            alone = torch.cat([head(x.detach()) for head, x in last], dim=1).float()
+        if self.ratios is None:
+            return raw, alone
+        ratios = logs - logs.mean(dim=1, keepdim=True)
+        pigments = self.ratios(ratios.to(self.ratios.weight.dtype)).float()
+        if around is not None:
+            pigments = pigments + around.pigments(ratios.float())
+        pigments = F.pad(pigments, (0, 0, 0, 0, 0, len(MAP_NAMES) - 2))
+        return raw + pigments, alone + pigments
 
     def _shape_of(self, features: Tensor) -> tuple[Tensor | None, Tensor | None]:
         """Normals (B, 3, H, W), none of which points away, and logits of parts (B, 9, H, W)."""
@@ -363,7 +376,12 @@ class BioFaceNet(hub.Pushed, nn.Module):
         stored = pretrained.read(folders.find(path, source), sizes=tuple(SIZES))
         shaped = stored.shaped and SIZES[stored.size].shared
         network = cls(stored.size, skin=stored.skin, shaped=shaped).float()
-        network.load_weights(stored.weights(), where=str(stored.file))
+        weights = stored.weights()
+        if network.surroundings is not None and not stored.compared:
+            # Before it learns, it changes nothing.
+            known = network.surroundings.state_dict(prefix="surroundings.")
+            weights = known | weights
+        network.load_weights(weights, where=str(stored.file))
         network.eval().calibration = stored.calibration
         return network if device is None else network.to(device)
 

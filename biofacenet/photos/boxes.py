@@ -118,6 +118,7 @@ def crop(pixels: Tensor, box: Box, size: int | tuple[int, int]) -> Tensor:
                 borderMode=cv2.BORDER_REPLICATE,
             )
         found.append(cv2.resize(linear, (wide, tall), interpolation=method))
+        del linear  # before the next one is made
     return linear_to_srgb(torch.from_numpy(np.stack(found)))
 
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 
 import cv2
 import numpy as np
 import torch
-from cv2.data import haarcascades
 from torch import Tensor
 
-from ..physics.colour import luminance, srgb_to_linear
+from ..physics.colour import srgb_to_linear
 from ..system.device import plain_defaults
 from .boxes import Box
+from .detector import look_for_faces
 from .skin_pixels import skin_mask
+from .straightening import FACE_IN_PATCH, PATCH, Face, Place, straightened
 
 __all__ = [
     "find_face",
@@ -23,50 +24,44 @@ __all__ = [
 ]
 
 SEARCH_SIDE = 640
-"""Longer side of the image that is searched; faces in portraits are far larger than its pixels."""
+"""Longer side of the image that is searched."""
 
-SMALLEST_FACE = 0.06
-"""Smallest face that is looked for, as a share of that side."""
+CLOSE_SIDE, CLOSE_MARGIN = 192, 0.25
+"""The same for faces that fill the photo or leave it, and what is added around it, as a share."""
 
-# The first is the more precise; the second finds some faces that the first misses.
-CASCADES = ("haarcascade_frontalface_alt2.xml", "haarcascade_frontalface_default.xml")
+TURNED_SIDE = 448
+"""The same for photos in which nothing upright is a face."""
 
-EYE_CASCADES = ("haarcascade_eye_tree_eyeglasses.xml", "haarcascade_eye.xml")
+TURNS = (60.0, -60.0, 180.0)
+"""Degrees that these are turned by."""
 
-# From the cascade's square, which runs from the middle of the forehead to the lips, to the framing
-# of the CelebA crops: hairline to chin 75 % of the height, eyes 40 % from the top.
-WIDEN = 1.65
+UPRIGHT = 45.0
+"""Degrees up to which a face counts as upright."""
 
-EYES_IN_CASCADE = 0.37
+SMALLEST_FACE = 0.03
+"""Smallest face that is looked for, as a share of the longer side."""
 
-EYES_IN_BOX = 0.40
+LEAST_SIDE = 160
+"""Longer side to which smaller photos are enlarged."""
 
-TURNS = (0.0, 35.0, -35.0)
-"""Degrees that the photo is turned by until a face is found; a cascade sees some 20 each way."""
+PERHAPS = 0.5
+"""Score from which something may be a face, and is looked at again."""
 
-QUARTERS = (90.0, -90.0, 180.0)
-"""The same for photos that lie on their side, where no turn is sure: cameras forget to say so."""
+BRIGHT = 0.75
+"""Brightness, sRGB-encoded, that the brightest hundredth is brought to: the detector sees the same at any
+exposure. `LIFT` is the largest factor."""
 
-SURE = 3
-"""Both cascades see a face and its eyes: what is asked for where a photo would lie on its side."""
+LIFT = 24.0
 
-EYE_PATCH = 160
-"""Side in pixels that a face is given for its eyes to be found."""
+COARSE = 0.5
+"""How much coarser the reduced image may be than the square in which a face is looked at again; else that
+is cut from the photo."""
 
-EYES_APART = 0.42
-"""Distance of the eyes in a cascade's square."""
+# From the detector's points to the framing of the CelebA crops: hairline to chin 75 % of the
+# height, eyes 40 % from the top.
+WIDEN = 1.68
 
-UNLIKELY = 0.25
-"""How far from their places in the square, in all, eyes may be."""
-
-STEEPEST = 25.0
-"""Largest slope of the line of the eyes, in degrees; more is a mistake about one of them."""
-
-SLIGHTEST = 2.0
-"""Slopes below it are within the error of finding eyes: such a face is upright already."""
-
-SAME_FACE = 0.3
-"""Overlap (intersection over union) from which two detections are one face."""
+EYES_IN_BOX = 0.415
 
 LEAST_SKIN = 0.2
 """Share of a detection that must have a colour of skin, in a photo that has colours."""
@@ -77,43 +72,19 @@ GREYEST = 0.02
 """Mean difference of the strongest and the weakest channel below which a photo is grey."""
 
 
-# Finding -------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Seen:
-    """A face that a cascade found, in pixels of the image that was searched."""
-
-    x: float
-    y: float
-    side: float
-    """Centre and side of the cascade's square."""
-    agreed: int
-    """Cascades that found it."""
-
-    def overlap(self, other: _Seen) -> float:
-        """Intersection over union."""
-        across, down = (
-            max(0.0, min(a, b) + (self.side + other.side) / 2 - max(a, b))
-            for a, b in ((self.x, other.x), (self.y, other.y))
-        )
-        shared = min(across, self.side, other.side) * min(down, self.side, other.side)
-        return shared / (self.side**2 + other.side**2 - shared)
-
-
 @plain_defaults()
 def find_face(pixels: Tensor) -> Box | None:
-    """The largest frontal face of a photo; see `find_faces`."""
+    """The largest face of a photo; see `find_faces`."""
     return next(iter(find_faces(pixels)), None)
 
 
 @plain_defaults()
 def find_faces(pixels: Tensor) -> list[Box]:
-    """The frontal faces of a photo, the largest first, upright and framed as the training images are.
+    """The faces of a photo, the largest first, upright and framed as the training images are.
 
-    Cascades find them; what has no colour of skin is no face, unless the photo is grey. The line of
-    the eyes says how a face is turned; where the eyes are not found, it is taken to be as upright as
-    the cascade needs it.
+    A detector finds them, frontal to half profile and turned by any angle; each is looked at again,
+    larger and straightened, before it counts. What has no colour of skin is no face, unless the photo
+    is grey.
 
     Args:
         pixels: (3, H, W), sRGB-encoded, 0..1.
@@ -121,155 +92,167 @@ def find_faces(pixels: Tensor) -> list[Box]:
     Returns:
         Boxes in which a face fills about 75 % of the height from hairline to chin.
     """
-    height, width = pixels.shape[1:]
-    scale = min(1.0, SEARCH_SIDE / max(height, width))
-    planes_of_photo = list(pixels.cpu().numpy())
-    if scale < 1.0:  # plane by plane: all at once would be copied first
-        reduced = (max(1, round(width * scale)), max(1, round(height * scale)))
-        planes_of_photo = [
-            cv2.resize(np.ascontiguousarray(plane), reduced, interpolation=cv2.INTER_AREA)
-            for plane in planes_of_photo
-        ]
-    small = np.stack(planes_of_photo, axis=2)
-    planes = torch.from_numpy(small).permute(2, 0, 1)[None]
-    grey = luminance(planes)[0, 0].mul(255.0).byte().numpy()
-    colourful = float((planes.amax(dim=1) - planes.amin(dim=1)).mean()) > GREYEST
-
-    best, found = 0, []
-    for turn in (*TURNS, *QUARTERS):
-        if turn in QUARTERS and best >= SURE:
+    scene = _Scene.of(pixels)
+    found = scene.faces()
+    for turn in () if found else TURNS:
+        found = scene.faces(turn, TURNED_SIDE)
+        if found:
             break
-        there = cv2.getRotationMatrix2D((grey.shape[1] / 2, grey.shape[0] / 2), turn, 1.0)
-        looks = [grey, small] if colourful else [grey]
-        turned = looks if turn == 0.0 else [_warped(look, there) for look in looks]
-        faces = _likely(turned[0], turned[1] if colourful else None, turn != 0.0)
-        # How sure they are; the turn at which faces are surest is the right one.
-        sure = sum(face.agreed + (slope is not None) for face, slope in faces)
-        if sure > best and (turn in TURNS or sure >= SURE):
-            back = cv2.invertAffineTransform(there)
-            best = sure
-            found = [_framed(face, slope or 0.0, back, turn, scale) for face, slope in faces]
-        if turn == 0.0 and sure > 1:
-            break
-    return sorted(found, key=lambda box: -box.size)
+    lying = [face.level.angle for face in found if abs(face.level.angle) > UPRIGHT]
+    if lying:  # where one lies on the side, others may
+        found += scene.faces(float(np.median(lying)), known=[face.level for face in found])
+    kept = _apart([(face.seen.score, face.level) for face in found])
+    boxes = [_framed(face) for face in found if face.level in kept]
+    return sorted(boxes, key=lambda box: -box.size)
 
 
-def _warped(picture: np.ndarray, there: np.ndarray) -> np.ndarray:
-    size = picture.shape[1::-1]
-    return cv2.warpAffine(picture, there, size, borderMode=cv2.BORDER_REPLICATE)
+@dataclass(frozen=True)
+class _Scene:
+    """A photo, and as it is searched."""
+
+    pixels: Tensor
+    """(3, H, W), sRGB-encoded."""
+    reduced: np.ndarray
+    """(h, w, 3), float32, sRGB-encoded; blue, green and red."""
+    scale: float
+    """Its pixels against the photo's."""
+
+    @classmethod
+    def of(cls, pixels: Tensor) -> _Scene:
+        """Reduce a photo."""
+        pixels = pixels.detach().cpu().float()
+        scale = min(1.0, SEARCH_SIDE / max(pixels.shape[1:]))
+        planes = [_resized(plane, scale) for plane in pixels.numpy()[::-1]]
+        return cls(pixels, np.stack(planes, axis=2), scale)
+
+    # Searching -------------------------------------------------------------------------------
+
+    def faces(
+        self, turn: float = 0.0, side: int = SEARCH_SIDE, known: Sequence[Place] = ()
+    ) -> list[Face]:
+        """The faces that are found in the photo turned back by some degrees, but for known ones."""
+        places = self._search(side, turn=turn)
+        if turn == 0.0:
+            places += self._search(CLOSE_SIDE, margin=CLOSE_MARGIN)
+        new = [place for place in _apart(places) if not any(map(place.near, known))]
+        faces = (straightened(place, self.patch) for place in new)
+        return [face for face in faces if face is not None and self.has_skin(face)]
+
+    def _search(
+        self, side: int, *, turn: float = 0.0, margin: float = 0.0
+    ) -> list[tuple[float, Place]]:
+        """Scores and places of what may be a face."""
+        longer = max(self.reduced.shape[:2])
+        scale = min(side, max(longer, LEAST_SIDE)) / longer
+        canvas, to_picture = _canvas(_resized(_eight_bits(self.reduced), scale), turn, margin)
+        found = []
+        for face in look_for_faces(canvas, PERHAPS):
+            x, y = to_picture @ (*face.middle, 1.0) / (scale * self.scale)
+            place = Place(float(x), float(y), face.side / (scale * self.scale), turn)
+            if place.side >= SMALLEST_FACE * longer / self.scale:
+                found.append((face.score, place))
+        return found
+
+    # Looking closer --------------------------------------------------------------------------
+
+    def patch(self, place: Place) -> np.ndarray:
+        """The square of a place: (PATCH, PATCH, 3), uint8, blue, green and red."""
+        to_photo = place.to_photo()
+        step = place.side / FACE_IN_PATCH
+        if step * self.scale < COARSE and self.scale < 1.0:
+            source, scale = self.pixels.numpy()[::-1].transpose(1, 2, 0), 1.0
+        else:
+            source, scale = self.reduced, self.scale
+        corners = np.array([[x, y, 1.0] for x in (0.0, PATCH) for y in (0.0, PATCH)])
+        reached = corners @ to_photo.T * scale
+        low, high = np.floor(reached.min(axis=0)) - 2, np.ceil(reached.max(axis=0)) + 2
+        left, top = np.clip(low, 0, np.array(source.shape[1::-1]) - 1).astype(int)
+        right, bottom = np.clip(high, (left + 1, top + 1), source.shape[1::-1]).astype(int)
+        part = _resized(source[top:bottom, left:right], min(1.0, 1.0 / (step * scale)))
+        shrunk = np.array(part.shape[1::-1]) / (right - left, bottom - top)
+        # From the square to that part of the photo.
+        there = (to_photo * scale - [[0, 0, left], [0, 0, top]]) * shrunk[:, None]
+        return _eight_bits(
+            _warped(part, there, (PATCH, PATCH)), margin=(PATCH - FACE_IN_PATCH) // 2
+        )
+
+    def has_skin(self, face: Face) -> bool:
+        """Whether the middle of a face has a colour of skin, or the photo no colours."""
+        if float(np.ptp(self.reduced, axis=2).mean()) <= GREYEST:
+            return True
+        edge = round(0.5 * PATCH - 0.35 * FACE_IN_PATCH)
+        middle = self.patch(face.place)[edge:-edge, edge:-edge, ::-1]
+        part = cv2.resize(middle, SKIN_PATCH, interpolation=cv2.INTER_AREA)
+        linear = srgb_to_linear(torch.from_numpy(part).permute(2, 0, 1)[None] / 255.0)
+        return float(skin_mask(linear).mean()) >= LEAST_SKIN
 
 
-def _likely(
-    grey: np.ndarray, colours: np.ndarray | None, turned: bool
-) -> list[tuple[_Seen, float | None]]:
-    """Faces, and the slopes of their eyes in degrees, where eyes are found.
-
-    What a single cascade took for a face beside others needs eyes, and in a picture that was turned
-    any face does.
-    """
-    equal = cv2.equalizeHist(grey)
-    faces = [face for face in _candidates(equal) if _has_skin(face, colours)]
-    sloped = [(face, _slope_of_eyes(equal, face)) for face in faces]
-    return [
-        (face, slope)
-        for face, slope in sloped
-        if slope is not None or (not turned and (face.agreed > 1 or len(faces) == 1))
-    ]
+def _apart(found: Sequence[tuple[float, Place]]) -> list[Place]:
+    """Places, the surest first, each once."""
+    kept: list[Place] = []
+    for _, place in sorted(found, key=lambda one: -one[0]):
+        if not any(map(place.near, kept)):
+            kept.append(place)
+    return kept
 
 
-def _candidates(grey: np.ndarray) -> list[_Seen]:
-    """What the cascades take for faces, each once."""
-    smallest = max(24, round(SMALLEST_FACE * max(grey.shape)))
-    found: list[_Seen] = []
-    for name in CASCADES:
-        for left, top, side, _ in _cascade(name).detectMultiScale(
-            grey, scaleFactor=1.08, minNeighbors=5, minSize=(smallest, smallest)
-        ):
-            new = _Seen(float(left + side / 2), float(top + side / 2), float(side), 1)
-            same = [i for i, old in enumerate(found) if old.overlap(new) > SAME_FACE]
-            if same:
-                old = found[same[0]]
-                found[same[0]] = _Seen(old.x, old.y, old.side, 2 if name != CASCADES[0] else 1)
-            else:
-                found.append(new)
-    return found
-
-
-def _has_skin(face: _Seen, colours: np.ndarray | None) -> bool:
-    """Whether the middle of a detection, in sRGB-encoded (H, W, 3), has a colour of skin."""
-    if colours is None:
-        return True
-    half = 0.35 * face.side
-    rows = slice(max(0, round(face.y - half)), max(1, round(face.y + half)))
-    columns = slice(max(0, round(face.x - half)), max(1, round(face.x + half)))
-    part = cv2.resize(colours[rows, columns], SKIN_PATCH, interpolation=cv2.INTER_AREA)
-    linear = srgb_to_linear(torch.from_numpy(part).permute(2, 0, 1)[None])
-    return float(skin_mask(linear).mean()) >= LEAST_SKIN
-
-
-def _slope_of_eyes(grey: np.ndarray, face: _Seen) -> float | None:
-    """Degrees, clockwise, by which the line of a face's eyes slopes; None if they are not found."""
-    first = _slope(grey, face, 0.0)
-    if first is None or abs(first) < SLIGHTEST:
-        return first and 0.0
-    # Straightened by it, the face must have level eyes: one of a pair may have been a brow.
-    second = _slope(grey, face, first)
-    if second is None or abs(second) > 2.0 * SLIGHTEST:
-        return 0.0
-    return first + second
-
-
-def _slope(grey: np.ndarray, face: _Seen, turn: float) -> float | None:
-    """The slope that is left in the upper part of a face that is turned back by some degrees."""
-    there = cv2.getRotationMatrix2D((0.0, 0.0), turn, EYE_PATCH / face.side)
-    there[:, 2] = EYE_PATCH / 2 - there[:, :2] @ (face.x, face.y)
-    patch = cv2.warpAffine(
-        grey, there, (EYE_PATCH, round(0.65 * EYE_PATCH)), borderMode=cv2.BORDER_REPLICATE
-    )
-    best, slope = UNLIKELY, None
-    for name in EYE_CASCADES:
-        eyes = [
-            ((left + width / 2) / EYE_PATCH, (top + height / 2) / EYE_PATCH)
-            for left, top, width, height in _cascade(name).detectMultiScale(
-                patch,
-                scaleFactor=1.05,
-                minNeighbors=3,
-                minSize=(EYE_PATCH // 8, EYE_PATCH // 8),
-                maxSize=(EYE_PATCH * 2 // 5, EYE_PATCH * 2 // 5),
-            )
-        ]
-        for one, other in ((a, b) for a in eyes for b in eyes if a[0] < 0.5 < b[0]):
-            across, down = other[0] - one[0], other[1] - one[1]
-            angle = math.degrees(math.atan2(down, across))
-            unlikely = (
-                abs((one[0] + other[0]) / 2 - 0.5)
-                + abs((one[1] + other[1]) / 2 - EYES_IN_CASCADE)
-                + abs(across - EYES_APART)
-            )
-            if abs(angle) < STEEPEST and unlikely < best:
-                best, slope = unlikely, angle
-        if slope is not None:
-            break
-    return slope
-
-
-def _framed(face: _Seen, slope: float, back: np.ndarray, turn: float, scale: float) -> Box:
-    """The box around a face that was found in a turned and reduced image."""
-    angle = turn + slope
-    x, y = back @ np.array([face.x, face.y, 1.0])
-    size = WIDEN * face.side / scale
-    # The middle of the box is below that of the cascade's square, along the face.
-    below = (EYES_IN_CASCADE - 0.5) * face.side / scale + (0.5 - EYES_IN_BOX) * size
-    centre_x = x / scale - below * math.sin(math.radians(angle))
-    centre_y = y / scale + below * math.cos(math.radians(angle))
+def _framed(face: Face) -> Box:
+    """The box around a face, framed as the training images are."""
+    seen = face.seen
+    angle = face.level.angle
+    size = WIDEN * seen.side * face.place.side / FACE_IN_PATCH
+    # Between the eyes in height, and in the middle of the head across.
+    x, y = face.place.to_photo() @ (seen.middle[0], seen.eyes[1], 1.0)
+    below, turn = (0.5 - EYES_IN_BOX) * size, math.radians(angle)
     return Box(
-        left=round(centre_x - size / 2),
-        top=round(centre_y - size / 2),
+        left=round(x - below * math.sin(turn) - size / 2),
+        top=round(y + below * math.cos(turn) - size / 2),
         size=round(size),
-        angle=round(angle, 2),
+        angle=round(math.remainder(angle, 360.0), 2),
     )
 
 
-@cache
-def _cascade(name: str) -> cv2.CascadeClassifier:
-    return cv2.CascadeClassifier(haarcascades + name)
+# Pictures --------------------------------------------------------------------------------------
+
+
+def _resized(picture: np.ndarray, scale: float) -> np.ndarray:
+    """A picture (H, W) or (H, W, 3), smaller or larger."""
+    if scale == 1.0:
+        return picture
+    size = tuple(max(1, round(scale * side)) for side in picture.shape[1::-1])
+    method = cv2.INTER_AREA if scale < 1.0 else cv2.INTER_LINEAR
+    return cv2.resize(np.ascontiguousarray(picture), size, interpolation=method)
+
+
+def _canvas(picture: np.ndarray, turn: float, margin: float) -> tuple[np.ndarray, np.ndarray]:
+    """A picture turned back by some degrees, with some more around, and the way back: (2, 3)."""
+    if turn == 0.0 and margin == 0.0:
+        return picture, np.eye(2, 3)
+    cos, sin = math.cos(math.radians(turn)), math.sin(math.radians(turn))
+    linear = np.array([[cos, -sin], [sin, cos]])
+    size = np.array(picture.shape[1::-1])
+    whole = np.ceil(np.abs(linear.T) @ size + 2 * margin * size.max()).astype(int)
+    back = np.column_stack((linear, size / 2 - linear @ (whole / 2)))
+    return _warped(picture, back, (int(whole[0]), int(whole[1]))), back
+
+
+def _warped(picture: np.ndarray, there: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A picture of a size (width, height) whose places are those that `there` names in another."""
+    linear, shift = there[:, :2], there[:, 2]
+    # OpenCV counts from the middle of the first pixel.
+    centres = np.column_stack((linear, shift + linear @ (0.5, 0.5) - 0.5))
+    return cv2.warpAffine(
+        picture,
+        centres,
+        size,
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+
+
+def _eight_bits(picture: np.ndarray, margin: int = 0) -> np.ndarray:
+    """A picture of floats as the detector takes it, equally bright within a margin at any exposure."""
+    within = picture[margin : len(picture) - margin : 4, margin : picture.shape[1] - margin : 4]
+    top = float(np.quantile(within.max(axis=2), 0.99))
+    gain = min(BRIGHT / max(top, 1e-3), LIFT)
+    return (picture * (255.0 * gain)).clip(0, 255).round().astype(np.uint8)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import BioFaceNetError, PhotoError
+from ..errors import BioFaceNetError, NoFaceError, PhotoError
 from ..physics.colour import srgb_to_linear
 from ..system.device import plain_defaults
 from .boxes import Box, Part, crop, into_photo
@@ -98,12 +98,12 @@ def choose_parts(photo: Photo, choice: str = FACE, face: str = ALL) -> list[Part
         face: which one: ``all``, ``largest``, or its number by size, from 1.
 
     Returns:
-        At least one part: the central square where a photo has no face.
+        At least one part.
 
     Raises:
         BioFaceNetError: ``choice`` or ``face`` is none of these.
-        PhotoError: the named square misses the photo or is far larger than it, or there are fewer
-            faces.
+        PhotoError: there is no face, or there are fewer than named; or the named square misses the
+            photo or is far larger than it.
     """
     number = parse_face(face)
     box = parse_crop(choice)
@@ -117,24 +117,19 @@ def choose_parts(photo: Photo, choice: str = FACE, face: str = ALL) -> list[Part
         return [Part(box, "named", "square as named" if box.tall is None else "box as named")]
     if choice == IMAGE:
         return [Part(Box.whole(photo.height, photo.width), "whole", "whole image")]
-    central = Box.central(photo.height, photo.width)
     if choice == WHOLE:
-        return [Part(central, "central", "central square")]
+        return [Part(Box.central(photo.height, photo.width), "central", "central square")]
     faces = find_faces(photo.pixels)
-    if number is not None and number > max(1, len(faces)):
+    if not faces:
+        raise NoFaceError(
+            f"{photo.path}: no face found; expected one to look at, name its square with --crop "
+            "LEFT,TOP,SIZE, or take all of the photo with --whole-image"
+        )
+    if number is not None and number > len(faces):
         raise PhotoError(
             f"{photo.path}: no face {number}; expected a number up to {len(faces)}, as many as were "
             "found, name another with --face"
         )
-    if not faces:
-        return [
-            Part(
-                central,
-                "central",
-                "no face found, central square taken; --crop LEFT,TOP,SIZE names another, "
-                "--whole-image takes all",
-            )
-        ]
     if len(faces) == 1:
         return [Part(faces[0], "face", "face found")]
     parts = [

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -18,6 +19,7 @@ from ..system.device import plain_defaults
 from ..system.limits import MEGAPIXELS, most_pixels
 from ..system.names import as_given, shown, wrong_source
 from .by_pillow import decoded
+from .camera_raw import CAMERA_RAW, NOTE, NotInstalledError, RawError, read_raw
 from .exif import exif_block
 from .kinds import EXPECTED, HEAD, KindError, formats, what_it_is
 from .png import read_header
@@ -32,9 +34,6 @@ __all__ = [
 
 MIN_SIDE = 16
 """Smallest width and height, in pixels, in which a face could be seen."""
-
-# Raw files are TIFF inside: without this list their thumbnail would pass for the photo.
-CAMERA_RAW = {".arw", ".cr2", ".cr3", ".dng", ".nef", ".orf", ".pef", ".raf", ".rw2"}
 
 
 @dataclass(frozen=True, repr=False)
@@ -55,6 +54,9 @@ class Photo(Brief):
     exif: bytes = b""
     """What the camera wrote down, as an EXIF block, without orientation, thumbnail and colour space,
     which spoke of the file."""
+    linear: bool = False
+    """Whether they are proportional to light once they are decoded, as of raw files: what cameras and phones
+    write themselves went through a tone curve of theirs."""
 
     @property
     def height(self) -> int:
@@ -75,7 +77,8 @@ def read_photo(path: str | Path, *, max_pixels: int | None = None) -> Photo:
     Of several frames the first is read.
 
     Args:
-        path: JPEG, PNG, WebP, TIFF, BMP, GIF, AVIF or PPM; HEIC and JPEG XL with the extra ``photos``.
+        path: JPEG, PNG, WebP, TIFF, BMP, GIF, AVIF or PPM; HEIC and JPEG XL with the extra ``photos``;
+            raw files of cameras with the extra ``raw``, in linear light.
         max_pixels: a larger photo is refused before it is decoded; 100 million, or what the variable
             of the environment BIOFACENET_MAX_MEGAPIXELS says, when not given. Beyond 178 million Pillow
             refuses most kinds in any case.
@@ -123,7 +126,7 @@ def _quiet() -> Iterator[None]:
 
 def _read(path: Path, stream: BinaryIO, max_pixels: int) -> Photo:
     if path.suffix.lower() in CAMERA_RAW:
-        raise _problem(path, f"a camera raw file; {EXPECTED}, develop it to TIFF or JPEG first")
+        return _read_raw(path, stream, max_pixels)
     try:
         stored = _decode(path, stream, max_pixels)
         pixels, alpha = developed(stored)
@@ -153,6 +156,25 @@ def _read(path: Path, stream: BinaryIO, max_pixels: int) -> Photo:
             path, f"damaged or cut short ({reason}); expected a whole photo, copy it again"
         ) from error
     return Photo(path, pixels, alpha, tuple(stored.notes))
+
+
+def _read_raw(path: Path, stream: BinaryIO, max_pixels: int) -> Photo:
+    try:
+        pixels = read_raw(path, stream, partial(_check_size, max_pixels=max_pixels))
+    except NotInstalledError as error:
+        raise _problem(
+            path,
+            f"a camera raw file; {EXPECTED}, pip install 'biofacenet[raw]' reads it, or develop it to "
+            "TIFF or JPEG first",
+        ) from error
+    except RawError as error:
+        raise _problem(
+            path,
+            f"a camera raw file that cannot be read ({error}); expected a whole one, copy it again",
+        ) from error
+    except MemoryError as error:
+        raise _problem(path, "too large for the memory of this machine; shrink it first") from error
+    return Photo(path, pixels, notes=(NOTE,), linear=True)
 
 
 def _decode(path: Path, stream: BinaryIO, max_pixels: int) -> Stored:

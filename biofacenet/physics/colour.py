@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..system.fake import beside
+from ..system.lasting import kept
 from ..system.undisturbed import undisturbed
 from .camera import COORDINATE_RANGE, spectral_sensitivity
 from .spectra import figures
@@ -81,6 +83,7 @@ def check_linear(image: Tensor) -> None:
     raise ValueError(f"image lies in {low:.4g}..{high:.4g}; expected linear sRGB in 0..1: {remedy}")
 
 
+@kept
 def observer() -> Tensor:
     """CIE 1931 2-degree colour matching functions: (3, 33), rows x, y, z, float64."""
     table = figures("observer")
@@ -95,10 +98,10 @@ def raw_to_xyz(sensitivity: Tensor) -> Tensor:  # [..., 3, 33]
     Computed in float64 and given in the dtype of the curves.
     """
     curves = sensitivity.double()  # normal equations halve the digits
-    cmf = observer().to(curves)
+    cmf = beside(observer(), curves)
     solved, _ = torch.linalg.solve_ex(curves @ curves.mT, curves @ cmf.mT)
     matrix = solved.mT
-    row_sums = WHITE_ROW_SUMS.to(curves).unsqueeze(-1)
+    row_sums = beside(WHITE_ROW_SUMS, curves).unsqueeze(-1)
     return (matrix / matrix.sum(dim=-1, keepdim=True) * row_sums).to(sensitivity)
 
 
@@ -114,7 +117,7 @@ def response(spectrum: Tensor, curves: Tensor) -> tuple[Tensor, Tensor]:
         M = XYZ_TO_SRGB T(S), and the colour k = M 1 of what reflects all light (B, 3).
     """
     seen = curves * spectrum.unsqueeze(1)
-    matrix = XYZ_TO_SRGB.to(curves) @ raw_to_xyz(curves)
+    matrix = beside(XYZ_TO_SRGB, curves) @ raw_to_xyz(curves)
     return matrix @ (seen / seen.sum(dim=-1, keepdim=True)), matrix.sum(dim=-1)
 
 

@@ -43,7 +43,9 @@ def as_tensors(
     """
     dtype, batch = dtype or like.dtype, like.shape[0]
     if isinstance(illuminant, Illuminant):
-        if illuminant.weights.is_floating_point() and illuminant.cct.is_floating_point():
+        if illuminant.weights.dtype == illuminant.cct.dtype == dtype:
+            pass
+        elif illuminant.weights.is_floating_point() and illuminant.cct.is_floating_point():
             illuminant = illuminant.to(dtype=dtype)
     elif not isinstance(illuminant, Tensor):
         if not hasattr(illuminant, "wavelengths"):
@@ -61,7 +63,7 @@ def as_tensors(
                 f"{type(camera).__name__}"
             )
         camera = CameraCurves.of(camera).bands(like.device, dtype).expand(batch, -1, -1)
-    elif camera.is_floating_point():
+    elif camera.dtype != dtype and camera.is_floating_point():
         camera = camera.to(dtype)
     return illuminant, camera
 

@@ -10,19 +10,19 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-import torch
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
 from matplotlib.ft2font import FT2Font
-from matplotlib.ticker import MaxNLocator
 
+from ..physics.skin import SkinName
 from ..system.files import whole_file
-from .maps import PIGMENT_TICKS
+from .maps import ticks
 
 __all__ = [
+    "ALERT",
     "CHANNEL_COLOURS",
     "FAINT",
     "FAMILY",
@@ -38,6 +38,9 @@ __all__ = [
 CHANNEL_COLOURS = {"R": "#d1373f", "G": "#2e9e5b", "B": "#2f6bd0"}
 
 INK, QUIET, FAINT = "#1f2328", "#6a737d", "#d8dde3"
+
+ALERT = "#b3261e"
+"""Of warnings."""
 
 FAMILY = "DejaVu Sans"
 
@@ -74,12 +77,13 @@ class Sheet:
         colour: str = INK,
         bold: bool = False,
         align: str = "left",
+        most: int = 96,
     ) -> None:
-        """Text whose base line is ``top`` pixels below the upper edge."""
+        """Text whose base line is ``top`` pixels below the upper edge, of so many characters at most."""
         self.figure.text(
             left / self.width,
             1.0 - top / self.height,
-            _drawable(text),
+            _drawable(text, most),
             fontsize=size,
             color=colour,
             family=FAMILY,
@@ -99,7 +103,7 @@ def _font() -> FT2Font:
     return get_font(findfont(FAMILY))
 
 
-def _drawable(text: str, most: int = 96) -> str:
+def _drawable(text: str, most: int) -> str:
     """Text that fits on a sheet, with boxes for characters that the font lacks.
 
     File names come in all scripts and lengths; matplotlib would warn of each such character.
@@ -109,11 +113,16 @@ def _drawable(text: str, most: int = 96) -> str:
 
 
 def draw_heading(
-    sheet: Sheet, left: float, top: float, width: float, title: str, note: str
+    sheet: Sheet, left: float, top: float, width: float, title: str, note: str, said: str = ""
 ) -> None:
-    """A panel's title at the left and what it shows at the right, just above ``top``."""
-    sheet.text(left, top - 9, title, size=11.5, bold=True)
-    sheet.text(left + width, top - 9, note, size=9, colour=QUIET, align="right")
+    """A panel's title at the left and what it shows at the right, above ``top``; what was found below
+    both, where something is said.
+    """
+    line = top - (28 if said else 9)
+    sheet.text(left, line, title, size=11.5, bold=True)
+    sheet.text(left + width, line, note, size=9, colour=QUIET, align="right")
+    if said:
+        sheet.text(left, top - 9, said, size=9.5)
 
 
 def draw_picture(axes: Axes, picture: np.ndarray) -> None:
@@ -122,21 +131,25 @@ def draw_picture(axes: Axes, picture: np.ndarray) -> None:
     axes.set_axis_off()
 
 
-def draw_colour_bar(sheet: Sheet, place: Axes, scale: ScalarMappable, name: str) -> None:
-    """The bar of a scale; in percent for a pigment."""
+def draw_colour_bar(
+    sheet: Sheet, place: Axes, scale: ScalarMappable, name: str, skin: SkinName = "published"
+) -> None:
+    """The bar of a scale; in percent for a pigment, of which skin is then asked."""
     bar = sheet.figure.colorbar(scale, cax=place, orientation="horizontal")
-    bar.outline.set_edgecolor(FAINT)
-    if name in PIGMENT_TICKS:
-        fraction, percents = PIGMENT_TICKS[name]
-        values = torch.linspace(-1.0, 1.0, 4001, dtype=torch.float64)
-        reached = fraction(values).numpy()
-        ticks = [float(np.interp(percent / 100, reached, values.numpy())) for percent in percents]
-        bar.set_ticks(ticks, labels=[f"{percent:g}" for percent in percents])
-    else:
-        bar.locator = MaxNLocator(5)
+    bar.outline.set_visible(False)
+    low, high = scale.get_clim()
+    assert low is not None
+    assert high is not None
+    places, numbers = ticks(name, low, high, skin=skin)
+    bar.set_ticks(places, labels=numbers)
+    bar.minorticks_off()
     draw_plain_ticks(bar.ax)
-    # Clear of the last number of the bar to the left.
-    bar.ax.get_xticklabels()[0].set_horizontalalignment("left")
+    for at, label in zip(places, bar.ax.get_xticklabels(), strict=True):
+        share = (at - low) / (high - low)
+        # Clear of the numbers of the bars beside it.
+        label.set_horizontalalignment(
+            "left" if share < 0.03 else "right" if share > 0.97 else "center"
+        )
 
 
 def draw_plain_ticks(axes: Axes) -> None:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from matplotlib import colormaps
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from torch import Tensor
 
 from ..decomposition import Decomposition
-from .canvas import QUIET, Sheet, draw_colour_bar, draw_heading, draw_picture
+from .canvas import ALERT, QUIET, Sheet, draw_colour_bar, draw_heading, draw_picture
 from .encoding import display
 from .light import camera_note, draw_camera, draw_light, light_note
 from .maps import (
@@ -21,9 +21,10 @@ from .maps import (
     PANEL_TITLES,
     albedo_image,
     brightest,
-    colour_scale,
+    greyed,
     in_colours,
     plane_of,
+    scale_of_skin,
 )
 
 __all__ = [
@@ -38,42 +39,59 @@ def decomposition_figure(
     decomposition: Decomposition,
     path: str | Path,
     *,
+    mask: Tensor | None = None,  # [1, 1, H, W]
+    show_all: bool = False,
     title: str = "",
-    known: tuple[str, str] = ("", ""),
+    said: Mapping[str, str] | None = None,
 ) -> None:
     """The labelled sheet of one decomposition: photo, rendering, error, maps, light and camera.
 
-    1600 pixels wide; `known` says how far light and camera are known, in words. The error is the mean
-    over linear R, G and B.
+    1600 pixels wide. Maps and error (the mean over linear R, G and B) are shown where skin is, in
+    colours that span what the skin has; elsewhere the photo shows faintly in grey.
+
+    Args:
+        photo: what was looked at.
+        decomposition: of it; the first image's is shown.
+        path: of the PNG.
+        mask: more than 0.5 where skin is; everywhere when not given.
+        show_all: show the rest too, in the colours of the skin.
+        title: above everything.
+        said: what stands beside the title of a map, by its name; how far ``light`` and ``camera`` are
+            known; and a ``warning``, below the title.
     """
     decomposition = decomposition[0].detach().to("cpu")
-    photo = photo[:1].detach().cpu()
+    photo, said = photo[:1].detach().cpu(), said or {}
+    view = _View(_inside(mask, photo), show_all, display(photo[0]))
 
     margin, gap, columns = 48, 40, 4
     side = (1600 - 2 * margin - (columns - 1) * gap) / columns
     tall = side * min(max(photo.shape[2] / photo.shape[3], 0.5), 1.6)
-    first = 84 if title else 44
-    second = first + tall + 88
+    warning = said.get("warning", "")
+    first = (84 if title else 44) + (26 if warning else 0)
+    second = first + tall + 106
     third = second + tall + 100
     sheet = Sheet(1600, third + 250 + 66)
     if title:
         sheet.text(margin, 40, title, size=17, bold=True)
-    for index, panel in enumerate(_panels(photo, decomposition)):
+    if warning:
+        sheet.text(margin, first - 40, warning, size=10.5, colour=ALERT, most=180)
+    for index, panel in enumerate(_panels(photo, decomposition, view)):
         left = margin + index % columns * (side + gap)
         top = first if index < columns else second
-        draw_heading(sheet, left, top, side, panel.label, panel.note)
+        draw_heading(sheet, left, top, side, panel.label, panel.note, said.get(panel.name, ""))
         draw_picture(sheet.axes(left, top, side, tall), panel.picture)
         if panel.scale is not None:
             bar = sheet.axes(left, top + tall + 8, side, 10)
-            draw_colour_bar(sheet, bar, panel.scale, panel.name)
+            draw_colour_bar(sheet, bar, panel.scale, panel.name, decomposition.skin)
 
     wide = 2 * side + gap
     # Room at the left for the numbers of the axis, so that plots end where pictures do.
     inset = 52
-    draw_heading(sheet, margin, third, wide, "Light", light_note(decomposition, known[0]))
+    light, camera = (said.get(name, "") for name in ("light", "camera"))
+    draw_heading(sheet, margin, third, wide, "Light", light_note(decomposition, light))
     draw_light(sheet.axes(margin + inset, third, wide - inset, 250), decomposition)
     right = margin + wide + gap
-    draw_heading(sheet, right, third, wide, "Camera", camera_note(decomposition, known[1]))
+    draw_heading(sheet, right, third, wide, "Camera", camera_note(decomposition, camera))
     draw_camera(sheet.axes(right + inset, third, wide - inset, 250), decomposition)
     sheet.save(path)
 
@@ -91,27 +109,54 @@ class _Panel:
     """Of the map, whose unit the bar shows."""
 
 
-def _panels(photo: Tensor, decomposition: Decomposition) -> list[_Panel]:
+@dataclass(frozen=True)
+class _View:
+    """Which pixels are shown."""
+
+    inside: np.ndarray
+    """(H, W), where skin is."""
+    show_all: bool
+    photo: np.ndarray | None
+    """8-bit (H, W, 3), which shows faintly where there is no skin."""
+
+    def shown(self, picture: np.ndarray) -> np.ndarray:
+        """A picture (H, W, 3) without what is not shown."""
+        return picture if self.show_all else greyed(picture, self.inside, self.photo)
+
+    def map(self, values: np.ndarray, name: str) -> tuple[np.ndarray, ScalarMappable]:
+        """A map in its colours, and their scale."""
+        scale = scale_of_skin(name, values[self.inside])
+        return self.shown(in_colours(values, scale)), scale
+
+
+def _inside(mask: Tensor | None, like: Tensor) -> np.ndarray:
+    """A mask as an array (H, W) of true and false; everywhere where it is empty or there is none."""
+    inside = None if mask is None else (mask[0, 0] > 0.5).cpu().numpy()
+    return inside if inside is not None and inside.any() else np.ones(like.shape[2:], bool)
+
+
+def _panels(photo: Tensor, decomposition: Decomposition, view: _View) -> list[_Panel]:
     """Photo, rendering, error and albedo, then the maps."""
     rendered = decomposition.render()
     error = (rendered - photo).abs().mean(dim=1)[0].numpy()
-    skin = decomposition.skin_share()
-    weight, where = (torch.ones(1), "") if skin is None else (skin, " of skin")
-    squares = (rendered - photo).square().mean(dim=1, keepdim=True) * weight
-    rmse = float((squares.mean() / weight.mean().clamp(min=1e-6)).sqrt())
-    scale = _error_scale(error)
+    squares = (rendered - photo).square().mean(dim=1)[0].numpy()[view.inside]
+    where = "" if view.inside.all() else " of skin"
+    scale = _error_scale(error[view.inside])
+    albedo = view.shown(albedo_image(decomposition))
     panels = [
         _Panel("Input", "the part of the photo looked at", display(photo[0])),
         _Panel("Reconstruction", "rendered from the maps", display(rendered[0])),
         _Panel(
-            "Absolute error", f"linear RGB, RMSE{where} {rmse:.4f}", in_colours(error, scale), scale
+            "Absolute error",
+            f"linear RGB, RMSE{where} {float(squares.mean()) ** 0.5:.4f}",
+            view.shown(in_colours(error, scale)),
+            scale,
         ),
-        _Panel("Albedo", "skin without shading", albedo_image(decomposition)),
+        _Panel("Albedo", "skin without shading", albedo),
     ]
     for name in MAP_NAMES:
-        values = plane_of(decomposition, name)
-        scale = colour_scale(name, values)
-        panels.append(_Panel(*PANEL_TITLES[name], in_colours(values, scale), scale, name))
+        picture, scale = view.map(plane_of(decomposition, name), name)
+        panels.append(_Panel(*PANEL_TITLES[name], picture, scale, name))
     return panels
 
 
@@ -119,16 +164,39 @@ def _error_scale(error: np.ndarray) -> ScalarMappable:
     return ScalarMappable(Normalize(0.0, max(brightest(error), 0.01)), colormaps["inferno"])
 
 
-def map_figure(decomposition: Decomposition, name: str, path: str | Path) -> None:
-    """A map of the first image with its colour bar, in physical units where it has some: a PNG."""
+def map_figure(
+    decomposition: Decomposition,
+    name: str,
+    path: str | Path,
+    *,
+    photo: Tensor | None = None,  # [1, 3, H, W], linear sRGB
+    mask: Tensor | None = None,  # [1, 1, H, W]
+    show_all: bool = False,
+    said: str = "",
+) -> None:
+    """A map of the first image with its colour bar, in physical units where it has some: a PNG.
+
+    Args:
+        decomposition: whose map.
+        name: of the map.
+        path: of the PNG.
+        photo: which shows faintly where there is no skin; plain grey when not given.
+        mask: as of `decomposition_figure`.
+        show_all: likewise.
+        said: what stands below the title.
+    """
     values = plane_of(decomposition, name)
-    scale = colour_scale(name, values)
+    behind = None if photo is None else display(photo[0])
+    view = _View(_inside(mask, decomposition.melanin), show_all, behind)
+    picture, scale = view.map(values, name)
     margin, side = 24, 512.0
     tall = side * min(max(values.shape[0] / values.shape[1], 0.25), 2.5)
-    sheet = Sheet(2 * margin + side, tall + 100)
-    draw_heading(sheet, margin, 44, side, *PANEL_TITLES[name])
-    draw_picture(sheet.axes(margin, 44, side, tall), in_colours(values, scale))
-    draw_colour_bar(sheet, sheet.axes(margin, 44 + tall + 10, side, 12), scale, name)
+    top = 62 if said else 44
+    sheet = Sheet(2 * margin + side, tall + top + 56)
+    draw_heading(sheet, margin, top, side, *PANEL_TITLES[name], said)
+    draw_picture(sheet.axes(margin, top, side, tall), picture)
+    place = sheet.axes(margin, top + tall + 10, side, 12)
+    draw_colour_bar(sheet, place, scale, name, decomposition.skin)
     sheet.save(path)
 
 

@@ -15,7 +15,16 @@ from torch import Tensor
 from ..decomposition import Decomposition
 from .canvas import QUIET, Sheet
 from .encoding import display, eight_bit, write_image
-from .maps import MAP_NAMES, albedo_image, brightest, colour_scale, in_colours, map_image, plane_of
+from .maps import (
+    MAP_NAMES,
+    OUTSIDE,
+    albedo_image,
+    brightest,
+    colour_scale,
+    in_colours,
+    map_image,
+    plane_of,
+)
 from .shape import normals_image, parts_image
 
 __all__ = [
@@ -27,9 +36,6 @@ __all__ = [
 ]
 
 # Many faces ----------------------------------------------------------------------------------
-
-OUTSIDE = 240
-"""Grey of what a mask leaves out: neither the white of no pigment nor the black of no light."""
 
 
 def training_grid(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 
 import numpy as np
@@ -9,24 +10,29 @@ import torch
 from matplotlib import colormaps
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Colormap, ListedColormap, Normalize
+from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from ..decomposition import Decomposition
 from ..physics.colour import WHITE_ROW_SUMS, XYZ_TO_SRGB, linear_to_srgb
-from ..physics.skin import blood_fraction, melanosome_fraction
+from ..physics.skin import SKINS, SkinName, blood_fraction, melanosome_fraction
 from .encoding import display
 
 __all__ = [
     "MAP_NAMES",
+    "OUTSIDE",
     "PANEL_TITLES",
     "PIGMENT_TICKS",
     "albedo_image",
     "brightest",
     "colour_scale",
+    "greyed",
     "in_colours",
     "map_image",
     "pigment_colours",
     "plane_of",
+    "scale_of_skin",
+    "ticks",
 ]
 
 MAP_NAMES = ("melanin", "haemoglobin", "diffuse", "specular")
@@ -49,6 +55,18 @@ PANEL_TITLES = {
     "diffuse": ("Diffuse shading", "body reflection"),
     "specular": ("Specular shading", "surface reflection"),
 }
+
+OUTSIDE = 240
+"""Grey of what is no skin: neither the white of no pigment nor the black of no light."""
+
+FAINTLY = (185, 241)
+"""Greys of black and white, where the photo shows faintly instead."""
+
+ROBUST = (0.02, 0.98)
+"""Quantiles of the skin's pixels at which colours end."""
+
+NARROWEST = {"melanin": 0.12, "haemoglobin": 0.12, "diffuse": 0.05, "specular": 0.05}
+"""Range of map values that colours span at least, so that even skin does not show its noise."""
 
 # Maps ----------------------------------------------------------------------------------------
 
@@ -86,6 +104,79 @@ def colour_scale(name: str, values: np.ndarray) -> ScalarMappable:
     if name in PIGMENT_LAB:
         return ScalarMappable(Normalize(-1.0, 1.0), pigment_colours(name))
     return ScalarMappable(Normalize(0.0, brightest(values)), colormaps["gray"])
+
+
+def scale_of_skin(name: str, values: np.ndarray) -> ScalarMappable:
+    """Colours and range of a map of one face, so that its own differences show: from the 2nd to the
+    98th percentile of the skin.
+
+    Args:
+        name: of the map.
+        values: of it, where skin is.
+    """
+    low, high = np.quantile(values, ROBUST).tolist() if values.size else (-1.0, 1.0)
+    least, most = (-1.0, 1.0) if name in PIGMENT_LAB else (0.0, np.inf)
+    short = max(0.0, NARROWEST[name] - (high - low)) / 2.0
+    low, high = low - short, high + short
+    # Moved into the range of the map, and not cut off at its end.
+    move = max(0.0, least - low) - max(0.0, high - most)
+    colours = pigment_colours(name) if name in PIGMENT_LAB else colormaps["gray"]
+    return ScalarMappable(Normalize(low + move, high + move), colours)
+
+
+def greyed(picture: np.ndarray, inside: np.ndarray, photo: np.ndarray | None = None) -> np.ndarray:
+    """An 8-bit picture (H, W, 3) with all that is not inside (H, W) in light grey.
+
+    Where the photo is given, also 8-bit, it shows faintly there, so that a face can be recognised.
+    """
+    if photo is None:
+        return np.where(inside[..., None], picture, np.uint8(OUTSIDE))
+    low, high = FAINTLY
+    faint = low + (high - low) / 255.0 * photo.mean(axis=2, keepdims=True)
+    return np.where(inside[..., None], picture, faint.round().astype(np.uint8))
+
+
+def ticks(
+    name: str, low: float, high: float, *, skin: SkinName = "published"
+) -> tuple[list[float], list[str]]:
+    """Places between two values of a map, and the round numbers that stand there.
+
+    Of a pigment the numbers are percent of melanosomes or blood.
+    """
+    if name not in PIGMENT_TICKS:
+        places = _round_numbers(low, high)
+        return places, [f"{place:g}" for place in places]
+    fraction, _ = PIGMENT_TICKS[name]
+    values = torch.linspace(low, high, 2001, dtype=torch.float64)
+    percents = 100.0 * _at(fraction, values, skin)
+    least, most = float(percents[0]), float(percents[-1])
+    even = _round_numbers(least, most)
+    # The axis is a cube: below the first of even steps there is room for more.
+    wanted = [x for x in _decades(least, most) if not even or x < 0.8 * even[0]] + even
+    if least < 0.005 and 0.0 not in wanted:
+        wanted = [0.0, *wanted]
+    places = [float(np.interp(one, percents, values.numpy())) for one in wanted]
+    kept: list[int] = []
+    for i, place in enumerate(places):
+        if not kept or place - places[kept[-1]] > 0.1 * (high - low):
+            kept.append(i)
+    return [places[i] for i in kept], [f"{wanted[i]:g}" for i in kept]
+
+
+def _at(fraction: Callable[..., Tensor], values: Tensor, skin: SkinName) -> np.ndarray:
+    return fraction(values, SKINS[skin]).numpy()
+
+
+def _round_numbers(low: float, high: float) -> list[float]:
+    steps = MaxNLocator(5, steps=[1, 2, 2.5, 5, 10], min_n_ticks=3).tick_values(low, high)
+    slack = 1e-6 * (high - low)
+    return [round(float(x), 9) for x in steps if low - slack <= x <= high + slack]
+
+
+def _decades(low: float, high: float) -> list[float]:
+    """1, 2, 5, 10 and so on within a range."""
+    numbers = [digit * 10.0**power for power in range(-2, 2) for digit in (1, 2, 5)]
+    return [round(x, 9) for x in numbers if low <= x <= high]
 
 
 def in_colours(values: np.ndarray, scale: ScalarMappable) -> np.ndarray:

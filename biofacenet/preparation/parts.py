@@ -37,7 +37,7 @@ __all__ = [
     "remove_parts",
 ]
 
-PART_VERSION = 1
+PART_VERSION = 2
 """Changes whenever the same photo and settings would give another sample."""
 
 

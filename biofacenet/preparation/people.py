@@ -13,7 +13,6 @@ Photos are named by their place in the folder.
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ import numpy as np
 
 from ..errors import DataError
 from ..photos.paths import PHOTO_ENDINGS
+from ..system.tables import read_table
 
 __all__ = [
     "Pair",
@@ -99,7 +99,7 @@ def read_folder(folder: Path, *, people: str = "", without: str = "") -> PeopleF
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; expected one with {PEOPLE} and photos")
-    rows = _table(folder / PEOPLE, ("id", "group"))
+    rows = read_table(folder / PEOPLE, ("id", "group"))
     groups: dict[str, str] = {}
     for line, row in rows:
         if not row["id"] or not row["group"]:
@@ -132,7 +132,7 @@ def who_is_on(folder: Path) -> dict[Path, str]:
     """
     if not (folder / PEOPLE).is_file():
         return {}
-    ids = {row["id"]: "" for _, row in _table(folder / PEOPLE, ("id",)) if row["id"]}
+    ids = {row["id"]: "" for _, row in read_table(folder / PEOPLE, ("id",)) if row["id"]}
     found = _shots(folder, ids)
     return {shot.path: name for name, shots in found.items() for shot in shots}
 
@@ -178,40 +178,12 @@ def _ids(text: str) -> list[str]:
 # Tables --------------------------------------------------------------------------------------
 
 
-def _table(path: Path, needed: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
-    """Rows by column and the line each ends on, without space around values."""
-    if not path.is_file():
-        raise DataError(f"{path}: no such table; expected columns {', '.join(needed)}")
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            reader = csv.DictReader(stream)
-            head = [name.strip() for name in reader.fieldnames or ()]
-            reader.fieldnames = head
-            missing = [name for name in needed if name not in head]
-            if missing:
-                raise DataError(
-                    f"{path}: no column {missing[0]}; expected {', '.join(needed)} in its first line"
-                )
-            rows = []
-            for row in reader:
-                if None in row or None in row.values():
-                    raise DataError(
-                        f"{path}, line {reader.line_num}: expected {len(head)} values, as many as columns"
-                    )
-                rows.append((reader.line_num, {key: value.strip() for key, value in row.items()}))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: not a readable table ({error}); expected CSV in UTF-8") from error
-    if not rows:
-        raise DataError(f"{path}: no row below its first line; expected one or more")
-    return rows
-
-
 def _shots(folder: Path, groups: dict[str, str]) -> dict[str, tuple[Shot, ...]]:
     """Photos of each person, the first expression first."""
     found: dict[str, list[Shot]] = {}
     table = folder / PHOTOS
     if table.is_file():
-        for line, row in _table(table, ("id", "photo")):
+        for line, row in read_table(table, ("id", "photo")):
             where = f"{table}, line {line}"
             _check_id(where, row["id"], groups)
             shot = Shot(_photo(folder, where, row["photo"]), row.get("expression", ""))
@@ -240,7 +212,7 @@ def _pairs(folder: Path, groups: dict[str, str]) -> dict[str, tuple[Pair, ...]]:
     found: dict[str, tuple[Pair, ...]] = {}
     if not table.is_file():
         return found
-    for line, row in _table(table, ("id", "photo", "diffuse")):
+    for line, row in read_table(table, ("id", "photo", "diffuse")):
         where = f"{table}, line {line}"
         _check_id(where, row["id"], groups)
         factor = _number(where, "factor", row.get("factor") or "1")
@@ -265,7 +237,7 @@ def read_landmarks(folder: Path) -> dict[str, np.ndarray] | None:
     if not table.is_file():
         return None
     found: dict[str, np.ndarray] = {}
-    for line, row in _table(table, ("image", "x0", "y0")):
+    for line, row in read_table(table, ("image", "x0", "y0")):
         count = (len(row) - 1) // 2
         wanted = [f"{axis}{i}" for i in range(count) for axis in "xy"]
         if count not in SCHEMES or any(name not in row for name in wanted):

@@ -16,6 +16,7 @@ reweighting); Halko, Martinsson and Tropp, Finding structure with randomness, SI
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -66,13 +67,14 @@ class Basis:
         found = torch.einsum("xp,ypl->yxl", self.functions, rest)
         return found if self.melanin_fixed else found.transpose(0, 1)
 
-    def to(self, device: torch.device | str, dtype: torch.dtype) -> Basis:
-        """The same on another device or in another precision."""
-        tensors = {
-            name: getattr(self, name).to(device, dtype).contiguous()
-            for name in ("functions", "others", "mixing")
-        }
-        return replace(self, **tensors)
+    def map(self, change: Callable[[Tensor], Tensor]) -> Basis:
+        """The same with a function applied to each tensor."""
+        return replace(
+            self,
+            functions=change(self.functions),
+            others=change(self.others),
+            mixing=change(self.mixing),
+        )
 
 
 def white_balanced(tables: Tables, count: int, seed: int) -> Tensor:

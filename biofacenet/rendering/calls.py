@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 
 from ..kernels.registry import kernel
@@ -31,13 +32,12 @@ def image_count(tensors: Sequence[Tensor | None]) -> int:
     return 1
 
 
-def _expanded(maps: Sequence[Tensor | None], images: int) -> list[Tensor]:
+def _expanded(maps: Sequence[Tensor | None], images: int) -> Sequence[Tensor]:
     """The maps, one for each image without copies."""
-    return [
-        tensor if tensor.shape[0] == images else tensor.expand(images, -1, -1, -1)
-        for tensor in maps
-        if tensor is not None
-    ]
+    there: list[Tensor] = maps  # type: ignore[assignment]
+    if there[0].shape[0] == images:  # maps are as many as each other
+        return there
+    return [tensor.expand(images, -1, -1, -1) for tensor in there]
 
 
 def _whole(light: Sequence[Tensor | None]) -> list[Tensor | None]:
@@ -66,17 +66,16 @@ def gradients(
     backend: str,
 ) -> list[Tensor | None]:
     """Those of the ten that are wanted, of their tensors' shapes; None for the others."""
-    images = image_count(tensors)
-    maps, light = _expanded(tensors[:MAPS], images), _whole(tensors[MAPS:])
+    maps, light = _expanded(tensors[:MAPS], image.shape[0]), _whole(tensors[MAPS:])
+    whole = torch.contiguous_format
     found = [
-        None if tensor is None or not want else tensor.new_empty(tensor.shape)
+        None if tensor is None or not want else torch.empty_like(tensor, memory_format=whole)
         for tensor, want in zip((*maps, *light), wanted, strict=True)
     ]
     kernel(backend).render_backward(
         *maps, *light, tables, melanin_fixed, *LIGHT_NUMBERS, image, gradient, *found
     )
-    for index, tensor in enumerate(tensors[:MAPS]):
-        value = found[index]
-        if value is not None and tensor is not None and tensor.shape[0] != images:
-            found[index] = value.sum(dim=0, keepdim=True)
+    if maps[0] is not tensors[0]:  # one map for many images
+        for index, value in enumerate(found[:MAPS]):
+            found[index] = None if value is None else value.sum(dim=0, keepdim=True)
     return found

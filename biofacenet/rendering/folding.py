@@ -19,6 +19,7 @@ from ..physics.camera import COORDINATE_RANGE, spectral_sensitivity
 from ..physics.colour import XYZ_TO_SRGB, response
 from ..physics.illuminant import Illuminant, spectrum
 from ..physics.tables import Tables
+from ..system.fake import beside
 
 __all__ = ["fold"]
 
@@ -41,7 +42,7 @@ def fold(illuminant: Tensor | Illuminant, camera: Tensor, tables: Tables) -> tup
         return response(illuminant, camera)
     sensitivity = spectral_sensitivity(camera, tables.camera_mean, tables.camera_components)
     seen = sensitivity * illuminant.unsqueeze(1)
-    matrix = XYZ_TO_SRGB.to(tables.raw_to_xyz) @ _read(tables.raw_to_xyz, camera)
+    matrix = beside(XYZ_TO_SRGB, tables.raw_to_xyz) @ _read(tables.raw_to_xyz, camera)
     return matrix @ (seen / seen.sum(dim=2, keepdim=True)), matrix.sum(dim=2)
 
 

@@ -1,7 +1,8 @@
-"""The operator for PyTorch without a compiler: one autograd.Function that composes with torch.func.
+"""The operator for PyTorch without a compiler: autograd.Functions that compose with torch.func.
 
 First derivatives come from a backend, all others, and forward-mode ones, from `half_folded`, which is
-plain PyTorch.
+plain PyTorch. Where no transform of torch.func is on, which is nearly always, the image is made by
+`Plain` and its gradients by the backend alone: what composing costs is more than a small image does.
 """
 
 from __future__ import annotations
@@ -11,11 +12,32 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from .calls import INPUTS, MAPS, forward, gradients, image_count
 from .half_folded import HalfFolded, render_lit
 
-__all__ = ["Render"]
+__all__ = ["rendered"]
+
+_transforms: Callable[[], bool] = getattr(
+    torch._C, "_are_functorch_transforms_active", lambda: True
+)
+
+
+def _pushing() -> bool:
+    """Whether forward-mode derivatives may be under way."""
+    return getattr(forward_ad, "_current_level", 0) >= 0
+
+
+def rendered(tensors: Sequence[Tensor | None], half_folded: HalfFolded, backend: str) -> Tensor:
+    """The image of ten tensors, differentiable in each, in all ways."""
+    if _transforms():
+        image: Tensor = Render.apply(*tensors, half_folded, backend)  # type: ignore[no-untyped-call]
+    elif torch.is_grad_enabled() or _pushing():
+        image = Plain.apply(*tensors, half_folded, backend)  # type: ignore[no-untyped-call]
+    else:
+        image = forward(tensors, half_folded.native, half_folded.basis.melanin_fixed, backend)
+    return image
 
 
 def _differentiable(
@@ -122,14 +144,20 @@ class Render(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         *tensors, image = ctx.saved_tensors
         wanted = ctx.needs_input_grad[:INPUTS]
+        again = torch.is_grad_enabled() or _transforms() or _pushing()
+        half_folded = ctx.half_folded
         try:
+            if not again:
+                fixed = half_folded.basis.melanin_fixed
+                given = (tensors, image, gradient, wanted)
+                return (*gradients(*given, half_folded.native, fixed, ctx.backend), None, None)
             found = RenderBackward.apply(  # type: ignore[no-untyped-call]
-                *tensors, image, gradient, wanted, ctx.half_folded, ctx.backend
+                *tensors, image, gradient, wanted, half_folded, ctx.backend
             )
         except RuntimeError as error:
             if "Batching rule not implemented" not in str(error):
                 raise
-            found = _batched(tensors, wanted, gradient, ctx.half_folded)
+            found = _batched(tensors, wanted, gradient, half_folded)
         left = iter(found)
         return (*(next(left) if want else None for want in wanted), None, None)
 
@@ -150,6 +178,24 @@ class Render(torch.autograd.Function):
             rows, images = _vmapped(tensors, in_dims[:INPUTS], size, False)
         image = Render.apply(*rows, half_folded, backend)  # type: ignore[no-untyped-call]
         return image.unflatten(0, (size, images)), 0
+
+
+class Plain(torch.autograd.Function):
+    """`Render` for where no transform of torch.func is on, at half of what a call of that costs."""
+
+    @staticmethod
+    def forward(ctx: Any, *arguments: Any) -> Tensor:
+        *tensors, half_folded, ctx.backend = arguments
+        ctx.half_folded = half_folded
+        fixed = half_folded.basis.melanin_fixed
+        image = forward(tensors, half_folded.native, fixed, ctx.backend)
+        ctx.save_for_backward(*tensors, image)
+        if _pushing():
+            ctx.save_for_forward(*tensors)
+        return image
+
+    backward = Render.backward
+    jvp = Render.jvp
 
 
 class RenderBackward(torch.autograd.Function):

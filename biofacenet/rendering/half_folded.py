@@ -8,6 +8,7 @@ Differentiable any number of times: derivatives that the kernels have no rule fo
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -51,8 +52,12 @@ class HalfFolded:
 
     def to(self, device: torch.device | str, dtype: torch.dtype) -> HalfFolded:
         """The same on another device or in another precision."""
-        native = [tensor.to(device, dtype).contiguous() for tensor in self.native]
-        return HalfFolded(self.tables.to(device, dtype), self.basis.to(device, dtype), native)
+        return self.map(lambda tensor: tensor.to(device, dtype).contiguous())
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> HalfFolded:
+        """The same with a function applied to each tensor."""
+        native = [change(tensor) for tensor in self.native]
+        return HalfFolded(self.tables.map(change), self.basis.map(change), native)
 
 
 def read(table: Tensor, values: Tensor) -> Tensor:

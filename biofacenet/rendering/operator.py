@@ -3,7 +3,7 @@
 Maps (B, 1, H, W) and what lights an image to linear sRGB (B, 3, H, W); csrc/fold.h has the equations.
 Two faces of the same calls:
 
-- an `autograd.Function` (function.py): what PyTorch calls when nothing compiles. It composes with the
+- `autograd.Function`s (function.py): what PyTorch calls when nothing compiles. They compose with the
   transforms of torch.func and with forward-mode derivatives, and can be differentiated again: what the
   kernels have no rule for comes from `half_folded`, which is plain PyTorch.
 - `torch.ops.biofacenet.render`, with a schema: what torch.compile and torch.export see.
@@ -22,8 +22,9 @@ import torch
 from torch import Tensor
 
 from ..kernels.registry import BACKENDS, HALF
+from ..system.fake import fake_mode
 from .calls import INPUTS, NAMES, Lit, forward, gradients, image_count
-from .function import Render
+from .function import rendered
 from .half_folded import HalfFolded
 
 __all__ = ["Lit", "render"]
@@ -48,12 +49,11 @@ def render(maps: Sequence[Tensor], lit: Lit, half_folded: HalfFolded, backend: s
     Raises:
         BackendUnavailableError: the backend cannot run here.
     """
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or fake_mode(maps[0]) is not None:
         fixed = half_folded.basis.melanin_fixed
         image: Tensor = torch.ops.biofacenet.render(*maps, *lit, half_folded.native, fixed, backend)
         return image
-    rendered: Tensor = Render.apply(*maps, *lit, half_folded, backend)  # type: ignore[no-untyped-call]
-    return rendered
+    return rendered((*maps, *lit), half_folded, backend)
 
 
 def _check(tensors: Sequence[Tensor | None], tables: Sequence[Tensor], backend: str) -> None:

@@ -23,6 +23,7 @@ from ..physics.skin import Skin
 from ..physics.spectra import BANDS
 from ..physics.tables import Tables
 from ..system.brief import Brief
+from ..system.fake import beside
 
 __all__ = [
     "Trace",
@@ -64,6 +65,30 @@ class Trace(Brief):
     """Linear sRGB under unit diffuse and no specular shading: (B, 3, H, W), >= 0."""
 
 
+def _fit(
+    maps: tuple[Tensor, Tensor, Tensor, Tensor], illuminant: Tensor | Illuminant, camera: Tensor
+) -> bool:
+    """Whether shapes, dtypes and devices are of the usual kind, looked at as quickly as can be."""
+    melanin = maps[0]
+    shape, dtype, device = melanin.shape, melanin.dtype, melanin.device
+    if len(shape) != 4 or shape[1] != 1 or not dtype.is_floating_point or camera.ndim != 2:
+        return False
+    rows = camera.shape[0]
+    if isinstance(illuminant, Illuminant):
+        weights, cct = illuminant.weights, illuminant.cct
+        lit = weights.shape == (rows, len(light.ILLUMINANT_NAMES)) and cct.shape == (rows,)
+        others = (weights, cct, camera)
+    else:
+        lit = illuminant.shape == (rows, BANDS)
+        others = (illuminant, camera)  # type: ignore[assignment]
+    if not lit or (rows != 1 and rows != shape[0]) or camera.shape != (rows, 2):
+        return False
+    for tensor in maps[1:]:
+        if tensor.shape != shape or tensor.dtype != dtype or tensor.device != device:
+            return False
+    return all(one.dtype.is_floating_point and one.device == device for one in others)
+
+
 def check_inputs(
     melanin: Tensor,
     haemoglobin: Tensor,
@@ -73,6 +98,8 @@ def check_inputs(
     camera: Tensor,
 ) -> None:
     """Raise ValueError with one clear line where shapes, dtypes or devices do not fit together."""
+    if _fit((melanin, haemoglobin, diffuse, specular), illuminant, camera):
+        return
     if melanin.ndim != 4 or melanin.shape[1] != 1:
         raise ValueError(f"melanin must have shape (B, 1, H, W), got {tuple(melanin.shape)}")
     if not melanin.dtype.is_floating_point:
@@ -148,7 +175,7 @@ def trace(
         raise ValueError("give a skin or tables, not both")
     illuminant, camera = as_tensors(illuminant, camera, like=melanin)
     check_inputs(melanin, haemoglobin, diffuse, specular, illuminant, camera)
-    tables = (tables or Tables.computed(skin)).to(melanin.device, melanin.dtype)
+    tables = (tables or Tables.computed(skin)).map(lambda table: beside(table, melanin))
     check_seen(illuminant, camera, tables)
     return _trace(melanin, haemoglobin, diffuse, specular, illuminant, camera, tables)
 
@@ -185,7 +212,7 @@ def _trace(
     white_balanced = raw / per_channel
     # (4) XYZ = T raw, (5) linear sRGB = max(0, M XYZ)
     matrix = colour.read_raw_to_xyz(tables.raw_to_xyz, camera)
-    to_srgb = colour.XYZ_TO_SRGB.to(melanin)
+    to_srgb = beside(colour.XYZ_TO_SRGB, melanin)
     xyz = torch.einsum("bij,bjhw->bihw", matrix, white_balanced)
     unclipped = torch.einsum("ij,bjhw->bihw", to_srgb, xyz)
     albedo = torch.einsum("ij,bjk,bkhw->bihw", to_srgb, matrix, skin_colour / per_channel)

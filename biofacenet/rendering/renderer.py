@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,7 @@ from ..physics.given import Camera, Light, as_tensors, check_seen
 from ..physics.illuminant import Illuminant
 from ..physics.skin import Skin, SkinName, skin_name
 from ..physics.tables import Tables
+from ..system.fake import beside, fake_mode
 from ..system.undisturbed import undisturbed
 from . import operator, reference
 from .accuracy import Accuracy, check_accuracy, no_bands
@@ -24,6 +26,9 @@ __all__ = [
     "Renderer",
     "render",
 ]
+
+
+Held = TypeVar("Held", HalfFolded, Tables)
 
 
 class Renderer(nn.Module):
@@ -101,6 +106,15 @@ class Renderer(nn.Module):
             self._converted_tables[key] = undisturbed(lambda: tables.to(device, dtype))
         return self._converted_tables[key]
 
+    def _held(
+        self, convert: Callable[[torch.device, torch.dtype], Held], near: Tensor, dtype: torch.dtype
+    ) -> Held:
+        """What is converted, for use beside a tensor, which may be without values."""
+        if fake_mode(near) is None:
+            return convert(near.device, dtype)
+        real = convert(torch.device("cpu"), dtype)
+        return real.map(lambda tensor: beside(tensor, near, dtype))
+
     def extra_repr(self) -> str:
         """What stands between the brackets of its ``repr``."""
         return f"accuracy={self.accuracy!r}, backend={self.backend!r}"
@@ -132,14 +146,14 @@ class Renderer(nn.Module):
         reference.check_inputs(melanin, haemoglobin, diffuse, specular, illuminant, camera)
         backend = self._backend(device)
         if backend == "reference":
-            tables = self._tables_in(device, dtype)
+            tables = self._held(self._tables_in, melanin, dtype)
             return reference.render(
                 melanin, haemoglobin, diffuse, specular, illuminant, camera, tables=tables
             )
         maps: Sequence[Tensor] = (melanin, haemoglobin, diffuse, specular)
         if half and backend not in kernels.HALF:
             maps = [values.float() for values in maps]
-        prepared = self.prepared(device, number)
+        prepared = self._held(self.prepared, melanin, number)
         check_seen(illuminant, camera, prepared.tables)
         lit = _lit(illuminant, camera, prepared.tables)
         with _without_autocast(device.type):
@@ -163,7 +177,7 @@ class Renderer(nn.Module):
         camera: Camera,
     ) -> reference.Trace:
         """Every intermediate quantity, by the reference; see `biofacenet.reference.Trace`."""
-        tables = self._tables_in(melanin.device, melanin.dtype)
+        tables = self._held(self._tables_in, melanin, melanin.dtype)
         return reference.trace(
             melanin, haemoglobin, diffuse, specular, illuminant, camera, tables=tables
         )

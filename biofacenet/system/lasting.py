@@ -10,6 +10,7 @@ from typing import TypeVar
 import torch
 
 from .device import plain_defaults
+from .undisturbed import undisturbed
 
 __all__ = ["kept", "lasting", "with_gradients"]
 
@@ -34,11 +35,14 @@ def with_gradients() -> Iterator[None]:
 
 
 def kept(function: Callable[..., Made]) -> Callable[..., Made]:
-    """A function whose results are kept, by its arguments, and made within `lasting`."""
+    """A function whose results are kept, by its arguments, and made `undisturbed` and within `lasting`."""
 
     @functools.cache
     def made(*arguments: object) -> Made:
-        with lasting():
-            return function(*arguments)
+        def make() -> Made:
+            with lasting():
+                return function(*arguments)
+
+        return make() if torch.compiler.is_compiling() else undisturbed(make)
 
     return functools.wraps(function)(made)

@@ -6,10 +6,12 @@ import multiprocessing.connection
 import os
 import signal
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from enum import Enum
 from typing import TypeVar
 
 import cv2
@@ -18,6 +20,9 @@ import torch
 from ..errors import BioFaceNetError
 
 __all__ = [
+    "LOST",
+    "Lost",
+    "as_they_end",
     "in_processes",
     "in_this_process",
     "one_thread",
@@ -25,6 +30,11 @@ __all__ = [
 
 Item = TypeVar("Item")
 Done = TypeVar("Done")
+
+ENDED = (
+    "a worker process ended at once, perhaps for want of memory; give the same command again to go on, "
+    "with fewer --workers"
+)
 
 
 def in_this_process(task: Callable[[Item], Done], items: Iterable[Item]) -> Iterator[Done]:
@@ -47,17 +57,78 @@ def in_processes(
     Raises:
         BioFaceNetError: a process ended at once.
     """
+    with _pool(count) as pool:
+        try:
+            many = len(items) > 4 * chunk * count
+            yield from pool.map(task, items, chunksize=chunk if many else 1)
+        except BrokenProcessPool as error:
+            raise BioFaceNetError(ENDED) from error
+
+
+class Lost(Enum):
+    """In place of what a task makes of an item, where its process ended at once."""
+
+    LOST = "lost"
+
+
+LOST = Lost.LOST
+
+PATIENCE = 3
+"""Items that may be lost one after the other: more, and it is not the items."""
+
+
+def as_they_end(
+    task: Callable[[Item], Done], items: Sequence[Item], count: int
+) -> Iterator[tuple[int, Done | Lost]]:
+    """What a task makes of each item, from several processes, in the order in which it is ready.
+
+    An item whose process ended at once, as for want of memory, is tried again alone; where that ends
+    too, it is lost, and the others go on. No more is begun than is worked on.
+
+    Args:
+        task: must be importable by name.
+        items: what it is called with.
+        count: processes.
+
+    Yields:
+        The place of an item in `items`, and what was made of it.
+
+    Raises:
+        BioFaceNetError: several items were lost, one after the other.
+    """
+    waiting, suspects, lost = deque(range(len(items))), deque[int](), 0
+    while waiting or suspects:
+        alone = bool(suspects)
+        queue = suspects if alone else waiting
+        with _pool(1 if alone else count) as pool:
+            begun: dict[Future[Done], int] = {}
+            try:
+                while queue or begun:
+                    while queue and len(begun) < (1 if alone else count + 1):
+                        place = queue.popleft()
+                        begun[pool.submit(task, items[place])] = place
+                    ended, _ = wait(begun, return_when=FIRST_COMPLETED)
+                    for future in sorted(ended, key=begun.__getitem__):
+                        made = future.result()
+                        yield begun.pop(future), made
+                        lost = 0
+            except BrokenProcessPool as error:
+                if not alone:
+                    suspects.extend(sorted(begun.values()))
+                    continue
+                lost += 1
+                if lost > PATIENCE:
+                    raise BioFaceNetError(ENDED) from error
+                yield from ((place, LOST) for place in begun.values())
+
+
+@contextmanager
+def _pool(count: int) -> Iterator[ProcessPoolExecutor]:
     # Not forked: the threads of OpenCV and torch do not survive that.
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(count, mp_context=context, initializer=start_worker)
     try:
-        many = len(items) > 4 * chunk * count
-        yield from pool.map(task, items, chunksize=chunk if many else 1)
-    except BrokenProcessPool as error:
-        raise BioFaceNetError(
-            "a worker process ended at once, perhaps for want of memory; give the same command again "
-            "to go on, with fewer --workers"
-        ) from error
+        yield pool
     finally:
         pool.shutdown(cancel_futures=True)
 

@@ -146,6 +146,7 @@ def set_up(settings: Settings, team: Team) -> Run:
         team, lambda: check_data(folder, start, settings, training, validation, photos)
     )
     network = make_network(plan, origin, training, photos)
+    choose_what_learns(network, settings)
     network.to(team.device, memory_format=layout(plan, team.device))  # type: ignore[call-overload]
     if team.size > 1 and team.device.type == "cuda":
         network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
@@ -199,8 +200,26 @@ def make_network(
     if shaped and origin.shape is None:
         origin.add_shape()
     elif not shaped:
-        origin.shape = None  # what it knows of them would be lost as the other outputs learn
+        # What it knows of them would be lost as the other outputs learn.
+        origin.shape = origin.surroundings = None
     return origin
+
+
+def choose_what_learns(network: BioFaceNet, settings: Settings) -> None:
+    """Keep all weights but those of the surroundings as they are, where the settings say so.
+
+    Raises:
+        BioFaceNetError: the network has no such weights.
+    """
+    if settings.learn == "all":
+        return
+    if network.surroundings is None:
+        raise BioFaceNetError(
+            f"--learn {settings.learn}: this network does not compare skin with its surroundings; expected a "
+            "small one that gives normals and parts"
+        )
+    for name, weight in network.named_parameters():
+        weight.requires_grad_(name.startswith("surroundings."))
 
 
 def together(model: nn.Module) -> nn.Module:

@@ -91,7 +91,7 @@ PRESETS = {
     "default": Preset(
         skin="measured",
         network="small",
-        epochs=9,
+        epochs=7,
         batch_size=8,
         optimiser="adamw",
         learning_rate=2.5e-3,
@@ -280,6 +280,8 @@ class Settings:
     shape_weights: tuple[float, float] | None = by_preset("weights", told=shape_words)
     """Weights of normals and of parts, which synthetic pairs have beside them too. Where both are 0, or
     no file has them, the network does not tell them."""
+    learn: Literal["all", "surroundings"] = "all"
+    """all, or what the surroundings of skin tell, while the rest of the network of --from stays as it is."""
     sides: tuple[int, ...] | None = by_preset("sides", metavar="SIDE")
     """Sides that batches are resized to, in pixels, one of them by chance."""
     tensorboard: bool = False
@@ -319,6 +321,10 @@ def check(settings: Settings) -> None:
         raise BioFaceNetError(f"--exposure must be at least 0, got {settings.exposure}")
     if settings.workers is not None and settings.workers < 0:
         raise BioFaceNetError(f"--workers must be at least 0, got {settings.workers}")
+    if settings.learn != "all" and settings.from_ is None and settings.resume is None:
+        raise BioFaceNetError(
+            f"--learn {settings.learn} leaves the rest as it is; name a network that has learned, with --from"
+        )
     if settings.tensorboard and importlib.util.find_spec("tensorboard") is None:
         raise BioFaceNetError("--tensorboard needs pip install 'biofacenet[tensorboard]'")
 

@@ -15,7 +15,8 @@ from torch import Tensor
 from ..data.geometry import Geometry
 from ..decomposition import Decomposition
 from ..decomposition.parts import PART_NAMES, UNLABELLED
-from ..network.unet import USUAL_SHARES, RawOutputs
+from ..network.sizes import USUAL_SHARES
+from ..network.unet import RawOutputs
 
 __all__ = ["BALANCE", "Known", "labelled", "normals_loss", "parts_loss", "shape_losses"]
 

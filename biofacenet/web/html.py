@@ -5,13 +5,15 @@ from __future__ import annotations
 import html
 from collections.abc import Callable
 
-import torch
-
 from ..decomposition import Edit
+from ..photos.boxes import crop
 from ..plotting.encoding import data_uri, eight_bit, jpeg
+from .examples import examples
+from .knobs import spoken
 from .session import Session
-from .studio import EXAMPLE_SIDE, examples
+from .sittings import Sitting
 from .tiles import Tile, change, facts, tiles
+from .words import MIDDLE
 
 __all__ = [
     "FILES",
@@ -21,17 +23,27 @@ __all__ = [
     "follow",
     "gallery",
     "line",
+    "part_buttons",
     "picture",
     "table",
 ]
 
-NOTHING = "<div class='line'>Choose a photo with a face, take one with the camera, or try an example.</div>"
+KINDS = {"good": "", "busy": "", "warn": "Warning: ", "bad": "Error: "}
+"""Lines of status, and what stands before them for those who see no colours."""
+
+FACE = 96
+"""Side of a face's button, in pixels."""
 
 
 def line(text: str, kind: str = "") -> str:
-    """One line of status: good, bad or busy."""
-    role = " role='alert'" if kind == "bad" else " role='status'"
-    return f"<div class='line {kind}'{role}>{html.escape(' '.join(text.split()))}</div>"
+    """One line of status: good, warn, bad or busy."""
+    role = "alert" if kind in ("warn", "bad") else "status"
+    sign = f"<b>{KINDS[kind]}</b>" if KINDS.get(kind) else ""
+    said = html.escape(" ".join(text.split()))
+    return f"<div class='line {kind}' role='{role}'><span>{sign}{said}</span></div>"
+
+
+NOTHING = line("Choose a photo with a face, take one with the camera, or try an example.")
 
 
 def picture(stored: bytes, name: str) -> str:
@@ -40,10 +52,12 @@ def picture(stored: bytes, name: str) -> str:
 
 
 def now(session: Session, edit: Edit) -> str:
-    """Pigments of the face as the sliders have them."""
+    """Pigments of the face as the sliders have them, and what they change."""
+    said = spoken(edit)
     return (
-        f"<div class='now'><span>Melanosomes <b>{change(session, 'melanin', edit)}</b></span>"
-        f"<span>Blood <b>{change(session, 'haemoglobin', edit)}</b></span></div>"
+        f"<div class='now' aria-live='polite'><span>Melanin <b>{change(session, 'melanin', edit)}</b></span>"
+        f"<span>Blood <b>{change(session, 'haemoglobin', edit)}</b></span>"
+        f"<span class='said'>{html.escape(said) if said else 'as it was found'}</span></div>"
     )
 
 
@@ -56,7 +70,7 @@ def follow(session: Session, edit: Edit, *, everywhere: bool = False) -> tuple[s
 def table(session: Session) -> str:
     """What is known of the face, the light and the camera, with error bars."""
     rows = "".join(
-        f"<tr><td>{html.escape(name)}</td><td>{html.escape(value)}</td></tr>"
+        f"<tr><th scope='row'>{html.escape(name)}</th><td>{html.escape(value)}</td></tr>"
         for name, value in facts(session)
     )
     return f"<table class='facts'>{rows}</table>"
@@ -100,16 +114,37 @@ def downloads(name: str) -> str:
     return f"<div class='downloads'>{links}</div>"
 
 
+def _button(
+    index: int, stored: bytes, title: str, pressed: bool | None = None, *, told: bool = False
+) -> str:
+    """A picture to press; its title is to be read where it is `told`."""
+    state = "" if pressed is None else f" aria-pressed='{str(pressed).lower()}'"
+    said = html.escape(title)
+    words = f"<span>{said}</span>" if told else ""
+    return (
+        f"<button type='button' data-index='{index}' aria-label='{said}' title='{said}'{state}>"
+        f"{picture(stored, '')}{words}</button>"
+    )
+
+
 def example_buttons() -> str:
     """Their pictures to press."""
-    buttons = []
-    for i, photo in enumerate(examples()):
-        pixels = photo.pixels
-        if pixels.shape[1] > 2 * EXAMPLE_SIDE:
-            pixels = torch.nn.functional.adaptive_avg_pool2d(pixels, EXAMPLE_SIDE)
-        name = photo.path.stem
-        buttons.append(
-            f"<button type='button' data-index='{i}' aria-label='Example {name}' title='{name}'>"
-            f"{picture(jpeg(eight_bit(pixels)), name)}</button>"
-        )
+    buttons = [
+        _button(i, one.button(), f"Example {i + 1}: {one.title}")
+        for i, one in enumerate(examples())
+    ]
     return f"<div class='examples'>{''.join(buttons)}</div>"
+
+
+def part_buttons(sitting: Sitting) -> str:
+    """The faces of a photo to choose from, or its middle where it has none; nothing where one is all."""
+    if len(sitting.parts) == 1 and sitting.parts[0].is_face:
+        return ""
+    pixels = sitting.photo().pixels
+    buttons = []
+    for i, part in enumerate(sitting.parts):
+        stored = jpeg(eight_bit(crop(pixels, part.box, FACE)))
+        title = f"Face {i + 1} of {len(sitting.parts)}" if part.is_face else f"Look at {MIDDLE}"
+        buttons.append(_button(i, stored, title, i == sitting.chosen, told=not part.is_face))
+    what = "<b>Faces of this photo</b>" if sitting.parts[0].is_face else ""
+    return f"<div class='parts'>{what}{''.join(buttons)}</div>"

@@ -2,18 +2,96 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import replace
-from functools import lru_cache
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 from ..decomposition import Edit
-from ..errors import BioFaceNetError, DataError
-from ..physics.measured import CameraCurves, Spectrum
+from ..decomposition.edit import DIRECTIONS
+from ..errors import BioFaceNetError
 from .session import Session
 
-__all__ = ["AS_FOUND", "LIGHTS", "LIGHT_NAMES", "at_rest", "edit_of"]
+__all__ = [
+    "AREAS",
+    "CHOICES",
+    "KNOBS",
+    "LIGHTS",
+    "LIGHT_NAMES",
+    "LOOK_NAMES",
+    "SIDES",
+    "Knob",
+    "at_rest",
+    "edit_of",
+    "spoken",
+]
+
+
+@dataclass(frozen=True)
+class Knob:
+    """A slider in percent, of one number of an `Edit`; 0 changes nothing."""
+
+    field: str
+    """Which number of the edit."""
+    label: str
+    more: str
+    less: str = ""
+    """What a positive and a negative number is, after its percent."""
+    low: float = -100.0
+    high: float = 300.0
+
+    @property
+    def is_share(self) -> bool:
+        """Whether it is a share, 0..1, and not a factor: 100 % more is 2."""
+        return self.low == 0.0
+
+    def value(self, percent: float) -> float:
+        """What the edit has for a place of the slider."""
+        return percent / 100.0 + (0.0 if self.is_share else 1.0)
+
+    def percent(self, value: float) -> float:
+        """The slider's place for what the edit has."""
+        return 100.0 * (value - (0.0 if self.is_share else 1.0))
+
+
+KNOBS = (
+    Knob("melanin_scale", "Melanin: more or less, %", "more melanin", "less melanin"),
+    Knob("haemoglobin_scale", "Blood: more or less, %", "more blood", "less blood"),
+    Knob("even_melanin", "Evener melanin, %", "evener", low=0.0, high=100.0),
+    Knob("less_redness", "Less redness, %", "less redness", low=0.0, high=100.0),
+    Knob("diffuse_scale", "Light: more or less, %", "more light", "less light", high=100.0),
+    Knob("specular_scale", "Highlights: more or less, %", "more highlights", "less highlights"),
+)
+"""The first knobs; after them come `CHOICES`, the light's temperature, b1, b2 and `everywhere`."""
+
+NONE = "none"
+"""What changes nothing, of looks and sides of the light."""
+
+LOOK_NAMES = {
+    NONE: "as it is",
+    "tan": "a tan",
+    "pallor": "pale",
+    "even": "even",
+    "blush": "blushing cheeks",
+    "calm": "calm, less redness",
+}
+
+AREAS = {
+    "skin": "all skin",
+    "skin,lips": "skin and lips",
+    "cheeks": "the cheeks",
+    "forehead": "the forehead",
+    "nose": "the nose",
+    "chin": "the chin",
+    "neck": "the neck",
+    "lips": "the lips",
+    "hair": "the hair",
+}
+"""Where pigments change, as `Edit.areas` has it, and in words."""
+
+SIDES = {NONE: "as found in the photo", **{name: f"from {name}" for name in DIRECTIONS}}
+SIDES.update(left="from the left", right="from the right", front="from the front")
+"""Where the light comes from."""
 
 AS_FOUND = "as found"
 LIGHT_NAMES = {
@@ -31,22 +109,19 @@ LIGHT_NAMES = {
 LIGHTS = (AS_FOUND, "D", "D50", "D55", "D65", "D75", "A", *(f"F{i}" for i in range(1, 13)))
 """Lights to choose from; D is daylight of the chosen temperature."""
 
-NUMBERS = (
-    *("melanin", "melanin_scale", "haemoglobin", "haemoglobin_scale"),
-    *("diffuse_scale", "specular_scale"),
-)
-"""The first knobs are numbers of an edit; light, temperature, b1, b2, two files and `everywhere` follow."""
+
+CHOICES = {"look": tuple(LOOK_NAMES), "areas": tuple(AREAS), "side": tuple(SIDES), "light": LIGHTS}
+"""Knobs that are one of several words, in order; the first word changes nothing."""
 
 
 def at_rest(session: Session) -> list[Any]:
     """Values of all knobs at which nothing changes."""
-    rest, found = Edit(), session.found
+    found = session.found
     return [
-        *(rest.melanin, rest.melanin_scale, rest.haemoglobin, rest.haemoglobin_scale),
-        *(rest.diffuse_scale, rest.specular_scale, AS_FOUND),
+        *(knob.percent(getattr(Edit(), knob.field)) for knob in KNOBS),
+        *(words[0] for words in CHOICES.values()),
         round(float(found.illuminant.cct[0]) / 50) * 50,
         *(round(value, 2) for value in found.camera[0].tolist()),
-        *(None, None),
         False,
     ]
 
@@ -54,42 +129,73 @@ def at_rest(session: Session) -> list[Any]:
 def edit_of(session: Session, values: Sequence[Any]) -> tuple[Edit, bool]:
     """The edit that knobs stand for, and whether it is for more than skin.
 
-    A camera slider that was not moved changes nothing; a file goes before the knobs for what it holds.
+    A camera slider that was not moved changes nothing; a measured light or camera of the session goes
+    before the knobs for it.
 
     Raises:
-        BioFaceNetError: the light is not one of the page's, or a file is no light or camera.
+        BioFaceNetError: the values are not those of the page's knobs.
     """
-    *numbers, light, cct, b1, b2, light_file, camera_file, everywhere = values
-    if light not in LIGHTS:
-        raise BioFaceNetError(f"light {light!r}: expected one of {', '.join(LIGHTS)}")
-    resting = at_rest(session)[8:10]
-    found = session.found.camera[0].tolist()
-    moved = (b1, b2) != tuple(resting)
-    camera = tuple(
-        found[i] if chosen == resting[i] else float(chosen) for i, chosen in enumerate((b1, b2))
-    )
+    rest, count = at_rest(session), len(KNOBS)
+    if len(values) != len(rest):
+        raise BioFaceNetError(f"{len(values)} knobs; expected {len(rest)}, load the page again")
+    chosen = dict(zip(CHOICES, values[count:-4], strict=True))
+    for name, words in CHOICES.items():
+        if chosen[name] not in words:
+            raise BioFaceNetError(f"this {name} is unknown; expected one of {', '.join(words)}")
+    numbers, (cct, b1, b2) = [_number(one) for one in values[:count]], map(_number, values[-4:-1])
+    for knob, percent in zip(KNOBS, numbers, strict=True):
+        if not knob.low <= percent <= knob.high:
+            raise BioFaceNetError(
+                f"{knob.label} {percent:g}: expected {knob.low:g} to {knob.high:g}, put all back"
+            )
+    said = {name: None if word == CHOICES[name][0] else word for name, word in chosen.items()}
     edit = Edit(
-        **dict(zip(NUMBERS, numbers, strict=True)),
-        light=None if light == AS_FOUND else light,
-        cct=cct if light == "D" else None,
-        camera=(camera[0], camera[1]) if moved else None,
+        **{knob.field: knob.value(one) for knob, one in zip(KNOBS, numbers, strict=True)},
+        look=said["look"],
+        areas=said["areas"],
+        light_from=said["side"],
+        light=session.lamp or said["light"],
+        cct=cct if said["light"] == "D" and session.lamp is None else None,
+        camera=session.curves or _moved(session, rest[-3:-1], (b1, b2)),
     )
-    if light_file:
-        edit = replace(edit, light=_held(Spectrum, str(light_file)), cct=None)
-    if camera_file:
-        edit = replace(edit, camera=_held(CameraCurves, str(camera_file)))
-    return edit, bool(everywhere)
+    return edit, values[-1] is True
 
 
-def _held(kind: Any, path: str) -> Any:
-    """What an upload holds; of its path people know the name only."""
-    try:
-        return _read(kind, path)
-    except DataError as error:
-        raise DataError(str(error).replace(path, Path(path).name)) from error
+def _number(value: Any) -> float:
+    """What a slider holds."""
+    real = isinstance(value, int | float) and not isinstance(value, bool)
+    if not real or not math.isfinite(value):
+        raise BioFaceNetError("a slider holds no number; expected one, put all back")
+    return float(value)
 
 
-@lru_cache(maxsize=16)
-def _read(kind: Any, path: str) -> Any:
-    """The file of an upload, read once and not at each move of a slider."""
-    return kind.from_csv(path)
+def _moved(
+    session: Session, resting: Sequence[float], chosen: tuple[float, float]
+) -> tuple[float, float] | None:
+    """The camera where its sliders are; what was not moved is as it was found, to the last digit."""
+    if list(chosen) == list(resting):
+        return None
+    found = session.found.camera[0].tolist()
+    b1, b2 = (found[i] if chosen[i] == resting[i] else chosen[i] for i in range(2))
+    return b1, b2
+
+
+def spoken(edit: Edit) -> str:
+    """What is changed, in words: 50 % more melanin."""
+    said = [] if edit.look is None else [LOOK_NAMES[edit.look]]
+    for knob in KNOBS:
+        percent = round(knob.percent(getattr(edit, knob.field)))
+        if percent:
+            said.append(f"{abs(percent)} % {knob.more if percent > 0 else knob.less}")
+    if edit.areas is not None:
+        said.append(f"of {AREAS[edit.areas]}")
+    if edit.light_from is not None:
+        said.append(f"light {SIDES[edit.light_from]}")
+    if edit.light is not None:
+        temperature = "" if edit.cct is None else f" of {edit.cct:g} K"
+        said.append(f"light {edit.light}{temperature}")
+    if isinstance(edit.camera, tuple):
+        said.append(f"camera {edit.camera[0]:.2f}, {edit.camera[1]:.2f}")
+    elif edit.camera is not None:
+        said.append(f"camera {edit.camera}")
+    return ", ".join(said)

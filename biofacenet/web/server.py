@@ -10,64 +10,47 @@ from typing import Any
 
 import fastapi
 import gradio as gr
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
 from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 
 from ..errors import BioFaceNetError
+from .guard import FILE, UPLOAD, Guard
 from .html import FILES
+from .inbox import Inbox
 from .layout import AROUND, build
 from .studio import Studio
 from .uploads import loopback, own_names
 
-__all__ = [
-    "serve",
-]
+__all__ = ["serve"]
 
-CONTENT_POLICY = (
-    "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; font-src 'self' data:; "
-    "style-src 'self' 'unsafe-inline'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; "
-    "connect-src 'self' data: blob:; worker-src 'self' blob:; frame-ancestors 'self'; form-action 'self'"
-)
-"""The page may load from this server and from nowhere else."""
+SHOWN = {
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+    ".png": "image/png",
+    ".webp": "image/webp",
+    ".gif": "image/gif",
+    ".bmp": "image/bmp",
+    ".avif": "image/avif",
+}
+"""Uploads that a browser shows; all others it only saves, as a drawing may hold a program."""
 
-
-class Guard:
-    """Headers that keep the page from loading anything from elsewhere, and its photos out of caches."""
-
-    def __init__(self, app: Any) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        async def guarded(message: Any) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [
-                    *message["headers"],
-                    (b"content-security-policy", CONTENT_POLICY.encode()),
-                    (b"referrer-policy", b"no-referrer"),
-                    (b"x-content-type-options", b"nosniff"),
-                ]
-            await send(message)
-
-        await self.app(scope, receive, guarded if scope["type"] == "http" else send)
+NOT_CACHED = {"cache-control": "no-store"}
 
 
-def serve(app: Studio, host: str, port: int) -> fastapi.FastAPI:
-    """The server of the page: gradio's, files to download, and who may load what."""
+def serve(app: Studio, inbox: Inbox, host: str, port: int) -> fastapi.FastAPI:
+    """The server of the page: gradio's, uploads, files to download, and who may load what.
+
+    Args:
+        app: what the page works with.
+        inbox: where uploads lie, in the folder that gradio was told of.
+        host: address to listen on.
+        port: to listen on.
+    """
     server = fastapi.FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-
-    def download(name: str, file: str) -> fastapi.Response:
-        try:
-            _, kind, make = FILES[file]
-            session = app.sessions.get(name)
-        except (KeyError, BioFaceNetError):
-            return fastapi.Response("nothing of that name; choose the photo again\n", 404)
-        headers = {
-            "content-disposition": f'attachment; filename="{file}"',
-            "cache-control": "no-store",
-        }
-        return fastapi.Response(make(session), media_type=kind, headers=headers)
-
-    server.add_api_route("/download/{name}/{file}", download)
-    server.add_middleware(Guard)
+    _add_files(server, app, inbox)
+    server.add_middleware(Guard, inbox=inbox, most_bytes=app.most_megabytes * 2**20)
     if loopback(host):
         # A name that an attacker's page resolves to this computer does not open this one.
         server.add_middleware(TrustedHostMiddleware, allowed_hosts=own_names(host))
@@ -77,12 +60,13 @@ def serve(app: Studio, host: str, port: int) -> fastapi.FastAPI:
     )
     return gr.mount_gradio_app(
         server,
-        build(app).queue(default_concurrency_limit=1, max_size=16),
+        build(app, inbox).queue(default_concurrency_limit=1, max_size=16),
         path="/",
         server_name=host,
         server_port=port,
         footer_links=[],
         run_history=False,
+        show_error=False,
         max_file_size=app.most_megabytes * 2**20,
         ssr_mode=False,
         enable_monitoring=False,
@@ -91,3 +75,43 @@ def serve(app: Studio, host: str, port: int) -> fastapi.FastAPI:
         head=AROUND,
         css=(Path(__file__).parent / "page.css").read_text("utf-8"),
     )
+
+
+def _add_files(server: fastapi.FastAPI, app: Studio, inbox: Inbox) -> None:
+    """Uploads and downloads. What they do not answer goes to gradio, in so far as the guard lets it."""
+
+    async def upload(request: fastapi.Request) -> Response:
+        form = await request.form(max_files=1, max_fields=1)
+        file = form.get("files")
+        if not isinstance(file, UploadFile):
+            return PlainTextResponse("no file was sent; expected one\n", 400)
+        path = await run_in_threadpool(inbox.keep, file.filename or "", file.file)
+        return JSONResponse([str(path)])
+
+    def uploaded(path: str) -> Response:
+        if not inbox.holds(path):
+            return PlainTextResponse("nothing of that name\n", 404)
+        kind = SHOWN.get(Path(path).suffix.lower())
+        headers = NOT_CACHED if kind else {**NOT_CACHED, "content-disposition": "attachment"}
+        return FileResponse(path, media_type=kind or "application/octet-stream", headers=headers)
+
+    def progress() -> Response:
+        return Response(status_code=204)  # an upload to this computer is over at once
+
+    def download(name: str, file: str) -> Response:
+        try:
+            _, kind, make = FILES[file]
+            session = app.sittings.get(name).opened()
+        except (KeyError, BioFaceNetError):
+            return PlainTextResponse("nothing of that name; choose the photo again\n", 404)
+        named = {"content-disposition": f'attachment; filename="{file}"'}
+        return Response(make(session), media_type=kind, headers={**NOT_CACHED, **named})
+
+    routes: list[tuple[str, Any, str]] = [
+        (UPLOAD, upload, "POST"),
+        (f"{FILE}{{path:path}}", uploaded, "GET"),
+        (f"{UPLOAD}_progress", progress, "GET"),
+        ("/download/{name}/{file}", download, "GET"),
+    ]
+    for path, answer, method in routes:
+        server.add_api_route(path, answer, methods=[method], response_model=None)

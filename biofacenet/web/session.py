@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import io
 import json
-import secrets
-import threading
-from collections import OrderedDict
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -19,18 +18,26 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..analysis.editing import combine, paste, soft
+from ..analysis.areas import MARGIN
+from ..analysis.editing import paste, retouch, with_parts
 from ..analysis.results import Result
+from ..analysis.retouching import Retouch
 from ..analysis.trust import knowledge, uncertainty
 from ..decomposition import Edit
+from ..decomposition.pigments import pigments_of
 from ..errors import BioFaceNetError
-from ..photos.boxes import crop
+from ..photos.boxes import Box, crop
 from ..photos.framing import crop_text
 from ..photos.reading import Photo
 from ..physics.colour import linear_to_srgb, srgb_to_linear
+from ..physics.measured import CameraCurves, Spectrum
 from ..plotting.encoding import eight_bit, jpeg, png
 
-__all__ = ["Session", "Sessions"]
+__all__ = ["Session"]
+
+NO_SIDES = (
+    "light from another side needs what the network tells of the face; choose the method with it"
+)
 
 STAGE = 512
 """Side of the picture that follows the sliders, in pixels."""
@@ -42,36 +49,73 @@ class Session:
     Args:
         result: from `biofacenet.analysis.ByNetwork` or `ByFitting`.
         method: what it was decomposed with, in words.
+        others: squares of other faces in the photo, whose skin stays.
+        how: settings of the command `edit` that decompose likewise; fitting when not given.
 
     Attributes:
+        part: what was looked at of the photo.
         found: the estimate, as the method left it.
         mask: (1, 1, H, W), 1 where skin is.
+        counted: the skin that numbers are of.
+        numbers: melanosomes and blood of it.
         trust: deviations of the estimate, at 96 pixels or so.
         known: what is known of light and camera.
+        lamp: a measured light that goes before the page's knobs, if one was given.
+        curves: a measured camera, likewise.
         edit: where the sliders were last.
         everywhere: whether they change the whole square, not only what looks like skin.
     """
 
-    def __init__(self, result: Result, *, method: str) -> None:
-        self.method = method
-        self.box, self.rmse, self.remarks = result.part.box, result.skin_rmse, result.remarks
+    def __init__(
+        self,
+        result: Result,
+        *,
+        method: str,
+        others: Sequence[Box] = (),
+        how: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.method, self._others = method, tuple(others)
+        self._how = dict(how or {"model": "none", "size": result.image.shape[-1]})
+        self.part, self.box, self.rmse = result.part, result.part.box, result.skin_rmse
         self.found = result.decomposition[0].detach()
-        self.mask = mask = result.skin()
+        self.mask = result.skin()
         self.reconstruction = result.reconstruction
         self.trust, self.known = uncertainty(result), knowledge(result)
+        self.counted, self.numbers = result.counted, result.numbers
+        self.lamp: Spectrum | None = None
+        self.curves: CameraCurves | None = None
         self.edit, self.everywhere = Edit(), False
         # 8 bits: a photo waits here for its download, and float would take four times the memory.
         self._photo = replace(result.photo, pixels=result.photo.pixels[:, :0])
         self._pixels = eight_bit(result.photo.pixels)
         self.image = srgb_to_linear(crop(result.photo.pixels, self.box, STAGE))[None]
-        self._maps = self.found.map(_to_stage)
-        self._soft = soft(_to_stage(mask))
-        self._rendered = self._maps.render()
+        known = with_parts(result)
+        self._known = known.decomposition
+        maps = known.decomposition.map(_to_stage).renormalised()
+        # Without the photo, which is kept in 8 bits.
+        self._result = replace(known, photo=self._photo, image=self.image, decomposition=maps)
+        self._faces: dict[bool, Retouch] = {}
+        self._faces[False] = self._face(result.photo, everywhere=False, margin=0.0)
+
+    def _face(self, photo: Photo, *, everywhere: bool, margin: float) -> Retouch:
+        """Ready to be edited, with a margin in sides of the square."""
+        result = replace(self._result, photo=photo)
+        return retouch(result, others=self._others, everywhere=everywhere, margin=margin)
 
     @property
     def name(self) -> str:
         """Name of the photo, without its ending."""
         return self._photo.path.stem
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was converted when the photo was read."""
+        return self._photo.notes
+
+    @property
+    def skinless(self) -> bool:
+        """Whether no skin was found, and everything was taken for it."""
+        return bool(self.mask.all())
 
     @property
     def size(self) -> int:
@@ -86,16 +130,21 @@ class Session:
     def picture(self, edit: Edit, *, everywhere: bool = False) -> Tensor:
         """The square of the photo under an edit: (1, 3, 512, 512), linear sRGB.
 
-        As `biofacenet.analysis.apply` has it: what the maps do not explain stays.
+        As `biofacenet.analysis.retouching` has it: a pixel changes as the reflectance of skin does.
 
         Raises:
-            BioFaceNetError: a number is out of range, or the light is unknown.
+            BioFaceNetError: a number is out of range, the light is unknown, or it is to come from another
+                side and no normals are known.
         """
+        if edit.light_from is not None and self._known.normals is None:
+            raise BioFaceNetError(NO_SIDES)
+        if everywhere not in self._faces:
+            self._faces[everywhere] = self._face(self.photo(), everywhere=everywhere, margin=0.0)
         try:
-            after = self._maps.edit(edit).render()
+            edit.check()
+            return self._faces[everywhere].edited(edit)
         except ValueError as error:
             raise BioFaceNetError(str(error)) from error
-        return combine(self.image, self._rendered, after, None if everywhere else self._soft)
 
     def show(self, edit: Edit, *, everywhere: bool = False) -> bytes:
         """The same as JPEG, and the edit is kept for downloads."""
@@ -109,9 +158,9 @@ class Session:
 
     def edited_photo(self) -> bytes:
         """The whole photo with its face as the sliders have it, as PNG; unchanged where they rest."""
-        difference = (self.picture(self.edit, everywhere=self.everywhere) - self.image)[0]
         photo = self.photo()
-        picture = eight_bit(paste(photo, self.box, difference))
+        face = self._face(photo, everywhere=self.everywhere, margin=MARGIN)
+        picture = eight_bit(paste(photo, face.frame.box, face.change(self.edit)))
         if photo.alpha is not None:
             opacity = (255.0 * photo.alpha).round().byte().permute(1, 2, 0).numpy()
             picture = np.concatenate((picture, opacity), axis=2)
@@ -144,14 +193,27 @@ class Session:
             "edit": asdict(self.edit),
             "everywhere": self.everywhere,
             "crop": crop_text(self.box),
-            "size": self.size,
+            **self._how,
         }
         return (json.dumps(settings, indent=2) + "\n").encode()
 
-    def median(self, name: str) -> float:
-        """Median over the skin of the ``melanin`` or ``haemoglobin`` map."""
-        values: Tensor = getattr(self.found, name)
-        return float(values[self.mask > 0.5].median())
+    def percents(self, edit: Edit) -> tuple[float, float]:
+        """Melanosomes and blood of the face under an edit, in percent: medians of the skin.
+
+        Raises:
+            BioFaceNetError: a number is out of range.
+        """
+        try:
+            edit.check()
+            melanin, haemoglobin = pigments_of(self._known, edit.resolved())
+        except ValueError as error:
+            raise BioFaceNetError(str(error)) from error
+        after = replace(self.found, melanin=melanin, haemoglobin=haemoglobin)
+        inside = self.counted > 0.5
+        melanosomes, blood = (
+            100.0 * float(one[inside].median()) for one in (after.melanosomes(), after.blood())
+        )
+        return melanosomes, blood
 
 
 def _to_stage(values: Tensor) -> Tensor:
@@ -159,48 +221,6 @@ def _to_stage(values: Tensor) -> Tensor:
         return values
     size = (STAGE, STAGE)
     return F.interpolate(values, size=size, mode="bilinear", align_corners=False)
-
-
-class Sessions:
-    """Open sessions by a name that nobody guesses; of too many, the one idle longest is forgotten.
-
-    Args:
-        most: how many are kept. Each holds its photo, 3 bytes a pixel, and about 15 MB.
-    """
-
-    def __init__(self, most: int = 8) -> None:
-        self._most = most
-        self._open: OrderedDict[str, Session] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def __len__(self) -> int:
-        return len(self._open)
-
-    def add(self, session: Session) -> str:
-        """Keep a session; its name."""
-        name = secrets.token_urlsafe(24)
-        with self._lock:
-            self._open[name] = session
-            while len(self._open) > self._most:
-                self._open.popitem(last=False)
-        return name
-
-    def get(self, name: str) -> Session:
-        """The session of a name.
-
-        Raises:
-            BioFaceNetError: there is none, or it was forgotten.
-        """
-        with self._lock:
-            if name not in self._open:
-                raise BioFaceNetError("this photo is no longer held; choose it again")
-            self._open.move_to_end(name)
-            return self._open[name]
-
-    def drop(self, name: str) -> None:
-        """Forget a session, if it is there."""
-        with self._lock:
-            self._open.pop(name, None)
 
 
 # Pictures ------------------------------------------------------------------------------------

@@ -1,34 +1,26 @@
-"""What the page works with: a network, photos, open sessions, examples."""
+"""What the page works with: a network, photos, open sittings."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
-
-import numpy as np
-import torch
+from typing import Any
 
 from ..analysis.methods import ByFitting, ByNetwork
-from ..data.synthetic.faces import generate
-from ..errors import PhotoError
+from ..analysis.results import Result
+from ..errors import BioFaceNetError, PhotoError
 from ..network.unet import BioFaceNet
+from ..photos.boxes import Box, Part
+from ..photos.faces import find_faces
 from ..photos.reading import Photo, read_photo
-from .session import Session, Sessions
+from .examples import Example
+from .session import Session
+from .sittings import Sitting, Sittings
+from .words import unquoted
 
-__all__ = [
-    "EXAMPLE_SIDE",
-    "Studio",
-    "examples",
-]
+__all__ = ["FITTING", "NETWORK", "Studio"]
 
 NETWORK, FITTING = "Network, then fitted", "Fitted without a network"
-
-EXAMPLE_SEEDS = (500_003, 500_011, 500_004)
-"""Synthetic faces that are offered to try."""
-
-EXAMPLE_SIDE = 192
 
 
 @dataclass
@@ -37,6 +29,8 @@ class Studio:
 
     model: BioFaceNet | None = None
     """Network to decompose with; photos are fitted without."""
+    name: str = "small"
+    """What it is called by commands."""
     size: int = 96
     """Side of the square that the network sees, in pixels."""
     resolution: int = 256
@@ -47,7 +41,9 @@ class Studio:
     """Largest file that is taken."""
     most_megapixels: int = 50
     """Largest photo that is taken."""
-    sessions: Sessions = field(default_factory=Sessions)
+    sittings: Sittings = field(default_factory=Sittings)
+    known: dict[tuple[Path, str], Result] = field(default_factory=dict)
+    """Examples that were looked at, by file and method: the second time is quick."""
 
     @property
     def methods(self) -> list[str]:
@@ -58,41 +54,77 @@ class Studio:
         """A photo within the limits.
 
         Raises:
-            PhotoError: as `read_photo`; without the folder, which means nothing to who uploaded it.
+            PhotoError: as `read_photo`; without the folder, which means nothing to who uploaded it, and
+                without anything that stands in the file.
         """
         path = Path(path)
-        if path.stat().st_size > self.most_megabytes * 2**20:
-            raise PhotoError(
-                f"{path.name}: larger than {self.most_megabytes} MB; expected a smaller "
-                "file, shrink it first"
-            )
         try:
+            if path.stat().st_size > self.most_megabytes * 2**20:
+                raise PhotoError(
+                    f"{path.name}: larger than {self.most_megabytes} MB; expected a smaller "
+                    "file, shrink it first"
+                )
             return read_photo(path, max_pixels=self.most_megapixels * 1_000_000)
+        except OSError as error:
+            raise PhotoError(f"{path.name}: {error.strerror}; choose it again") from error
         except PhotoError as error:
-            raise PhotoError(str(error).replace(str(path), path.name)) from error
+            told = str(error).replace(str(path), path.name)
+            raise PhotoError(unquoted(told, path.name)) from error
 
-    def open(self, photo: Photo, method: str) -> str:
-        """Decompose a photo; the name of its session."""
-        if method == NETWORK and self.model is not None:
-            result = ByNetwork(self.model, self.size, self.refine, self.resolution)(photo)
-        else:
-            method = FITTING
-            result = ByFitting(self.resolution)(photo)
-        return self.sessions.add(Session(result, method=method))
+    def begin(self, photo: Photo) -> str:
+        """Find the faces of a photo, or else its middle; the name of a sitting that waits for a choice."""
+        boxes = find_faces(photo.pixels)
+        several = len(boxes) > 1
+        parts = [
+            Part(box, "face", f"face {i} of {len(boxes)}" if several else "face found")
+            for i, box in enumerate(boxes, 1)
+        ]
+        if not parts:
+            parts = [Part(Box.central(photo.height, photo.width), "central", "no face found")]
+        return self.sittings.add(Sitting(tuple(parts), waiting=photo))
 
+    def try_out(self, example: Example) -> str:
+        """The name of a sitting with an example."""
+        photo = example.photo()
+        part = example.part(photo)
+        if part is None:
+            return self.begin(photo)
+        return self.sittings.add(Sitting((part,), waiting=photo))
 
-@cache
-def examples() -> tuple[Photo, ...]:
-    """Faces to try: synthetic ones, and scikit-image's portrait where that is installed."""
-    faces = generate(EXAMPLE_SEEDS, size=EXAMPLE_SIDE).image
-    photos = [
-        Photo(Path(f"synthetic-{i}.png"), one, notes=("a synthetic face",))
-        for i, one in enumerate(faces, 1)
-    ]
-    if find_spec("skimage") is not None:
-        from skimage import data
+    def look(self, name: str, index: int, method: str, *, example: bool = False) -> Session:
+        """Decompose a part of a sitting's photo, which it then shows.
 
-        stored = np.array(data.astronaut())  # type: ignore[no-untyped-call,unused-ignore]
-        portrait = torch.from_numpy(stored.transpose(2, 0, 1).copy())
-        photos.insert(0, Photo(Path("astronaut.png"), portrait.float() / 255.0))
-    return tuple(photos)
+        Args:
+            name: of the sitting.
+            index: of the part.
+            method: one of `methods`.
+            example: whether to remember the result.
+
+        Raises:
+            BioFaceNetError: the sitting was forgotten, there is no such part or method, or the photo
+                cannot be used.
+        """
+        sitting = self.sittings.get(name)
+        if method not in self.methods:
+            raise BioFaceNetError(f"no such method; expected one of {', '.join(self.methods)}")
+        if not 0 <= index < len(sitting.parts):
+            raise BioFaceNetError(f"no part {index + 1}; expected 1 to {len(sitting.parts)}")
+        photo = sitting.photo()
+        key = (photo.path, method)
+        result = self.known.get(key) if example else None
+        if result is None:
+            result = self._decompose(photo, sitting.parts[index], method)
+        if example:
+            self.known[key] = result
+        how: dict[str, Any] = {"model": "none", "size": self.resolution}
+        if method == NETWORK:
+            how = {"model": self.name, "size": self.size, "resolution": self.resolution}
+        others = [part.box for i, part in enumerate(sitting.parts) if i != index]
+        session = Session(result, method=method, others=others, how=how)
+        sitting.session, sitting.waiting, sitting.chosen = session, None, index
+        return session
+
+    def _decompose(self, photo: Photo, part: Part, method: str) -> Result:
+        if method == FITTING or self.model is None:
+            return ByFitting(self.resolution)(photo, part)
+        return ByNetwork(self.model, self.size, self.refine, self.resolution)(photo, part)

@@ -12,8 +12,6 @@ from matplotlib import colormaps
 from torch import Tensor
 
 from ..decomposition import Edit
-from ..decomposition.maps import changed_pigment
-from ..fitting.uncertainty import interval
 from ..physics.illuminant import ILLUMINANT_NAMES
 from ..plotting.encoding import display
 from ..plotting.maps import PIGMENT_TICKS, albedo_image, map_image, pigment_colours
@@ -60,26 +58,15 @@ def percent(fraction: float) -> str:
 
 
 def level(session: Session, name: str) -> str:
-    """Melanosomes or blood of the face, with the half width of the 68 % interval, in words."""
-    fraction, _ = PIGMENT_TICKS[name]
-    middle = session.median(name)
-    low, high = interval(
-        name, middle, getattr(session.trust, f"face_{name}"), skin=session.found.skin
-    )
-    value = float(fraction(torch.tensor(middle, dtype=torch.float64)))
-    # Both with the decimals of the value.
-    decimals = 0 if value >= 0.1 else 1 if value >= 0.01 else 2
-    return f"{100 * value:.{decimals}f} % ± {100 * (high - low) / 2:.{decimals}f}"
+    """Melanosomes or blood of the face, median and 68 % interval, in words."""
+    numbers = session.numbers
+    return (numbers.melanosomes if name == "melanin" else numbers.blood).words
 
 
 def change(session: Session, name: str, edit: Edit) -> str:
     """Melanosomes or blood of the face before and after an edit, in words."""
-    fraction, _ = PIGMENT_TICKS[name]
-    before = session.median(name)
-    value = torch.tensor(before, dtype=torch.float64)
-    after = changed_pigment(value, getattr(edit, name), getattr(edit, f"{name}_scale"))
-    ends = torch.stack((value, after))
-    one, other = (percent(float(value)) for value in fraction(ends))
+    place = ("melanin", "haemoglobin").index(name)
+    one, other = (percent(session.percents(under)[place] / 100.0) for under in (Edit(), edit))
     return one if one == other else f"{one} → {other}"
 
 
@@ -106,7 +93,7 @@ def _css(colours: np.ndarray) -> tuple[str, ...]:
 def _shading(session: Session, name: str, unit: str) -> Tile:
     values: Tensor = getattr(session.found, name)
     most = max(float(values.quantile(0.995)), 1e-6)
-    usual = float(values[session.mask > 0.5].median())
+    usual = float(values[session.counted > 0.5].median())
     factor = getattr(session.trust, f"face_{name}")
     return Tile(
         title=f"{name.capitalize()} shading",

@@ -1,4 +1,4 @@
-"""Where the page listens, and where its uploads are kept."""
+"""Where the page listens, and the folder that its uploads are kept in."""
 
 from __future__ import annotations
 
@@ -7,35 +7,83 @@ import os
 import re
 import shutil
 import socket
+import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from ..errors import BioFaceNetError
+from ..system.locks import LOCK_FILE, folder_lock
 
-__all__ = ["bare", "in_url", "listen", "loopback", "own_names", "private_folder"]
+__all__ = [
+    "bare",
+    "in_url",
+    "listen",
+    "loopback",
+    "own_names",
+    "private_folder",
+    "remove_leftovers",
+]
+
+
+PREFIX = "biofacenet-page-"
+"""How folders of running pages are called."""
+
+TRIES = 5
+"""To make a folder that no other page takes for a leftover before it is locked."""
 
 
 @contextmanager
 def private_folder() -> Iterator[Path]:
-    """Where gradio keeps uploads, for this user alone, and gone in the end; and no telemetry.
+    """Where uploads are kept, for this user alone, and gone in the end; and no telemetry of gradio.
 
-    To be entered before gradio is imported, which reads all this once.
+    To be entered before gradio is imported, which reads all this once. What pages left behind that were
+    killed is removed; a page that still runs holds a lock.
+
+    Raises:
+        BioFaceNetError: no folder can be made.
     """
-    folder = Path(tempfile.mkdtemp(prefix="biofacenet-"))
-    os.environ.update(
-        GRADIO_TEMP_DIR=str(folder),
-        GRADIO_ANALYTICS_ENABLED="False",
-        GRADIO_RUN_HISTORY="False",
-        HF_HUB_DISABLE_TELEMETRY="1",
-        HF_HUB_OFFLINE="1",
-        DO_NOT_TRACK="1",
-    )
-    try:
+    remove_leftovers()
+    with ExitStack() as kept:
+        folder = _locked_folder(kept)
+        os.environ.update(
+            GRADIO_TEMP_DIR=str(folder / "uploads"),
+            GRADIO_ANALYTICS_ENABLED="False",
+            GRADIO_RUN_HISTORY="False",
+            HF_HUB_DISABLE_TELEMETRY="1",
+            HF_HUB_OFFLINE="1",
+            DO_NOT_TRACK="1",
+        )
         yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _locked_folder(kept: ExitStack) -> Path:
+    """A new folder of this page, which goes when `kept` is closed."""
+    for _ in range(TRIES):
+        try:
+            folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+            kept.callback(shutil.rmtree, folder, ignore_errors=True)
+            kept.enter_context(folder_lock(folder, "shows the page"))
+        except (OSError, BioFaceNetError):  # the folder was taken for a leftover
+            continue
+        return folder
+    raise BioFaceNetError(
+        f"{tempfile.gettempdir()}: no folder for uploads can be made there; name another place with TMPDIR"
+    )
+
+
+def remove_leftovers() -> None:
+    """Remove folders of this user's pages that were killed: their locks are there, and nobody holds them."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        with suppress(OSError, BioFaceNetError):
+            told = folder.lstat()
+            ours = not hasattr(os, "getuid") or told.st_uid == os.getuid()
+            if not (stat.S_ISDIR(told.st_mode) and ours and (folder / LOCK_FILE).exists()):
+                continue
+            with folder_lock(folder, "removes what a killed page left") as held:
+                if held:
+                    shutil.rmtree(folder, ignore_errors=True)
 
 
 def listen(host: str, port: int) -> socket.socket:

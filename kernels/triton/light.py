@@ -108,6 +108,44 @@ def _between(c00, c01, c10, c11, down, across):
     return upper + down * (lower - upper)
 
 
+@triton.jit
+def _light_and_camera(
+    index,
+    mixture,
+    cct,
+    spectrum,
+    camera,
+    fixed,
+    daylights,
+    raw_to_srgb,
+    mixture_each,
+    cct_each,
+    spectrum_each,
+    camera_each,
+    daylight_rows,
+    grid,
+    bands,
+    known,
+    MIXED: tl.constexpr,
+    FIRST: tl.constexpr,
+    STEP: tl.constexpr,
+    HALF: tl.constexpr,
+    BANDS: tl.constexpr,
+    ILLUMINANTS: tl.constexpr,
+):
+    """An image's light, with what `_spectrum` tells of daylight; its camera, with what `_corner` does."""
+    light, day, day_slope = _spectrum(
+        mixture + index * mixture_each,
+        cct + index * cct_each,
+        spectrum + index * spectrum_each,
+        *(fixed, daylights, daylight_rows, bands, known, MIXED, FIRST, STEP, BANDS, ILLUMINANTS),
+    )
+    b0 = tl.load(camera + index * camera_each)
+    b1 = tl.load(camera + index * camera_each + 1)
+    corner, down, across, slope0, slope1 = _corner(raw_to_srgb, b0, b1, grid, HALF)
+    return light, day, day_slope, b0, b1, corner, down, across, slope0, slope1
+
+
 @triton.jit(
     do_not_specialize=[
         *("mixture_each", "cct_each", "spectrum_each", "camera_each"),
@@ -170,26 +208,11 @@ def table_kernel(
         folded = tl.load(at, mask=(c < 3)[:, None] & known[None, :], other=0.0)
         white = tl.load(highlight + index * highlight_each + c, mask=c < 3, other=0.0)
     else:
-        light, _, _ = _spectrum(
-            mixture + index * mixture_each,
-            cct + index * cct_each,
-            spectrum + index * spectrum_each,
-            *(
-                fixed,
-                daylights,
-                daylight_rows,
-                bands,
-                known,
-                MIXED,
-                FIRST,
-                STEP,
-                BANDS,
-                ILLUMINANTS,
-            ),
+        light, _, _, b0, b1, corner, down, across, _, _ = _light_and_camera(
+            *(index, mixture, cct, spectrum, camera, fixed, daylights, raw_to_srgb),
+            *(mixture_each, cct_each, spectrum_each, camera_each, daylight_rows, grid),
+            *(bands, known, MIXED, FIRST, STEP, HALF, BANDS, ILLUMINANTS),
         )
-        b0 = tl.load(camera + index * camera_each)
-        b1 = tl.load(camera + index * camera_each + 1)
-        corner, down, across, _, _ = _corner(raw_to_srgb, b0, b1, grid, HALF)
         folded = tl.zeros((4, PADDED_BANDS), dtype=b0.dtype)
         white = tl.zeros((4,), dtype=b0.dtype)
         for d in tl.static_range(3):
@@ -305,26 +328,11 @@ def light_gradients_kernel(
         tl.store(at, above, mask=(c < 3)[:, None] & known[None, :])
         tl.store(of_highlight + index * 3 + c, shine, mask=c < 3)
     else:
-        light, day, day_slope = _spectrum(
-            mixture + index * mixture_each,
-            cct + index * cct_each,
-            spectrum + index * spectrum_each,
-            *(
-                fixed,
-                daylights,
-                daylight_rows,
-                bands,
-                known,
-                MIXED,
-                FIRST,
-                STEP,
-                BANDS,
-                ILLUMINANTS,
-            ),
+        light, day, day_slope, b0, b1, corner, down, across, slope0, slope1 = _light_and_camera(
+            *(index, mixture, cct, spectrum, camera, fixed, daylights, raw_to_srgb),
+            *(mixture_each, cct_each, spectrum_each, camera_each, daylight_rows, grid),
+            *(bands, known, MIXED, FIRST, STEP, HALF, BANDS, ILLUMINANTS),
         )
-        b0 = tl.load(camera + index * camera_each)
-        b1 = tl.load(camera + index * camera_each + 1)
-        corner, down, across, slope0, slope1 = _corner(raw_to_srgb, b0, b1, grid, HALF)
         of_light = tl.zeros((PADDED_BANDS,), dtype=number)
         of_b0 = tl.zeros((), dtype=number)
         of_b1 = tl.zeros((), dtype=number)

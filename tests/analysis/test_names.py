@@ -197,7 +197,7 @@ def test_maps_and_networks(place: Path) -> None:
     from biofacenet.analysis.formats import write_formats
     from biofacenet.network import pretrained
 
-    maps = generate([0], seed=1, size=16).known()
+    maps = generate([0], seed=1, size=16, skin="published").known()
     maps.save(place / "maps.npz")
     assert Decomposition.load(place / "maps.npz").melanin.shape == (1, 1, 16, 16)
     write_formats(maps, place, ("png16", "exr"))

@@ -86,7 +86,7 @@ def test_a_missing_library_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_maps_that_explain_an_image_are_the_nearest() -> None:
-    faces = generate(range(2), seed=3, size=32, noise=False)
+    faces = generate(range(2), seed=3, size=32, noise=False, skin="published")
     truth = faces.truth
     same = explain(truth, truth.render())
     torch.testing.assert_close(same.melanin, truth.melanin, atol=1e-3, rtol=0)
@@ -103,9 +103,9 @@ def test_maps_that_explain_an_image_are_the_nearest() -> None:
 
 def test_maps_at_a_higher_resolution_render_to_the_photo() -> None:
     """Rendering the enlarged maps is as near to the large photo as the small maps were to the small."""
-    faces = generate([4], seed=3, size=128, noise=False)
+    faces = generate([4], seed=3, size=128, noise=False, skin="published")
     large, mask = srgb_to_linear(faces.image), faces.mask
-    truth = generate([4], seed=3, size=32, noise=False).truth
+    truth = generate([4], seed=3, size=32, noise=False, skin="published").truth
     small = torch.nn.functional.adaptive_avg_pool2d(large, 32)
     maps = enlarge(truth, small, large, shrunk=0.1)  # no JPEG
     assert maps.melanin.shape == (1, 1, 128, 128)

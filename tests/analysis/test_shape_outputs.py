@@ -137,7 +137,10 @@ def test_who_cannot_be_relit_is_told_in_a_line(
 ) -> None:
     BioFaceNet("small", shaped=False).save_pretrained(tmp_path / "flat")
     for words, said in (
-        (("--light-from", "left"), "--light-from needs normals, which a network tells"),
+        (
+            ("--light-from", "left", "--model", "none"),
+            "--light-from needs normals, which a network tells",
+        ),
         (("--light-from", "left", "--model", str(tmp_path / "flat")), "does not tell; name one"),
         (("--light-from", "sideways", "--model", "small"), "light_from 'sideways': expected left"),
     ):

@@ -13,8 +13,9 @@ import torch
 from skimage import data
 
 from biofacenet import BioFaceNet, Illuminant, cli, predict
-from biofacenet.analysis.video import Smooth, VideoSettings, _steady, _Tracked, decompose_video
-from biofacenet.errors import BioFaceNetError
+from biofacenet.analysis.video import Smooth, Tracked, VideoSettings, _steady, decompose_video
+from biofacenet.errors import BioFaceNetError, NoFaceError
+from biofacenet.photos.framing import Wanted
 from biofacenet.photos.video import frames
 
 COUNT, RATE, SIDE = 5, 10, 160
@@ -122,7 +123,7 @@ def test_with_another_light_the_maps_render_to_the_same(network: BioFaceNet) -> 
 
 
 def test_a_face_that_is_lost_for_a_moment_stays() -> None:
-    tracked = _Tracked(Path("clip.mp4"), "face", "largest")
+    tracked = Tracked(Path("clip.mp4"), "face", "largest")
     here = torch.from_numpy(picture(0)).permute(2, 0, 1) / 255
     gone = torch.full_like(here, 0.5)
     first = tracked.find(here, 0.1)
@@ -130,6 +131,15 @@ def test_a_face_that_is_lost_for_a_moment_stays() -> None:
     assert tracked.find(gone, 0.5) == first
     assert tracked.find(here, 0.1).is_face
     assert tracked.seen == 2
+
+
+def test_without_a_face_nothing_is_made(tmp_path: Path, network: BioFaceNet) -> None:
+    clip = write(tmp_path / "grey.mp4", [np.full((64, 64, 3), 128, np.uint8)] * 2)
+    with pytest.raises(NoFaceError, match=r"grey.mp4: no face found in any frame; .*--crop"):
+        decompose_video(network, clip, tmp_path / "out", VideoSettings(size=32))
+    assert not (tmp_path / "out").exists()
+    middle = VideoSettings(Wanted("whole"), size=32)
+    assert "2 frames" in decompose_video(network, clip, tmp_path / "out", middle)
 
 
 def cut_short(path: Path, clip: Path) -> None:

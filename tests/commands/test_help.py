@@ -100,7 +100,7 @@ def test_two_examples_that_are_understood(command: str) -> None:
 
 def test_defaults_that_a_preset_decides_are_those_of_the_preset() -> None:
     shown = {option.name: option.shown for option in options("train")}
-    assert shown["epochs"] == "9; paper: 200; shipped: 8"
+    assert shown["epochs"] == "7; paper: 200; shipped: 8"
     plan = resolve(Settings(preset="paper"))
     assert f"paper: {plan.batch_size}" in shown["batch_size"]
     assert f"paper: {plan.learning_rate:g}" in shown["learning_rate"]

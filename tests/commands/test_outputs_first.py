@@ -15,7 +15,7 @@ PHOTO = str(EXAMPLE)
 COMMANDS = {
     "predict": (PHOTO,),
     "fit": (PHOTO,),
-    "edit": (PHOTO, "--melanin", "0.5"),
+    "edit": (PHOTO, "--melanin", "x2"),
     "evaluate": (),
     "skin_fit": (__file__,),
     "synthesize": (),

@@ -20,10 +20,10 @@ def test_faces_are_made_after_opencv_had_threads() -> None:
     cv2.setNumThreads(2)
     try:
         cv2.GaussianBlur(np.zeros((2000, 2000), np.float32), (31, 31), 0)  # its threads live now
-        batches = FaceBatches(range(40), 3, size=16).made_in_parallel(2)
+        batches = FaceBatches(range(40), 3, size=16, skin="published").made_in_parallel(2)
         batches.timeout = 60  # seconds; a worker that waits for ever is an error
         made = list(batches)
     finally:
         cv2.setNumThreads(before)
     assert [len(part) for part in made] == [32, 8]
-    assert torch.equal(made[1].image, generate(range(32, 40), 3, size=16).image)
+    assert torch.equal(made[1].image, generate(range(32, 40), 3, size=16, skin="published").image)

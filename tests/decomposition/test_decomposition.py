@@ -200,3 +200,14 @@ def test_save_makes_folders_and_says_what_is_in_the_way(
         d.save(path.parent)
     assert same(Decomposition.load(path), d)
     assert [item.name for item in tmp_path.rglob("*")] == ["new", "maps.npz"]
+
+
+@pytest.mark.parametrize("edit", [{"melanin_scale": 20.0}, {"melanin": "+20%"}, {"melanin": 0.8}])
+def test_edits_make_no_skin_darker_than_real_skin(random_decomposition, edit) -> None:  # type: ignore[no-untyped-def]
+    """The measured skin turns grey beyond; what was darker before stays."""
+    d = replace(random_decomposition(4), skin="measured")
+    changed = d.edit(**edit).melanin
+    assert float(changed[d.melanin < 0.5].max()) == pytest.approx(0.5)
+    assert torch.equal(changed[d.melanin > 0.5], d.melanin[d.melanin > 0.5])
+    published = replace(d, skin="published").edit(**edit).melanin
+    assert float(published.max()) > 0.6

@@ -20,7 +20,7 @@ SIDE = 48
 
 @pytest.fixture(scope="module")
 def faces() -> Faces:
-    return generate(range(4), seed=5, size=64, noise=False)
+    return generate(range(4), seed=5, size=64, noise=False, skin="published")
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +97,7 @@ def test_left_is_the_viewers_and_mirrors_to_right() -> None:
     normals, inside = ball()
     lit = sh_shading(normals, directional_light(torch.tensor([0.0, 0.3, 0.954])).expand(1, 3, 9))
     plane = torch.zeros(1, 1, SIDE, SIDE)
-    found = generate([0], size=16).known()
+    found = generate([0], size=16, skin="published").known()
     maps = replace(
         found,
         melanin=plane,

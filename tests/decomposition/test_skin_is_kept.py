@@ -21,6 +21,8 @@ from biofacenet import BioFaceNet, Decomposition, Illuminant, Renderer
 from biofacenet.analysis import ByFitting, ByNetwork, Result, apply
 from biofacenet.analysis.editing import edit_photo
 from biofacenet.analysis.formats import planes, write_formats
+from biofacenet.analysis.measuring.colours import colour_numbers, skin_colours
+from biofacenet.analysis.measuring.numbers import deviations, skin_numbers
 from biofacenet.analysis.video import Smooth, _steady
 from biofacenet.data import FacePairs, Faces, find_pairs, generate, read_truth, write_pairs
 from biofacenet.decomposition import Edit
@@ -30,11 +32,14 @@ from biofacenet.evaluation.run import by_fit, by_network
 from biofacenet.evaluation.sets import KnownFaces, fixed_faces
 from biofacenet.evaluation.summary import collect
 from biofacenet.fitting import enlarge, estimate, explain, fit
+from biofacenet.fitting.absolute import absolute
 from biofacenet.fitting.detail import share_out
 from biofacenet.fitting.objective import Priors, Unknowns, objective_of
 from biofacenet.fitting.uncertainty import slopes
 from biofacenet.network import Deployed
 from biofacenet.photos import Photo, choose_parts, seen_skin
+from biofacenet.physics.names import SkinName
+from biofacenet.physics.skin import SKINS, melanosome_fraction
 from biofacenet.plotting.maps import albedo_image
 from biofacenet.training import losses
 from biofacenet.training.augment import Changes
@@ -263,9 +268,10 @@ def test_edits_of_photos_are_of_the_skin(
     maps: Decomposition, network: BioFaceNet, tmp_path: Path
 ) -> None:
     """The skin's own mask, and both renderings."""
-    image, after = 1.1 * maps.render(), maps.edit(melanin=0.2)
-    expected = image + by_hand(after) - by_hand(maps)
-    seen = apply(image, maps, after)
+    matt = replace(maps, specular=torch.zeros_like(maps.specular))
+    image, after = 1.1 * matt.render(), matt.edit(melanin=0.2)
+    expected = image * by_hand(after) / by_hand(matt)
+    seen = apply(image, matt, after)
     torch.testing.assert_close(seen, expected)
     photo = Photo(Path("face.png"), generate([3], seed=4, size=64, skin=OTHER).image[0])
     (part,) = choose_parts(photo, "whole")
@@ -290,6 +296,35 @@ def test_the_deployed_network_renders_its_skin(network: BioFaceNet) -> None:
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.parametrize("skin", ["published", "measured"])
+def test_numbers_are_of_the_skin_that_maps_are_of(maps: Decomposition, skin: SkinName) -> None:
+    found = replace(maps[:1], skin=skin)
+    mask = torch.ones_like(found.melanin)
+    numbers = skin_numbers(found, mask, deviations(found, mask))
+    expected = 100.0 * melanosome_fraction(found.melanin.median(), SKINS[skin])
+    assert numbers.melanosomes.median == pytest.approx(float(expected), rel=1e-3)
+    low, high = numbers.melanosomes.interval
+    assert low < numbers.melanosomes.median < high
+    colours = colour_numbers(found, found.render(), mask[0, 0] > 0.5)
+    lightness = skin_colours(found.melanin.flatten(), found.haemoglobin.flatten(), skin)[0].median()
+    assert colours["lab_l"] == pytest.approx(float(lightness), rel=1e-3)
+
+
+def test_a_white_is_looked_at_with_the_skin_that_maps_are_of(maps: Decomposition) -> None:
+    found, mask = maps[:1], torch.ones_like(maps[:1].melanin)
+    seen = {
+        skin: absolute(replace(found, skin=skin), found.render() / 2.0)
+        for skin in ("published", "measured")
+    }
+    assert {skin: one.decomposition.skin for skin, one in seen.items()} == {
+        "published": "published",
+        "measured": "measured",
+    }
+    assert seen["published"].known(mask).melanin != pytest.approx(
+        seen["measured"].known(mask).melanin, abs=1e-3
+    )
+
+
 # All of them ---------------------------------------------------------------------------------
 
 TAKES = {
@@ -302,6 +337,10 @@ TAKES = {
     *("training/losses.py:truth_loss", "training/losses.py:_without_highlights"),
     "training/symmetry.py:disagreements",  # tests/training/test_symmetry.py
     *("decomposition/maps.py:check_same_skin", "analysis/editing.py:apply"),
+    # What they render goes through `Decomposition.render`.
+    *(f"analysis/retouching.py:{name}" for name in ("body", "gloss", "change_of", "_glossier")),
+    *(f"analysis/retouching.py:{name}" for name in ("steadied", "__init__", "_smaller", "_smooth")),
+    "analysis/retouching.py:maps_under",
     *("decomposition/maps.py:_shadings", "decomposition/maps.py:_check_balance"),
     *("analysis/formats.py:planes", "analysis/formats.py:write_formats"),
     # What they render goes through `Decomposition.render`, and nothing else of the skin matters.
@@ -323,6 +362,15 @@ TAKES = {
     *("training/symmetry.py:person_loss", "training/shape_losses.py:shape_losses"),
     *("plotting/figures.py:decomposition_figure", "plotting/figures.py:map_figure"),
     "plotting/figures.py:_panels",
+    # Tested above; the rest of measuring looks at maps and parts as they are.
+    *("analysis/measuring/colours.py:colour_numbers", "analysis/measuring/numbers.py:_percent"),
+    *(f"analysis/measuring/numbers.py:{name}" for name in ("deviations", "skin_numbers")),
+    *(f"fitting/absolute.py:{name}" for name in ("absolute", "_level", "_skin")),
+    *(f"analysis/measuring/photo.py:{name}" for name in ("_asymmetry", "_pigments", "_turned")),
+    *("analysis/measuring/photo.py:_surface_light", "analysis/measuring/numbers.py:skin_of_parts"),
+    *(f"analysis/measuring/regions.py:{name}" for name in ("_beside_eyes", "_by_parts", "_lips")),
+    *(f"analysis/measuring/regions.py:{name}" for name in ("_usable", "place")),
+    *("plotting/regions.py:regions_sheet", "evaluation/people/methods.py:look"),
     *("plotting/shape.py:normals_image", "plotting/shape.py:parts_image"),
     *("plotting/grids.py:training_grid", "plotting/grids.py:_training_row"),
     *("plotting/grids.py:cases_sheet", "plotting/maps.py:plane_of", "plotting/maps.py:map_image"),

@@ -33,8 +33,8 @@ else:
     import tomli as tomllib
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-LANGUAGES = {"python", "bash", "sh", "bibtex", "text"}
-"""Of blocks; `sh` is a whole script: see test_slurm.py."""
+LANGUAGES = {"python", "bash", "sh", "bibtex", "text", "r"}
+"""Of blocks; `sh` is a whole script: see test_slurm.py; R is not run."""
 PROGRAMS = {"pip", "ruff", "mypy", "mkdocs", "pre-commit", "python3", ".", "torchrun", "accelerate"}
 """Programs, besides python, that a page may call."""
 

@@ -30,7 +30,7 @@ from biofacenet.physics.colour import linear_to_srgb, luminance, srgb_to_linear
 
 @pytest.fixture(scope="module")
 def made() -> Faces:
-    return generate(range(700, 724))
+    return generate(range(700, 724), skin="published")
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +94,7 @@ def test_independent_components_separate_what_is_mixed(usual: Statistics) -> Non
 
 def test_kept_faces_are_the_same_and_of_this_generator(tmp_path: Path) -> None:
     fresh = fixed_faces(3, size=16)
-    made = generate(range(3), 20190909, size=16)
+    made = generate(range(3), 20190909, size=16, skin="published")
     assert torch.equal(fresh.image, srgb_to_linear(made.image))
     done: list[int] = []
     for _ in range(2):
@@ -176,7 +176,7 @@ def test_figures_of_the_files_are_those_of_the_metrics(evaluated: Path) -> None:
     folder, out = evaluated, evaluated / "evaluation"
     results: dict[str, Any] = json.loads((out / "evaluation.json").read_text("utf-8"))
     assert list(results["methods"]) == ["network", "untrained", "constant", "ica", "fit"]
-    made = generate(range(8), 20190909)
+    made = generate(range(8), 20190909, skin="published")
     faces = KnownFaces("the same", srgb_to_linear(made.image), made.mask, made.truth)
     again = evaluate_network(BioFaceNet.from_pretrained(folder / "model"), faces)
     network = results["methods"]["network"]

@@ -186,7 +186,7 @@ def spectra(maps: Decomposition) -> torch.Tensor:
 
 
 def test_inversion_recovers_maps() -> None:
-    face = generate([3])
+    face = generate([3], skin="published")
     maps, inside = face.truth, face.mask[0] > 0
     maps.diffuse.mul_(0.3)
     maps.specular.mul_(0.3)
@@ -217,7 +217,7 @@ def test_inversion_stays_in_range_on_what_is_no_skin() -> None:
 
 def test_simulated_multispectral_face(tmp_path: Path) -> None:
     """A face of the model, stored as a scene, is photographed and inverted as it is."""
-    maps = generate([5]).truth
+    maps = generate([5], skin="published").truth
     reflectance = spectra(maps).flatten(1)
     basis, values, coefficients = torch.linalg.svd(reflectance, full_matrices=False)
     kept = (values[:12, None] * coefficients[:12]).reshape(12, 64, 64).permute(1, 2, 0)

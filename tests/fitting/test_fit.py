@@ -16,11 +16,12 @@ from skimage import data
 from biofacenet import Decomposition, Illuminant, render
 from biofacenet.analysis import ByFitting
 from biofacenet.data import Faces, generate
-from biofacenet.errors import BioFaceNetError
+from biofacenet.errors import BioFaceNetError, NoFaceError
 from biofacenet.fitting.image import Fit, Start, fit
 from biofacenet.fitting.objective import OUTSIDE, Priors
 from biofacenet.fitting.objective import Unknowns as _Unknowns
 from biofacenet.fitting.objective import objective_of as _objective
+from biofacenet.photos import choose_parts
 from biofacenet.photos.boxes import crop
 from biofacenet.photos.reading import read_photo
 from biofacenet.photos.skin_pixels import eyes_and_teeth, face_region, skin_mask
@@ -33,7 +34,7 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 @pytest.fixture(scope="module")
 def faces() -> Faces:
     """As they are rendered: what a photograph does to them no fit can know."""
-    return generate(range(500_000, 500_000 + FACES), noise=False)
+    return generate(range(500_000, 500_000 + FACES), noise=False, skin="published")
 
 
 @pytest.fixture(scope="module")
@@ -334,8 +335,10 @@ def test_portrait(astronaut: Path) -> None:
 def test_no_face_and_no_skin(tmp_path: Path) -> None:
     path = tmp_path / "meadow.png"
     Image.new("RGB", (90, 60), (40, 160, 50)).save(path)
-    result = ByFitting(32, 5)(read_photo(path))
-    assert "no face found" in result.part.note
+    photo = read_photo(path)
+    with pytest.raises(NoFaceError):
+        ByFitting(32, 5)(photo)
+    result = ByFitting(32, 5)(photo, choose_parts(photo, "whole")[0])
     assert any("no skin found" in remark for remark in result.remarks)
 
 

@@ -109,7 +109,7 @@ FACES = 24
 
 @pytest.fixture(scope="module")
 def faces() -> Faces:
-    return generate(range(830_000, 830_000 + FACES), noise=False)
+    return generate(range(830_000, 830_000 + FACES), noise=False, skin="published")
 
 
 @pytest.fixture(scope="module")

@@ -49,6 +49,8 @@ def test_sizes() -> None:
 
 def test_every_parameter_gets_a_gradient() -> None:
     network = BioFaceNet("small").train()
+    assert network.surroundings is not None
+    torch.nn.init.normal_(network.surroundings.layers[-1].weight, std=0.01)  # zero in a new one
     found = network(torch.rand(2, 3, 32, 32))
     assert found.normals is not None
     assert found.parts is not None

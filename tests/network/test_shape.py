@@ -75,7 +75,7 @@ def test_the_other_outputs_do_not_depend_on_them(network: BioFaceNet) -> None:
 def test_files_say_whether_a_network_has_them(network: BioFaceNet, tmp_path: Path) -> None:
     network.save_pretrained(tmp_path / "with")
     BioFaceNet("small", shaped=False).save_pretrained(tmp_path / "without")
-    assert '"biofacenet network 4"' in (tmp_path / "with" / "config.json").read_text()
+    assert '"biofacenet network 5"' in (tmp_path / "with" / "config.json").read_text()
     # As networks were before there were normals and parts.
     assert '"biofacenet network 3"' in (tmp_path / "without" / "config.json").read_text()
     again = BioFaceNet.from_pretrained(tmp_path / "with")
@@ -85,7 +85,7 @@ def test_files_say_whether_a_network_has_them(network: BioFaceNet, tmp_path: Pat
         )
     assert BioFaceNet.from_pretrained(tmp_path / "without").shape is None
     config = tmp_path / "without" / "config.json"
-    config.write_text(config.read_text().replace("network 3", "network 4"))
+    config.write_text(config.read_text().replace("network 3", "network 5"))
     with pytest.raises(ModelError, match="do not fit"):
         BioFaceNet.from_pretrained(tmp_path / "without")
 

@@ -9,7 +9,8 @@ import torch
 from skimage import data
 
 from biofacenet.analysis.editing import paste
-from biofacenet.errors import BioFaceNetError, PhotoError
+from biofacenet.analysis.retouching import Change
+from biofacenet.errors import BioFaceNetError, NoFaceError, PhotoError
 from biofacenet.photos.boxes import Box, Part, crop, into_photo
 from biofacenet.photos.faces import find_face, find_faces
 from biofacenet.photos.framing import choose_parts, cut, parse_face, region
@@ -116,9 +117,10 @@ def test_a_crop_goes_back_where_it_was() -> None:
 def test_nothing_pasted_changes_nothing(box: Box) -> None:
     pixels = torch.rand(3, 60, 70, generator=torch.Generator().manual_seed(0))
     photo = Photo(Path("x.png"), pixels)
-    same = paste(photo, box, torch.zeros(3, 16, 16))
+    one, none = torch.ones(1, 3, 16, 16), torch.zeros(1, 3, 16, 16)
+    same = paste(photo, box, Change(one, none))
     assert (same - pixels).abs().max() < 1 / 255 / 10
-    other = paste(photo, box, torch.full((3, 16, 16), 0.3))
+    other = paste(photo, box, Change(one, none + 0.3))
     left, top, right, bottom = box.bounds()
     outside = torch.ones(60, 70, dtype=torch.bool)
     outside[max(0, top) : max(0, bottom), max(0, left) : max(0, right)] = False
@@ -158,9 +160,10 @@ def test_a_face_that_is_none(text: str) -> None:
 
 def test_a_photo_without_a_face_says_so() -> None:
     plain = photo(torch.full((3, 40, 90), 0.5))
-    (part,) = choose_parts(plain)
-    assert "no face found" in part.note
-    assert "--whole-image" in part.note
+    for face in ("all", "largest", "2"):
+        with pytest.raises(NoFaceError, match=r"group.png: no face found; .*--whole-image"):
+            choose_parts(plain, face=face)
+    (part,) = choose_parts(plain, "whole")
     assert part.box == Box(25, 0, 40)
     (part,) = choose_parts(plain, "image")
     assert (part.box.height, part.box.width) == (40, 90)

@@ -574,7 +574,7 @@ def test_the_face_is_found_and_framed(astronaut):
 def test_the_face_is_found_at_any_scale_and_soon(astronaut):
     small = find_face(astronaut)
     large = torch.nn.functional.interpolate(astronaut[None], size=(4000, 4000), mode="bilinear")[0]
-    find_face(astronaut)  # the cascade is loaded by now
+    find_face(astronaut)  # the detector is loaded by now
     started = time.perf_counter()
     box = find_face(large)
     assert time.perf_counter() - started < 3.0  # 0.6 s on an idle machine

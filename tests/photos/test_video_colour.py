@@ -13,6 +13,7 @@ import pytest
 from biofacenet import BioFaceNet
 from biofacenet.analysis.video import VideoSettings, decompose_video
 from biofacenet.errors import PhotoError
+from biofacenet.photos.framing import Wanted
 from biofacenet.photos.video import Writer, frames
 
 WIDTH, HEIGHT = 64, 48
@@ -347,7 +348,7 @@ def test_names_are_no_patterns(tmp_path: Path, name: str) -> None:
     clip = write(tmp_path / name, times=(0, 0.1))
     network = BioFaceNet("small").eval()
     out = tmp_path / "out" / name
-    line = decompose_video(network, clip, out, VideoSettings(size=32))
+    line = decompose_video(network, clip, out, VideoSettings(Wanted("whole"), size=32))
     assert "2 frames" in line
     assert (out / "figure.mp4").is_file()
     assert {path.name for path in (tmp_path / "out").iterdir()} == {name}

@@ -11,10 +11,18 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import gpu
 from benchmarks import training as training_benchmark
+from benchmarks import white as white_benchmark
+from benchmarks.gpu import renderer as gpu_renderer
+from benchmarks.gpu import training as gpu_training
+from benchmarks.gpu.launches import measure_launches
+from benchmarks.gpu.report import report, targets, versions, write
+from benchmarks.gpu.settings import Settings
+from benchmarks.inputs import eager
 from benchmarks.renderer import parse_size
 from biofacenet import BioFaceNetError
+from biofacenet.photos.white import of_box
+from biofacenet.photos.white_choice import parse_box
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -50,18 +58,16 @@ def met(found: list[tuple[str, float, float]]) -> list[bool]:
 
 
 def test_targets_are_met_at_their_boundary_and_missed_beyond() -> None:
-    reached = gpu.targets(renderer(), training())
+    reached = targets(renderer(), training())
     assert len(reached) == 16 + 4 + 2 + 1
     assert all(met(reached))
-    slower = gpu.targets(renderer(1.01), training(1.01))
+    slower = targets(renderer(1.01), training(1.01))
     apart = [words for (words, *_), good in zip(slower, met(slower), strict=True) if good]
     assert all("shorter over longer" in words for words in apart)
 
 
 def test_what_was_not_measured_is_not_met() -> None:
-    empty = gpu.targets(
-        {"copy_bandwidth": 1e12, "rows": []}, {"rows": [{"images_per_second": 1.0}]}
-    )
+    empty = targets({"copy_bandwidth": 1e12, "rows": []}, {"rows": [{"images_per_second": 1.0}]})
     assert all(math.isnan(value) for _, value, _ in empty)
 
 
@@ -77,18 +83,18 @@ def test_every_part_runs_and_the_report_names_device_and_commit(
     options = {"out": tmp_path, "device": "cpu", "size": "small", "batch": 2, "quick": True}
     device = torch.device("cpu")
     for part, measure in (
-        ("renderer", gpu.measure_renderer),
-        ("training", gpu.measure_training),
-        ("launches", gpu.measure_launches),
+        ("renderer", gpu_renderer.measure_renderer),
+        ("training", gpu_training.measure_training),
+        ("launches", measure_launches),
     ):
-        settings = gpu.Settings(part=part, **options)
+        settings = Settings(part=part, **options)
         *_, found = measure(settings, device)
-        gpu.write(tmp_path / f"{part}.json", {"machine": gpu.versions(device), "found": found})
+        write(tmp_path / f"{part}.json", {"machine": versions(device), "found": found})
         if part == "training":
             fast = [row for row in found["rows"] if row["backend"] == "cpp"]
             assert math.isfinite(fast[0]["images_per_second"])
             assert abs(fast[0]["first_loss"] / found["rows"][0]["first_loss"] - 1) < 1e-4
-    gpu.report(gpu.Settings(part="report", results=tmp_path / "results", **options))
+    report(Settings(part="report", results=tmp_path / "results", **options))
     (path,) = (tmp_path / "results").glob("*.json")
     stored = json.loads(path.read_text())
     assert stored["renderer"]["machine"]["device"] == "CPU"
@@ -98,28 +104,34 @@ def test_every_part_runs_and_the_report_names_device_and_commit(
 
 def test_report_without_its_parts(tmp_path: Path) -> None:
     with pytest.raises(BioFaceNetError, match=r"renderer\.json: missing; run python -m"):
-        gpu.report(gpu.Settings(part="report", out=tmp_path))
+        report(Settings(part="report", out=tmp_path))
 
 
 def test_a_wrong_renderer_gets_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    right = gpu.eager()
-    monkeypatch.setattr(gpu, "fused", lambda accuracy, backend: lambda *a: right(*a) * 1.01)
+    right = eager()
+    monkeypatch.setattr(
+        gpu_renderer, "fused", lambda accuracy, backend: lambda *a: right(*a) * 1.01
+    )
     with pytest.raises(BioFaceNetError, match="differs from the reference by"):
-        list(gpu.measure_renderer(gpu.Settings(part="renderer", quick=True), torch.device("cpu")))
+        list(
+            gpu_renderer.measure_renderer(
+                Settings(part="renderer", quick=True), torch.device("cpu")
+            )
+        )
 
 
 def test_a_wrong_step_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = gpu.training_step
+    whole = gpu_training.training_step
 
     def wrong(variant, *others):
         take, first = whole(variant, *others)
         return take, first * (1.0 if variant.backend == "reference" else 1.001)
 
-    monkeypatch.setattr(gpu, "training_step", wrong)
-    two = [gpu.Variant("plain", "reference"), gpu.Variant("ours", "cpp")]
-    monkeypatch.setattr(gpu, "variants", lambda device: two)
-    settings = gpu.Settings(part="training", quick=True, size="small", batch=2)
-    *_, found = gpu.measure_training(settings, torch.device("cpu"))
+    monkeypatch.setattr(gpu_training, "training_step", wrong)
+    two = [gpu_training.Variant("plain", "reference"), gpu_training.Variant("ours", "cpp")]
+    monkeypatch.setattr(gpu_training, "variants", lambda device: two)
+    settings = Settings(part="training", quick=True, size="small", batch=2)
+    *_, found = gpu_training.measure_training(settings, torch.device("cpu"))
     plain, ours = found["rows"]
     assert plain["images_per_second"] > 0
     assert "first loss" in ours["refused"]
@@ -229,3 +241,28 @@ def test_training_benchmark_refuses(tmp_path: Path, change: dict[str, int]) -> N
         training_benchmark.measure(
             replace(training_benchmark.Settings(out=tmp_path, device="cpu"), **change)
         )
+
+
+def test_a_card_beside_a_rendered_face_is_lit_as_the_face_is() -> None:
+    """The light that its box tells is that of skin which faces the viewer, under the same exposure."""
+    seen = white_benchmark.faces_with_card(3)
+    light = of_box(seen.photo, parse_box(seen.box) or (0, 0, 1, 1), white_benchmark.GREY).light
+    # Through one light, balance apart, green is exposure times shading: the canvas's own.
+    faces, canvas = white_benchmark._canvas(3, white_benchmark.SEED)
+    assert light[1] == pytest.approx(float(canvas[1, -1, -1]) / white_benchmark.GREY, rel=0.03)
+    assert faces.truth is not None
+    diffuse = faces.truth.diffuse[0, 0][seen.mask]
+    shading = float(canvas[1, -1, -1]) / white_benchmark.GREY / white_benchmark.WHITE
+    assert 0.3 < float(diffuse.median()) / shading < 3.0
+
+
+def test_the_order_of_people_and_the_angle_are_known_ones() -> None:
+    rows = [("a", "x", 40.0, 2.0, 3.0), ("b", "x", 20.0, 4.0, 2.0), ("c", "y", -40.0, 15.0, 9.0)]
+    told = white_benchmark._ordered(rows)
+    assert told["all"] == {"spearman": 1.0, "spearman_without_white": 0.5}
+    assert (told["least_percent"], told["most_percent"]) == (2.0, 15.0)
+    # A grey of 18.4 % is L* 50: the angle of anything yellowish at it is 0.
+    assert white_benchmark.typology_angle(torch.tensor([0.2, 0.1842, 0.1])) == pytest.approx(
+        0, abs=3
+    )
+    assert white_benchmark.typology_angle(torch.tensor([0.7, 0.5, 0.35])) > 40

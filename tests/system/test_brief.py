@@ -28,7 +28,7 @@ def test_renderers_and_other_records_are_brief() -> None:
     assert said.startswith("Renderer(")
     assert "backend='reference'" in said
     photo = read_photo(EXAMPLE)
-    records = [photo, Tables.computed(), generate([1], size=32)]
+    records = [photo, Tables.computed(), generate([1], size=32, skin="published")]
     records.append(fit(torch.full((1, 3, 16, 16), 0.3), steps=1))
     for record in records:
         assert "tensor(" not in repr(record)

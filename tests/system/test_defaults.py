@@ -46,7 +46,7 @@ def shares(network: BioFaceNet) -> dict[str, Callable[[], Tensor]]:
         "fit": lambda: ByFitting(size=32, steps=2)(photo).reconstruction,
         "deviations": deviations,
         "edit": edited,
-        "synthetic faces": lambda: generate([3], size=32).image,
+        "synthetic faces": lambda: generate([3], size=32, skin="published").image,
     }
 
 

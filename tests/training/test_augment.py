@@ -43,7 +43,7 @@ def test_mirroring_twice_changes_nothing() -> None:
 
 def test_truth_renders_to_the_changed_image() -> None:
     """Of a mirrored, brighter, smaller face too."""
-    made = generate(range(4), 5, size=32, noise=False)
+    made = generate(range(4), 5, size=32, noise=False, skin="published")
     channels = torch.cat(
         (made.image, (made.normals + 1.0) / 2.0, made.mask, made.coordinates), dim=1
     )

@@ -49,6 +49,26 @@ def begun(settings: Settings) -> Run:
         return set_up(settings, alone)
 
 
+def test_what_surrounds_skin_can_be_learned_alone(data: Path, origin: Path, tmp_path: Path) -> None:
+    settings = asked(data, tmp_path / "run", origin, learn="surroundings", epochs=1)
+    network = BioFaceNet.from_pretrained(train(settings) / "model")
+    before = BioFaceNet.from_pretrained(origin).state_dict()
+    assert network.surroundings is not None
+    assert network.surroundings.layers[-1].weight.abs().max() > 0
+    for name, values in network.state_dict().items():
+        if not name.startswith("surroundings."):
+            torch.testing.assert_close(values, before[name], rtol=0, atol=0)
+
+
+def test_surroundings_that_cannot_be_learned_alone(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(BioFaceNetError, match="--learn surroundings leaves the rest as it is"):
+        train(Settings(data=data, out=tmp_path / "run", learn="surroundings", device="cpu"))
+    BioFaceNet("small", skin="measured", shaped=False).save_pretrained(tmp_path / "model")
+    settings = asked(data, tmp_path / "run", tmp_path / "model", learn="surroundings")
+    with pytest.raises(BioFaceNetError, match="does not compare skin"):
+        train(replace(settings, shape_weights=(0.0, 0.0)))
+
+
 def test_weights_mean_and_size_are_those_that_are_named(
     data: Path, origin: Path, tmp_path: Path
 ) -> None:

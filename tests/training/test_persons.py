@@ -92,7 +92,7 @@ def test_partners_are_other_photos_of_the_person_in_the_same_part() -> None:
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Faces of two persons, with some parts known."""
     folder = tmp_path_factory.mktemp("photos")
-    faces = generate(range(6), size=32)
+    faces = generate(range(6), size=32, skin="published")
     with write_pairs(folder, "01", tag="photos") as writer:
         writer.append(faces)
     (file,) = find_pairs(folder)

@@ -98,7 +98,7 @@ def shaped(faces: Faces) -> Faces:
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("shaped")
     with write_pairs(folder, "01", truth=True) as writer:
-        writer.append(shaped(generate(range(8), size=32)))
+        writer.append(shaped(generate(range(8), size=32, skin="published")))
     return folder
 
 
@@ -106,7 +106,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("plain")
     with write_pairs(folder, "01", truth=True) as writer:
-        writer.append(replace(generate(range(8), size=32), geometry=None))
+        writer.append(replace(generate(range(8), size=32, skin="published"), geometry=None))
     return folder
 
 

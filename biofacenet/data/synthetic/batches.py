@@ -26,7 +26,7 @@ class FaceBatches(Dataset[Faces]):
         seed: int = 0,
         *,
         size: int = 64,
-        skin: SkinName = "published",
+        skin: SkinName = "measured",
         heads: str | Path | None = None,
     ) -> None:
         self.indices, self.seed, self.size, self.skin = indices, seed, size, skin

@@ -133,9 +133,9 @@ def _scarf(draws: Draws, view: View) -> Tensor:
     return torch.where(head, ~(oval & (z > 0.0)), (around < 1.0) | falls)
 
 
-def cloth_of(draws: Draws, view: View) -> Tensor:
-    """Reflectance of a piece of cloth on all samples: plain, striped, chequered or knitted: (3, S, S)."""
-    x, y = view.x, view.y
+def cloth_of(draws: Draws, view: View, rows: slice) -> Tensor:
+    """Reflectance of a piece of cloth on rows of samples: plain, striped, chequered or knitted: (3, R, S)."""
+    x, y = view.x[rows], view.y[rows]
     kind = draws.uniform(0.0, 1.0)
     if kind < 0.2:  # white
         base = torch.full((3,), draws.uniform(0.6, 0.9))

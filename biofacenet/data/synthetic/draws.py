@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ...system.lasting import kept
 from .shape import TEXTURE
 
 __all__ = ["Draws"]
@@ -54,7 +53,7 @@ class Draws:
         return 1.6 * F.avg_pool2d(noise[None], 3, 1, 1)[0] + 0.5 * noise
 
 
-@cache
+@kept
 def _noise(cells: int) -> Tensor:
     """Noise of so many cells to a texture's side, `WHOLE` textures high and wide, the same for ever."""
     coarse = np.random.default_rng([0, cells]).standard_normal(

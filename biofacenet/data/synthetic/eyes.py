@@ -28,29 +28,38 @@ IRIS_COLOURS = np.array(
 
 
 def eye_colour(
-    draws: Draws, who: Identity, view: View, parts: Parts, shading: Shading, fine: Tensor
+    draws: Draws,
+    who: Identity,
+    view: View,
+    parts: Parts,
+    shading: Shading,
+    fine: Tensor,
+    rows: slice,
 ) -> Tensor:
-    """Sclera, iris, pupil and catch lights: (3, S, S)."""
-    x = view.surface.point[0]
+    """Sclera, iris, pupil and catch lights on rows of samples: (3, R, S)."""
+    point = view.surface.point[:, rows]
+    x = point[0]
     chosen = int(draws.rng.integers(len(IRIS_COLOURS)))
     chosen = chosen if draws.chance(who.light) else 0
     iris = torch.from_numpy(IRIS_COLOURS[chosen] * draws.uniform(0.6, 1.4)).float()[:, None, None]
-    light = shading.open * (1.0 - 0.6 * parts.lid).clamp(0.2, 1.0)  # the lid shades the ball
+    light = shading.open[rows] * (1.0 - 0.6 * parts.lid[rows]).clamp(
+        0.2, 1.0
+    )  # the lid shades the ball
     yellow = draws.uniform(0.8, 1.0)
     white = torch.tensor([0.5, 0.46, 0.46 * yellow])[:, None, None]
     red = 1.0 - draws.uniform(0.0, 0.25) * ((x.abs() - EYE_X).abs() / 0.13).clamp(0.0, 1.0) ** 2
     white = torch.cat((white[:1].expand(1, *x.shape), white[1:] * red), dim=0)
-    distance = parts.iris_distance
+    distance = parts.iris_distance[rows]
     rim = 1.0 - 0.6 * ((distance - 0.7) / 0.3).clamp(0.0, 1.0)
-    spokes = (1.0 + 0.25 * fine).clamp(0.4, 1.6)
+    spokes = (1.0 + 0.25 * fine[rows]).clamp(0.4, 1.6)
     eye = torch.where(distance < 1.0, iris * rim * spokes, white)
     eye = torch.where(distance < draws.uniform(0.3, 0.55), torch.full_like(eye, 0.004), eye)
-    return eye * light + catch_light(view, shading)
+    return eye * light + catch_light(point, shading)
 
 
-def catch_light(view: View, shading: Shading) -> Tensor:
-    """Mirror images of the lights on the cornea, which is wet and smooth: (S, S)."""
-    x, y, _ = view.surface.point
+def catch_light(point: Tensor, shading: Shading) -> Tensor:
+    """Mirror images of the lights on the cornea, which is wet and smooth, of places (3, R, S): (R, S)."""
+    x, y, _ = point
     side = torch.where(x < 0.0, -EYE_X, EYE_X)
     seen = torch.zeros_like(x)
     for source in shading.sources:
@@ -64,14 +73,15 @@ def catch_light(view: View, shading: Shading) -> Tensor:
     return seen.clamp(max=1.2)
 
 
-def mouth_colour(draws: Draws, view: View, parts: Parts, shading: Shading) -> Tensor:
-    """Teeth, in most open mouths, with the tongue or the dark behind them: (3, S, S)."""
-    x, y, _ = view.surface.point
-    shown = parts.teeth if draws.chance(0.75) else torch.zeros_like(parts.teeth)
+def mouth_colour(draws: Draws, view: View, parts: Parts, shading: Shading, rows: slice) -> Tensor:
+    """Teeth, in most open mouths, with the tongue or the dark behind them, on rows of samples: (3, R, S)."""
+    x, y, _ = view.surface.point[:, rows]
+    teeth, lit = parts.teeth[rows], shading.open[rows]
+    shown = teeth if draws.chance(0.75) else torch.zeros_like(teeth)
     gaps = 1.0 - 0.35 * torch.exp(-(((x / 0.038) % 1.0 - 0.5) / 0.09).square())
     white = torch.tensor([0.5, 0.47, 0.4]) * draws.uniform(0.6, 1.15)
-    enamel = white[:, None, None] * gaps * (0.15 + 0.6 * shading.open)
-    tongue = torch.tensor([0.2, 0.06, 0.055])[:, None, None] * (0.1 + 0.4 * shading.open)
+    enamel = white[:, None, None] * gaps * (0.15 + 0.6 * lit)
+    tongue = torch.tensor([0.2, 0.06, 0.055])[:, None, None] * (0.1 + 0.4 * lit)
     dark = torch.tensor([0.025, 0.006, 0.006])[:, None, None].expand_as(enamel)
     low = y < draws.uniform(-0.68, -0.56)
     behind = torch.where(low, tongue, dark)

@@ -50,7 +50,7 @@ def generate(
     *,
     size: int = 64,
     noise: bool = True,
-    skin: SkinName = "published",
+    skin: SkinName = "measured",
     melanin: float | None = None,
     yaw: float | None = None,
     heads: str | Path | None = None,
@@ -63,7 +63,7 @@ def generate(
         size: side of the images in pixels.
         noise: add sensor noise and blur; without, images in the mask equal the rendered truth up to
             8-bit coding.
-        skin: which constants of the skin model the maps are of.
+        skin: which constants of the skin model the maps are of: those of `synthesize` where none are named.
         melanin: map value in [-1, 1] of the skin of all faces, instead of a drawn one; shape, light and
             camera are the same for any.
         yaw: turn of all heads to the side, in degrees, instead of a drawn one.
@@ -81,7 +81,8 @@ def generate(
         raise ValueError(f"melanin must lie in [-1, 1], got {melanin}")
     model = None if heads is None else read_heads(heads)
     faces = []
-    with one_thread():
+    # Without what torch keeps for gradients. `join` copies, so that what is given back may have them.
+    with one_thread(), torch.inference_mode():
         for index in indices:
             draws = Draws(seed, index)
             who = draw_identity(draws, skin, melanin, model)

@@ -61,15 +61,29 @@ def paint_person(
     hair, covers, behind = style
     fine = draws.grain(view.x)
     folds = (1.0 + 0.1 * fine) * shading.open
-    picture = torch.where(parts.cloth, cloth_of(draws, view) * folds, 0.0)
+    picture = torch.zeros(3, *view.x.shape)
+    rows = _rows(parts.cloth)
+    _put(picture, parts.cloth, rows, cloth_of(draws, view, rows) * folds[rows])
     strands = hair_colour(draws, who, hair, view, shading, fine)
     # Behind the head it is dark, most of all beside the neck.
     depth = (0.75 + 0.35 * view.y).clamp(0.25, 0.8)
     picture = torch.where(behind & ~parts.cloth, depth * strands, picture)
     picture = torch.where(parts.hair, strands, picture)
-    eyes = eye_colour(draws, who, view, parts, shading, fine)
-    picture = torch.where(parts.eye, eyes, picture)
-    picture = torch.where(parts.mouth, mouth_colour(draws, view, parts, shading), picture)
-    other = cloth_of(draws, view)
-    picture = torch.where(covers.cloth, other * folds, picture)
+    rows = _rows(parts.eye)
+    _put(picture, parts.eye, rows, eye_colour(draws, who, view, parts, shading, fine, rows))
+    rows = _rows(parts.mouth)
+    _put(picture, parts.mouth, rows, mouth_colour(draws, view, parts, shading, rows))
+    rows = _rows(covers.cloth)
+    _put(picture, covers.cloth, rows, cloth_of(draws, view, rows) * folds[rows])
     return torch.where(covers.glasses, covers.glasses_colour * shading.unoccluded, picture)
+
+
+def _rows(where: Tensor) -> slice:
+    """The rows between the first and the last with any of (S, S): colours are computed there alone."""
+    rows = where.any(dim=1).nonzero()[:, 0]
+    return slice(int(rows[0]), int(rows[-1]) + 1) if len(rows) > 0 else slice(0, 0)
+
+
+def _put(picture: Tensor, where: Tensor, rows: slice, colour: Tensor) -> None:
+    """Paint some rows of a picture (3, S, S), where a part is, with colours (3, R, S)."""
+    picture[:, rows] = torch.where(where[rows], colour, picture[:, rows])

@@ -106,8 +106,14 @@ def _cloth(view: View, collar: Tensor) -> Tensor:
 
 def commonest(labels: Tensor) -> Tensor:
     """The part that most samples of each pixel show, the earlier of two: (S, S) to (1, size, size)."""
-    size = labels.shape[0] // SUPERSAMPLING
-    blocks = labels.reshape(size, SUPERSAMPLING, size, SUPERSAMPLING)
-    blocks = blocks.permute(0, 2, 1, 3).reshape(size, size, -1)
-    counts = torch.stack([(blocks == label).sum(dim=2) for label in range(len(PART_NAMES))])
-    return counts.argmax(dim=0, keepdim=True).to(torch.uint8)
+    every = range(SUPERSAMPLING)
+    corners = torch.stack(
+        [labels[i::SUPERSAMPLING, j::SUPERSAMPLING] for i in every for j in every]
+    )
+    found = torch.zeros_like(corners[:1])
+    most = torch.zeros_like(found)
+    for label in range(len(PART_NAMES)):
+        count = (corners == label).sum(dim=0, keepdim=True, dtype=torch.uint8)
+        found.masked_fill_(count > most, label)
+        most = torch.maximum(most, count)
+    return found

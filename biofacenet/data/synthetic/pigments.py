@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...system.lasting import kept
 from .canvas import spot, texture_places
 from .detail import draw_detail
 from .draws import Draws
@@ -137,6 +138,7 @@ def _blush(draws: Draws, *, made_up: bool) -> Tensor:
     return made_up * draws.uniform(0.0, 0.3) * spot(0.42, -0.12, 0.16, 0.13)
 
 
+@kept
 def _oily_places() -> Tensor:
     """Forehead, bridge and tip of the nose, cheek bones, chin and lower lip."""
     return (

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ...physics.lighting import unit
-from .shape import Relief, implicit, read_texture
+from .shape import Relief, ear_gap, head_gap, implicit, read_form, read_texture
 
 __all__ = ["Hits", "find_surface", "open_sky", "shadow_of"]
 
@@ -25,6 +25,9 @@ STEPS_OF_ALL, STEPS_OF_SOME, REFINE_STEPS = 4, 8, 2
 STRIDE, LEAST_STEP = 1.3, 0.03
 """Steps as a share of the distance, which is rather too short: they may go too far and so get inside at
 once. They are never less than a little, so that grazing rays get on."""
+
+NORMAL_STEP = 0.012
+"""Between the places whose difference of distances gives a normal, half of it."""
 
 SHADOW_STEPS = (0.05, 0.1, 0.16, 0.24, 0.34, 0.46, 0.62, 0.82)
 """Distances toward a light at which something may stand in its way."""
@@ -58,14 +61,15 @@ def find_surface(relief: Relief, pose: Tensor, x: Tensor, y: Tensor) -> Hits:
     met = tried[inside]
     rays = start[:, met]
     reached = rays + along * _refine(relief, rays, along, bracket[:, inside])
-    head, ear = implicit(relief, reached)
+    form = read_form(relief, reached)
+    on_it = ear_gap(reached) < head_gap(form, reached)
     point = start.clone()
     point[:, met] = reached
     normal = torch.zeros_like(point)
     normal[2] = 1.0
-    normal[:, met] = _normal(relief, pose, reached, ear < head)
+    normal[:, met] = _normal(relief, pose, form, reached, on_it)
     hit, on_ear = torch.zeros(2, start.shape[1], dtype=torch.bool)
-    hit[met], on_ear[met] = True, ear < head
+    hit[met], on_ear[met] = True, on_it
     return Hits(
         hit.reshape(shape),
         point.reshape(3, *shape),
@@ -136,14 +140,30 @@ def _refine(relief: Relief, rays: Tensor, along: Tensor, bracket: Tensor) -> Ten
     return high + share * (low - high)
 
 
-def _normal(relief: Relief, pose: Tensor, point: Tensor, on_ear: Tensor) -> Tensor:
-    """Unit gradient of the implicit function, in camera coordinates: (3, N)."""
-    step, count = 0.012, point.shape[1]
-    offsets = step * torch.cat((torch.eye(3), -torch.eye(3)))
-    around = (point[:, None, :] + offsets.T[:, :, None]).reshape(3, 6 * count)
-    head, ear = (found.reshape(2, 3, count) for found in implicit(relief, around))
-    gradient = torch.where(on_ear, ear[0] - ear[1], head[0] - head[1])
+def _normal(relief: Relief, pose: Tensor, form: Tensor, point: Tensor, on_ear: Tensor) -> Tensor:
+    """Unit gradient of the implicit function, in camera coordinates, where the form is known: (3, N)."""
+    gradient = _slopes(relief, form, point)
+    some = on_ear.nonzero()[:, 0]
+    if len(some) > 0:
+        ear = ear_gap(_around(point[:, some], 3).reshape(3, -1)).reshape(2, 3, -1)
+        gradient[:, some] = ear[0] - ear[1]
     return unit(pose @ gradient)
+
+
+def _around(point: Tensor, axes: int) -> Tensor:
+    """Places a step further along each of the first axes, and back, of (3, N): (3, 2 * axes, N)."""
+    offsets = NORMAL_STEP * torch.cat((torch.eye(3)[:axes], -torch.eye(3)[:axes]))
+    return point[:, None, :] + offsets.T[:, :, None]
+
+
+def _slopes(relief: Relief, form: Tensor, point: Tensor) -> Tensor:
+    """Differences of the distance to the head along x, y and z: (3, N). The form is the same along z."""
+    around = _around(point, 2).reshape(3, -1)
+    gap = head_gap(read_form(relief, around), around).reshape(2, 2, -1)
+    x, y, z = point
+    nearer = head_gap(form, torch.stack((x, y, z + NORMAL_STEP)))
+    farther = head_gap(form, torch.stack((x, y, z - NORMAL_STEP)))
+    return torch.cat((gap[0] - gap[1], (nearer - farther)[None]))
 
 
 def open_sky(relief: Relief, point: Tensor) -> Tensor:

@@ -15,9 +15,12 @@ __all__ = [
     "Bump",
     "Head",
     "Relief",
+    "ear_gap",
     "front_depth",
+    "head_gap",
     "implicit",
     "make_relief",
+    "read_form",
     "read_texture",
 ]
 
@@ -134,16 +137,31 @@ def front_depth(relief: Relief, places: Tensor) -> Tensor:
 
 def implicit(relief: Relief, point: Tensor) -> tuple[Tensor, Tensor]:
     """Roughly the distance of canonical points (3, N) to head and ear, negative inside: twice (N,)."""
+    return head_gap(read_form(relief, point), point), ear_gap(point)
+
+
+def read_form(relief: Relief, point: Tensor) -> Tensor:
+    """What `Relief.form` holds at the x and y of canonical points (3, N): (4, N)."""
+    return read_texture(relief.form, point[0][None], point[1][None])[:, 0]
+
+
+def head_gap(form: Tensor, point: Tensor) -> Tensor:
+    """Roughly the distance of canonical points (3, N) to the head, from the form there (4, N): (N,)."""
     x, y, z = point
-    bump, across, through, vertical = read_texture(relief.form, x[None], y[None])[:, 0]
+    bump, across, through, vertical = form
     # Bumps belong to the face: they fade out toward the ears.
     front = (z / 0.35).clamp(0.0, 1.0)
     depth = (z - bump * front * front * (3.0 - 2.0 * front)) * through
     outside = torch.relu(y - CROWN) + torch.relu(CHIN - y)
     radius = ((x * across).square() + depth.square() + vertical).sqrt()
-    head = 0.62 * (radius - 1.0) + outside
+    return 0.62 * (radius - 1.0) + outside
+
+
+def ear_gap(point: Tensor) -> Tensor:
+    """Roughly the distance of canonical points (3, N) to the nearer ear: (N,)."""
+    x, y, z = point
     (ex, ey, ez), (ax, ay, az) = EAR_CENTRE, EAR_AXES
-    ear_radius = (
+    radius = (
         ((x.abs() - ex) / ax).square() + ((y - ey) / ay).square() + ((z - ez) / az).square()
     ).sqrt()
-    return head, 0.075 * (ear_radius - 1.0)
+    return 0.075 * (radius - 1.0)

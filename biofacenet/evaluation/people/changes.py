@@ -9,12 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
-import numpy as np
 import torch
 from torch import Tensor
 
-from ...photos.reading import Photo
+from ...photos.changes import CHANNELS, GAIN, HALF, SIDE_LIGHT
 from ...physics.illuminant import Illuminant
 from ...system.lasting import kept
 from ..baselines import Statistics, pigment_directions
@@ -22,24 +20,12 @@ from .regions import Regions
 
 __all__ = [
     "CHANGES",
-    "GAIN",
-    "HALF",
     "SCALE",
     "Implants",
-    "as_jpeg",
     "implanted",
     "side_light",
     "usual_skin",
 ]
-
-HALF = 0.5
-"""Factor of the exposure."""
-
-SIDE_LIGHT = (0.6, 1.0)
-"""Of the light at the left edge and at the right one, in a straight line between."""
-
-GAIN = 0.05
-"""By which a channel is too strong or too weak."""
 
 HIGHLIGHT = 0.1
 """Linear light that is added to each channel in the middle of a highlight."""
@@ -52,11 +38,6 @@ SPREAD = 1.0 / 32.0
 
 SCALE = 1.15
 """Side of a wider framing."""
-
-QUALITY = 30
-"""Of JPEG."""
-
-CHANNELS = {"red": 0, "blue": 2}
 
 CHANGES = {
     "half": "half exposure",
@@ -156,14 +137,3 @@ def implanted(image: Tensor, regions: Regions) -> tuple[dict[str, Tensor], Impla
             gains[0, channel] = factor
             changed[name + sign] = gains * image
     return changed, implants
-
-
-def as_jpeg(photo: Photo) -> Photo:
-    """A photo as it is after it was stored as a small JPEG."""
-    picture = (255.0 * photo.pixels.clamp(0.0, 1.0)).round().byte().permute(1, 2, 0).numpy()
-    _, stored = cv2.imencode(
-        ".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, QUALITY]
-    )
-    read = np.asarray(cv2.imdecode(stored, cv2.IMREAD_COLOR), np.float32)[..., ::-1] / 255.0
-    pixels = torch.from_numpy(np.ascontiguousarray(read)).permute(2, 0, 1).contiguous()
-    return Photo(photo.path, pixels)

@@ -14,8 +14,9 @@ from typing import Any, Literal
 
 import numpy as np
 
+from ...fitting.agreement import icc_1, icc_3_1
 from .numbers import Numbers
-from .statistics import area_under_curve, icc_1, icc_3_1
+from .statistics import area_under_curve
 from .targets import asked
 
 __all__ = [

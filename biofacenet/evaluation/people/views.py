@@ -11,12 +11,13 @@ from torch import Tensor
 
 from ...errors import DataError
 from ...photos.boxes import Box, Part, crop
+from ...photos.changes import as_jpeg
 from ...photos.framing import choose_parts
 from ...photos.reading import Photo, read_photo
 from ...photos.skin_pixels import seen_skin
 from ...physics.colour import srgb_to_linear
 from ...preparation.people import Pair, PeopleFolder, Person, Shot
-from .changes import SCALE, Implants, as_jpeg, implanted
+from .changes import SCALE, Implants, implanted
 from .points import carried_over, found_points, inverse, moved
 from .regions import Regions, regions_of
 

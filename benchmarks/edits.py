@@ -1,0 +1,365 @@
+"""What edits of real photographs do, and what they leave alone, against the landmarks of the faces.
+
+    python -m benchmarks.edits FOLDER [--people 001 012 ..] [--out benchmarks/results/edits]
+
+FOLDER is one of people, as `evaluate --photos` takes it, with the 189 landmarks of the Face Research Lab
+London Set. For each photo: how far eyes, brows, hair and wall change, how even the change of the skin is,
+whether more melanin darkens, how strong the edge of the mask is, and whether tanned skin has a colour that
+skin has. Of photos without landmarks of their own, such as smiling ones, only cheeks and forehead are
+measured, by points that are carried over. Writes FILE.json and FILE.md, numbers only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from skimage.color import rgb2lab
+from torch import Tensor
+
+from biofacenet import BioFaceNet
+from biofacenet.analysis import ByNetwork, retouch
+from biofacenet.analysis.retouching import Retouch
+from biofacenet.decomposition import Edit
+from biofacenet.errors import DataError
+from biofacenet.evaluation.people.points import carried_over
+from biofacenet.evaluation.people.regions import regions_of
+from biofacenet.photos import choose_parts, read_photo
+from biofacenet.photos.boxes import Box
+from biofacenet.physics.colour import linear_to_srgb, luminance
+from biofacenet.preparation.landmarks import filled
+from biofacenet.preparation.people import read_folder, read_landmarks
+from biofacenet.preparation.schemes import SCHEMES
+from biofacenet.system.console import console, progress
+from biofacenet.system.files import whole_file, write_json
+
+__all__ = ["Figures", "measure", "summary"]
+
+SIZE = 512
+"""Longer side of the face's square, in pixels."""
+
+EDITS = {
+    "melanin x3": Edit(melanin="x3"),
+    "melanin x0.5": Edit(melanin="x0.5"),
+    "haemoglobin x0.5": Edit(haemoglobin="x0.5"),
+}
+
+OUTSIDE = ("eyes", "brows", "hair", "wall")
+
+LOW = 192
+"""Side of the frame in which places are told by landmarks and colours."""
+
+HAIR = (*range(134, 145), *range(154, 147, -1))
+"""Points around hair: the hairline, and back over the top of the head."""
+
+CHIN = 129
+
+SURE = 0.025
+"""By which regions keep away from their outlines, in sides of the square: points lie on edges, not within."""
+
+EQUAL = 0.05
+"""Relative difference of melanin up to which people count as equal."""
+
+
+@dataclass
+class Figures:
+    """Of one photo."""
+
+    person: str
+    photo: str
+    group: str
+    melanin: float
+    """Median of the skin, in percent."""
+    blood: float = 0.0
+    """The same of blood."""
+    change: dict[str, float] = field(default_factory=dict)
+    """Median change of log luminance of the skin, by edit."""
+    even: dict[str, float] = field(default_factory=dict)
+    """Share of the skin's pixels within half to twice the median."""
+    outside: dict[str, dict[str, float]] = field(default_factory=dict)
+    """Mean change of places that are to stay, in 255ths of sRGB, by edit and place."""
+    edge: dict[str, float] = field(default_factory=dict)
+    """Mean gradient of sRGB luminance along the mask's edge, relative to that before, by edit."""
+    square: dict[str, float] = field(default_factory=dict)
+    """The same along the border of the square, on skin."""
+    lab: dict[str, list[float]] = field(default_factory=dict)
+    """Median L*, a*, b* of the skin before and after, by edit."""
+
+
+def measure(
+    face: Retouch, points: np.ndarray, figures: Figures, *, neutral: bool = True
+) -> Figures:
+    """Figures of one photo.
+
+    Args:
+        face: ready to be edited.
+        points: (189, 2), landmarks in pixels of its frame.
+        figures: of whom, to be filled.
+        neutral: whether the points are the photo's own; of others only the skin is measured.
+    """
+    before = face.frame.picture
+    places = _places(points, before, neutral=neutral)
+    skin = places["skin"] & (face.areas.skin[0, 0] >= 0.0).numpy()
+    rows, columns = face.frame.rows, face.frame.columns
+    inside = skin[rows, columns] & (face.skin[0, 0] > 0.9).numpy()
+    figures.melanin = 100.0 * float(
+        face.maps.melanosomes()[0, 0][torch.from_numpy(inside)].median()
+    )
+    figures.blood = 100.0 * float(face.maps.blood()[0, 0][torch.from_numpy(inside)].median())
+    figures.lab["before"] = _lab(before, skin)
+    edge, border = _edge(face), _border(face, skin)
+    first = _gradient(before)
+    for name, edit in EDITS.items():
+        after = face.edited(edit)
+        change = (luminance(after) / luminance(before).clamp(min=1e-5)).log()[0, 0].numpy()[skin]
+        middle = float(np.median(change))
+        figures.change[name] = middle
+        share = change / middle
+        figures.even[name] = float(((share >= 0.5) & (share <= 2.0)).mean())
+        figures.lab[name] = _lab(after, skin)
+        second = _gradient(after)
+        figures.edge[name] = float(second[edge].mean() / first[edge].mean())
+        if border.any():
+            figures.square[name] = float(second[border].mean() / first[border].mean())
+        if neutral:
+            difference = 255.0 * (_encoded(after) - _encoded(before)).abs().mean(dim=1)[0].numpy()
+            all_of_it = np.zeros_like(skin)
+            found = {}
+            for place in OUTSIDE:
+                here = places[place]
+                found[place] = float(difference[here].mean()) if here.any() else math.nan
+                all_of_it |= places[place]
+            figures.outside[name] = found | {"all": float(difference[all_of_it].mean())}
+    return figures
+
+
+def _encoded(image: Tensor) -> Tensor:
+    return linear_to_srgb(image.clamp(0.0, 1.0))
+
+
+def _lab(image: Tensor, where: np.ndarray) -> list[float]:
+    pixels = _encoded(image)[0].permute(1, 2, 0).numpy()[where]
+    middle: np.ndarray = np.median(rgb2lab(pixels), axis=0)
+    return middle.tolist()
+
+
+def _gradient(image: Tensor) -> np.ndarray:
+    light = _encoded(luminance(image))[0, 0].numpy()
+    across, down = (cv2.Sobel(light, cv2.CV_32F, *axis) for axis in ((1, 0), (0, 1)))
+    return np.hypot(across, down)
+
+
+def _edge(face: Retouch) -> np.ndarray:
+    """Where the mask of the skin falls from 1 to 0, but for the wall: skin against it only gets darker."""
+    skin = face.areas.skin[0, 0].numpy()
+    wall = 1.0 - face.areas.head[0, 0].numpy()
+    near = cv2.dilate(wall, np.ones((9, 9), np.uint8))
+    return (skin > 0.1) & (skin < 0.9) & (near < 0.5)
+
+
+def _border(face: Retouch, skin: np.ndarray) -> np.ndarray:
+    """Two pixels on both sides of the square's border, where skin is."""
+    found = np.zeros_like(skin)
+    rows, columns = face.frame.rows, face.frame.columns
+    found[rows.stop - 2 : rows.stop + 2, columns] = True
+    return found & (face.areas.skin[0, 0].numpy() > 0.9)
+
+
+def _places(points: np.ndarray, image: Tensor, *, neutral: bool) -> dict[str, np.ndarray]:
+    """Places by landmarks, each (H, W), true or false."""
+    side = image.shape[-1]
+    scheme = SCHEMES[len(points)]
+    low = F.interpolate(image, size=(LOW, LOW), mode="area")
+    regions = regions_of(points * (LOW / side), low, "photo")
+    skin = regions.mask * (1.0 - regions.lips) if neutral else regions.pigment
+    large = F.interpolate(skin, size=(side, side), mode="nearest")
+    found = {"skin": large[0, 0].numpy() > 0}
+    apart = max(1, round(SURE * SIZE))
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * apart + 1, 2 * apart + 1))
+
+    def area(outlines: Iterable[Sequence[int]]) -> np.ndarray:
+        return filled([points[list(outline)] for outline in outlines], side).astype(np.uint8)
+
+    head = cv2.fillConvexPoly(
+        np.zeros((side, side), np.uint8), cv2.convexHull(points.round().astype(np.int32)), 1
+    )
+    wall = cv2.dilate(head, disc) == 0
+    wall[round(points[CHIN, 1]) :] = False
+    face = area([scheme.face])
+    hair = area([HAIR]) & (1 - cv2.dilate(face, disc))
+    return found | {
+        "eyes": area(scheme.eyes) > 0,
+        "brows": area(scheme.brows) > 0,
+        "hair": cv2.erode(hair, disc) > 0,
+        "wall": wall,
+    }
+
+
+# A folder of people ----------------------------------------------------------------------------
+
+
+def faces(
+    folder: Path, people: Sequence[str], method: ByNetwork, *, first: bool = False
+) -> Iterable[Figures]:
+    """Figures of all photos of people, or of those that are named, or of the first of each alone."""
+    everybody = read_folder(folder)
+    table = read_landmarks(folder)
+    if table is None:
+        raise DataError(f"{folder}: no landmarks.csv; expected points of the neutral photos")
+    chosen = [person for person in everybody.people if not people or person.id in people]
+    with progress("people", len(chosen), unit="people", watched=True) as bar:
+        for person in chosen:
+            known = None
+            shots = sorted(person.shots, key=lambda one: one.path.name)
+            for shot in shots[:1] if first else shots:
+                photo = read_photo(shot.path)
+                part = choose_parts(photo, face="largest")[0]
+                neutral = known is None
+                points = (
+                    np.asarray(table[shot.path.stem])
+                    if known is None
+                    else carried_over(*known, (photo, part.box))
+                )
+                known = known or (points, (photo, part.box))
+                face = retouch(method(photo, part))
+                there = in_frame(points, face.frame.box, face.frame.size)
+                about = Figures(person.id, shot.path.name, person.group, 0.0)
+                yield measure(face, there, about, neutral=neutral)
+            bar.advance()
+
+
+def in_frame(points: np.ndarray, box: Box, size: tuple[int, int]) -> np.ndarray:
+    """Points of a photo in pixels of a frame."""
+    back = cv2.invertAffineTransform(box.to_photo(*size))
+    moved: np.ndarray = points @ back[:, :2].T + back[:, 2]
+    return moved
+
+
+def summary(found: Sequence[Figures]) -> dict[str, dict[str, float]]:
+    """What is asked of edits, by edit."""
+    table: dict[str, dict[str, float]] = {}
+    for name in EDITS:
+        outside = [one.outside[name] for one in found if name in one.outside]
+        table[name] = {
+            f"{place}, mean": float(np.nanmean([one[place] for one in outside]))
+            for place in (*OUTSIDE, "all")
+        } | {
+            "all, most": max(one["all"] for one in outside),
+            "even, mean": float(np.mean([one.even[name] for one in found])),
+            "even, least": min(one.even[name] for one in found),
+            "even, share of photos from 99 %": float(
+                np.mean([one.even[name] >= 0.99 for one in found])
+            ),
+            "change, least": min((one.change[name] for one in found), key=abs),
+            "change, most": max((one.change[name] for one in found), key=abs),
+            "same sign": float(len({one.change[name] > 0 for one in found}) == 1),
+            "ratio of equals, most": _ratio_of_equals(found, name),
+            "edge, mean": float(np.mean([one.edge[name] for one in found])),
+            "edge, most": max(one.edge[name] for one in found),
+            "square, most": max(one.square.get(name, 1.0) for one in found),
+        }
+    return table
+
+
+def _ratio_of_equals(found: Sequence[Figures], name: str) -> float:
+    """Largest ratio of changes between two people whose melanin is equal, and blood where that is edited."""
+    ratios = [1.0]
+    for one, other in itertools.combinations(found, 2):
+        equal = abs(one.melanin / other.melanin - 1.0) < EQUAL
+        if name.startswith("haemoglobin"):
+            equal &= abs(one.blood / other.blood - 1.0) < EQUAL
+        if one.person != other.person and equal:
+            ratio = one.change[name] / other.change[name]
+            ratios.append(max(ratio, 1.0 / ratio))
+    return max(ratios)
+
+
+def colours(found: Sequence[Figures]) -> dict[str, float]:
+    """How far tanned skin is from the colours of people: of a*, b* at the same L*, by straight lines."""
+    real = np.array([one.lab["before"] for one in found])
+    lines = [np.polyfit(real[:, 0], real[:, k], 1) for k in (1, 2)]
+    spread = [float((real[:, k] - np.polyval(lines[k - 1], real[:, 0])).std()) for k in (1, 2)]
+    low, high = real[:, 0].min(), real[:, 0].max()
+    tanned = np.array([one.lab["melanin x3"] for one in found if one.group == "white"])
+    table = {"people, SD of a*": spread[0], "people, SD of b*": spread[1]}
+    if len(tanned):
+        within = np.clip(tanned[:, 0], low, high)
+        for k, name in ((1, "a*"), (2, "b*")):
+            away = tanned[:, k] - np.polyval(lines[k - 1], within)
+            table[f"tanned white skin, {name} beyond people's"] = float(np.median(away))
+        hue = np.degrees(np.arctan2(tanned[:, 2], tanned[:, 1]))
+        table["tanned white skin, hue"] = float(np.median(hue))
+        table["tanned white skin, L*"] = float(np.median(tanned[:, 0]))
+    hue = np.degrees(np.arctan2(real[:, 2], real[:, 1]))
+    table |= {"people, least hue": float(hue.min()), "people, largest hue": float(hue.max())}
+    return table
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure, print and write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--people", nargs="*", default=[])
+    parser.add_argument("--first", action="store_true", help="only the first photo of each")
+    parser.add_argument(
+        "--aside", nargs="*", default=[], help="people to tell of by themselves too"
+    )
+    parser.add_argument("--model", default="small")
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/edits"))
+    settings = parser.parse_args(arguments)
+    method = ByNetwork(BioFaceNet.from_pretrained(settings.model), resolution=SIZE)
+    found: list[Figures] = []
+    for one in faces(settings.folder, settings.people, method, first=settings.first):
+        found.append(one)
+        if len(found) % 5 == 0:  # for those who stop it
+            written(found, settings.aside, settings.out)
+    text = written(found, settings.aside, settings.out)
+    console.print(text, markup=False)
+
+
+def written(found: Sequence[Figures], aside: Sequence[str], out: Path) -> str:
+    """The tables, which are written with all figures."""
+    apart = [one for one in found if one.person in aside]
+    figures = {
+        "summary": summary(found),
+        "held aside": summary(apart) if apart else {},
+        "colours": colours(found),
+        "photos": [asdict(one) for one in found],
+    }
+    write_json(out.with_suffix(".json"), figures)
+    text = markdown(found)
+    if apart:
+        text += "\nOf these, held aside:\n\n" + markdown(apart).replace("# Edits", "## Edits")
+    with whole_file(out.with_suffix(".md")) as temporary:
+        temporary.write_text(text, "utf-8")
+    return text
+
+
+def markdown(found: Sequence[Figures]) -> str:
+    """The summary as tables."""
+    table = summary(found)
+    photos, people = len(found), len({one.person for one in found})
+    lines = [
+        f"# Edits of {photos} photos of {people} people",
+        "",
+        "| figure | " + " | ".join(table) + " |",
+    ]
+    lines.append("|---|" + "---:|" * len(table))
+    for figure in next(iter(table.values())):
+        values = (f"{one[figure]:.3f}" for one in table.values())
+        lines += [f"| {figure} | " + " | ".join(values) + " |"]
+    lines += ["", "| colour | |", "|---|---:|"]
+    lines += [f"| {name} | {value:.1f} |" for name, value in colours(found).items()]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    main()
