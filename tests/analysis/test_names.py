@@ -203,7 +203,9 @@ def test_maps_and_networks(place: Path) -> None:
     write_formats(maps, place, ("png16", "exr"))
     assert (place / "maps.exr").read_bytes()[:4] == b"\x76\x2f\x31\x01"
     pretrained.write(place, {"a": maps.melanin}, size="small", skin="published")
-    stored = Stored(place / pretrained.WEIGHTS_FILE, "small", "published", shaped=True, compared=False)
+    stored = Stored(
+        place / pretrained.WEIGHTS_FILE, "small", "published", shaped=True, compared=False
+    )
     assert stored.weights()["a"].shape == (1, 1, 16, 16)
 
 

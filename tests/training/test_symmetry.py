@@ -218,23 +218,30 @@ def test_each_step_has_its_own_photographs(data: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_views_of_a_photograph_come_to_agree(data: Path, tmp_path: Path) -> None:
-    run = begun(asked(data, tmp_path / "run", from_="small", learning_rate=1e-3, truth_weight=0.0))
+    """By the terms of photographs alone: those of synthetic faces bring views together, too."""
+    run = begun(asked(data, tmp_path / "run", from_="small"))
+    torch.manual_seed(0)
+    with torch.no_grad():  # what it has learned of views before is forgotten
+        for weights in run.model.parameters():
+            weights += 0.1 * weights.std(correction=0) * torch.randn_like(weights)
 
-    def disagreement() -> float:
-        run.step = 1000
+    def look(step: int) -> tuple[Tensor, Tensor]:
+        run.step = step
         photos = photographs_of_step(run)
         assert photos is not None
-        with torch.no_grad():
-            _, terms = photos.losses(run.model.train(), photos.parts[0])
-        return float(terms[1])
+        loss, terms = photos.losses(run.model.train(), photos.parts[0])
+        return loss, terms[1]
 
-    batch = faces(run)
-    before = disagreement()
-    for run.step in range(80):
-        take_step(run, batch)
-    after = disagreement()
-    print("RATIO", after / before)
-    assert after < 0.9 * before
+    with torch.no_grad():
+        before = float(look(1000)[1])
+    optimiser = torch.optim.Adam(run.model.parameters(), lr=5e-4)
+    for step in range(40):
+        optimiser.zero_grad()
+        look(step)[0].backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+    with torch.no_grad():
+        after = float(look(1000)[1])
+    assert after < 0.7 * before
 
 
 def test_other_photographs_are_refused_when_a_run_goes_on(data: Path, tmp_path: Path) -> None:
