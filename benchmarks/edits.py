@@ -28,6 +28,7 @@ from torch import Tensor
 from biofacenet import BioFaceNet
 from biofacenet.analysis import ByNetwork, retouch
 from biofacenet.analysis.retouching import Retouch
+from biofacenet.cli import run
 from biofacenet.decomposition import Edit
 from biofacenet.errors import DataError
 from biofacenet.evaluation.people.points import carried_over
@@ -362,4 +363,4 @@ def markdown(found: Sequence[Figures]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

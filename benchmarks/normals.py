@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from biofacenet import BioFaceNet
+from biofacenet.cli import run
 from biofacenet.errors import PhotoError
 from biofacenet.photos.boxes import crop
 from biofacenet.photos.faces import find_faces
@@ -164,4 +165,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -21,6 +21,7 @@ from scipy.stats import spearmanr
 from torch import Tensor
 
 from biofacenet import BioFaceNet, Decomposition
+from biofacenet.cli import run
 from biofacenet.data import generate
 from biofacenet.physics import srgb_to_linear
 from biofacenet.physics.names import SkinName
@@ -115,4 +116,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

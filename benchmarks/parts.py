@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 
 from biofacenet import BioFaceNet
+from biofacenet.cli import run
 from biofacenet.data.pair_files import find_pairs
 from biofacenet.data.pairs import FacePairs, decode
 from biofacenet.decomposition.parts import PART_NAMES, UNLABELLED
@@ -62,4 +63,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

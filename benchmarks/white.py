@@ -31,6 +31,7 @@ from biofacenet.analysis import ByNetwork, Result
 from biofacenet.analysis.measuring.colours import ita
 from biofacenet.analysis.measuring.regions import regions_of
 from biofacenet.analysis.whitening import SITE, WithWhite, at_level
+from biofacenet.cli import run
 from biofacenet.data.records import Faces
 from biofacenet.data.synthetic import faces as generator
 from biofacenet.data.synthetic.draws import Draws
@@ -443,4 +444,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)
