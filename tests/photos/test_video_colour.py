@@ -60,7 +60,11 @@ def codes(signal: Sequence[float], matrix: int, full: bool, bits: int) -> list[i
 
 OPTIONS = {
     "libx264": {"crf": "1"},
-    "libx265": {"preset": "ultrafast", "x265-params": "crf=4:log-level=none"},
+    "libx265": {
+        "preset": "ultrafast",
+        # Of one thread: with more, packets without times came out of a busy machine at times.
+        "x265-params": "crf=4:log-level=none:frame-threads=1:pools=none:bframes=0",
+    },
     "libvpx-vp9": {},
 }
 
