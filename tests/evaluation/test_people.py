@@ -329,7 +329,7 @@ def test_landmarks_are_carried_to_other_photos(seen: list[PersonViews]) -> None:
         for name in ("left_cheek", "right_cheek", "forehead"):
             one, other = getattr(first.regions, name), getattr(second.regions, name)
             both = float((one * other).sum()) / float(torch.maximum(one, other).sum())
-            assert both > 0.6, name  # of some 40 pixels
+            assert both > 0.5, name  # of some 40 pixels, and the darker face may lie a pixel aside
 
 
 def test_numbered_photos_and_a_table_of_photos(folder: Path, tmp_path: Path) -> None:
