@@ -7,8 +7,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -19,7 +17,6 @@ from ..errors import DataError
 from ..network.unet import BioFaceNet
 from ..photos.boxes import Box, into_photo
 from ..photos.framing import Wanted, cut
-from ..photos.matting import with_holes_filled
 from ..photos.reading import Photo, read_photo
 from ..physics.colour import linear_to_srgb, srgb_to_linear
 from ..plotting.encoding import display, write_image, write_photo
@@ -41,7 +38,6 @@ __all__ = [
     "edit_photo",
     "paste",
     "retouch",
-    "soft",
     "with_parts",
 ]
 
@@ -74,25 +70,6 @@ def apply(
         (B, 3, H, W), linear sRGB, not below 0.
     """
     return change_of(image, before, after, mask).of(image)
-
-
-def soft(mask: Tensor) -> Tensor:
-    """A mask (1, 1, H, W) that fades beyond its outline, and within itself towards its holes.
-
-    For masks that hold 0 and 1, as `biofacenet.photos.skin_mask` makes them: they end a little before the
-    skin does, and a fade within them would leave a pale rim; holes are eyes and teeth, which keep their
-    colour. Where parts are known, `biofacenet.analysis.areas` knows better.
-    """
-    inside = (mask[0, 0].cpu().numpy() > 0.5).astype(np.uint8)
-    if not inside.any():
-        return torch.zeros_like(mask, device="cpu")
-    filled = with_holes_filled(inside).astype(np.uint8)
-    width = max(inside.shape[1] / 100, 1.0)  # whole so far beyond the outline, nothing twice as far
-    fading = np.clip(2.0 - cv2.distanceTransform(1 - filled, cv2.DIST_L2, 5) / width, 0.0, 1.0)
-    if (filled > inside).any():
-        holes = (filled > inside).astype(np.uint8)
-        fading *= np.clip(cv2.distanceTransform(1 - holes, cv2.DIST_L2, 5) / width, 0.0, 1.0)
-    return torch.from_numpy(fading.astype(np.float32))[None, None]
 
 
 def paste(photo: Photo, box: Box, change: Change) -> Tensor:

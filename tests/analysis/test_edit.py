@@ -16,7 +16,7 @@ from skimage import data
 from skimage.color import rgb2lab
 
 from biofacenet import Decomposition, Illuminant
-from biofacenet.analysis.editing import apply, paste, soft
+from biofacenet.analysis.editing import apply, paste
 from biofacenet.analysis.retouching import Change
 from biofacenet.decomposition import Edit
 from biofacenet.decomposition.edit import LOOKS, MAX_BLOOD, MAX_MELANOSOMES
@@ -193,21 +193,6 @@ def test_edits_survive_storage(tmp_path: Path) -> None:
     after = decomposition().edit(melanin=0.3, light="F2")
     after.save(tmp_path / "maps.npz")
     assert torch.equal(Decomposition.load(tmp_path / "maps.npz").render(), after.render())
-
-
-def test_soft_mask_fades_beyond_its_outline_and_within_towards_holes() -> None:
-    mask = torch.zeros(1, 1, 200, 200)
-    mask[..., 40:140, 30:160] = 1.0
-    mask[..., 60:70, 80:100] = 0.0  # an eye
-    faded = soft(mask)[0, 0]
-    assert (faded[40:55, 30:160] == 1).all()
-    assert faded[38, 100] == 1
-    assert 0 < faded[37, 100] < 1
-    assert not faded[:35].any()
-    assert not faded[60:70, 80:100].any()
-    assert 0 < faded[59, 90] < 1
-    assert faded[57, 90] == 1
-    assert not soft(torch.zeros(1, 1, 20, 20)).any()
 
 
 @pytest.mark.parametrize("box", [Box(10, 5, 20), Box(-8, -8, 30), Box(30, 20, 40)])
