@@ -1,5 +1,7 @@
 """The notebook runs from top to bottom, with small settings, and is stored without outputs."""
 
+import ast
+import importlib
 import json
 import os
 import subprocess
@@ -43,6 +45,17 @@ def test_settings_stand_in_the_first_cell_and_are_those_of_the_test() -> None:
     first = "".join(code_cells(NOTEBOOK)[0]["source"])
     for name in (*SMALL, "BIOFACENET_DATA", "BIOFACENET_PHOTO", "BIOFACENET_SOURCE"):
         assert name in first
+
+
+def test_what_it_imports_from_the_package_exists() -> None:
+    lines = "\n".join("".join(cell["source"]) for cell in code_cells(NOTEBOOK)).split("\n")
+    tree = ast.parse("\n".join(line for line in lines if not line.startswith(("%", "!"))))
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    ours = [node for node in imports if (node.module or "").startswith("biofacenet")]
+    assert ours
+    for node in ours:
+        module = importlib.import_module(node.module or "")
+        assert [x.name for x in node.names if not hasattr(module, x.name)] == []
 
 
 @pytest.mark.slow
