@@ -98,6 +98,7 @@ struct Run {
   BIOFACENET_INLINE void write(T* gradient, int64_t start, int count, const Of& of) {
     if (!gradient) return;
     T* const target = place_for(gradient + start, count, rows[4]);
+    ask_for(gradient + start + kRun);
     for (int i = 0; i < kRun; i += kLanes<T>) store(target + i, of(i));
     finish(gradient + start, count, rows[4]);
   }

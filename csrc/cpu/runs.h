@@ -65,13 +65,17 @@ BIOFACENET_INLINE void finish(T* target, int count, const Row<T>& row) {
   for (int i = 0; i < count; ++i) target[i] = row.at[i];
 }
 
-// Asks for a plane's next run while one is worked at, where its values are consecutive: the hardware
-// looks ahead within a page of memory only, and here are up to fourteen planes.
+// Asks for the next run of what is read or written while one is worked at: the hardware looks ahead within
+// a page of memory only, and here are up to fourteen planes.
+template <typename T>
+BIOFACENET_INLINE void ask_for(const T* next) {
+  constexpr int line = 64 / int(sizeof(T));
+  for (int i = 0; i < kRun; i += line) __builtin_prefetch(next + i);
+}
+
 template <typename T>
 BIOFACENET_INLINE void ask_for_next(const Plane<T>& plane, int64_t width, int64_t begin) {
-  if (plane.column_stride != 1 || plane.row_stride != width) return;
-  constexpr int line = 64 / int(sizeof(T));
-  for (int i = 0; i < kRun; i += line) __builtin_prefetch(plane.data + begin + kRun + i);
+  if (plane.column_stride == 1 && plane.row_stride == width) ask_for(plane.data + begin + kRun);
 }
 
 // Where each pixel of a run reads the table of one axis: where its row begins, and how far to the next.
