@@ -39,52 +39,56 @@ BIOFACENET_INLINE void add_eight_to(float* target, const Eight<float>& value) {
 
 // In each block the even, or the odd, lanes of a, then those of b: of all shuffles of two vectors the one
 // that processors do on two units.
-template <bool Odd>
+template <int Of, bool Odd>
 struct EveryOther {
   static constexpr int source(int lane) {
-    constexpr int block = 4;
-    const int start = lane / block * block, place = lane % block;
-    return (place < block / 2 ? 0 : kSummed)+start + 2 * (place % (block / 2)) + (Odd ? 1 : 0);
+    const int start = lane / 4 * 4, place = lane % 4;
+    return (place < 2 ? 0 : Of) + start + 2 * (place % 2) + (Odd ? 1 : 0);
   }
 };
 
-// The first block of a and the second of b; `Crossed`, the second of a and the first of b.
-template <bool Crossed>
+// Of each pair of blocks the first of a and the second of b; `Crossed`, the second of a and the first of b.
+template <int Of, bool Crossed>
 struct BlockOfEach {
   static constexpr int source(int lane) {
-    constexpr int block = 4;
-    const int from = lane / block;
-    return from * kSummed + (Crossed ? 1 - from : from) * block + lane % block;
+    const int from = lane / 4 % 2, pair = lane / 8 * 8;
+    return from * Of + pair + (Crossed ? 1 - from : from) * 4 + lane % 4;
   }
 };
 
-// A step of the sums over lanes of as many vectors as one has lanes: 1 and 2 of lanes within blocks, 3 of
-// blocks. After all steps each lane is the sum over one vector's.
-template <int Step>
-BIOFACENET_INLINE Lanes sum_of_two(Lanes a, Lanes b) {
-  typedef typename Count<kSummed>::type All;
+// A step of the sums over each eight lanes of eight vectors, or each four of four: 1 and 2 of lanes within
+// blocks, 3 of blocks. After all steps each lane is the sum over one vector's.
+template <int Step, typename V>
+BIOFACENET_INLINE V sum_of_two(V a, V b) {
+  constexpr int of = int(sizeof(V) / sizeof(float));
+  typedef typename Count<of>::type All;
   if constexpr (Step == 3) {
-    return shuffle<BlockOfEach<false>>(a, b, All()) + shuffle<BlockOfEach<true>>(a, b, All());
+    return shuffle<BlockOfEach<of, false>>(a, b, All()) + shuffle<BlockOfEach<of, true>>(a, b, All());
   } else {
-    return shuffle<EveryOther<false>>(a, b, All()) + shuffle<EveryOther<true>>(a, b, All());
+    return shuffle<EveryOther<of, false>>(a, b, All()) + shuffle<EveryOther<of, true>>(a, b, All());
   }
 }
 
-// The sums over lanes of three vectors of each of 2^Steps pixels, a pixel a lane; `of(pixel)` gives the
-// three. Added up on the way, so that few wait for their like.
-struct Three {
-  Lanes at[3];
+// Some vectors of a pixel.
+template <typename V, int Vectors>
+struct Several {
+  V at[Vectors];
 };
+typedef Several<Lanes, 3> Three;
 
+// The sums over lanes of the vectors of each of 2^Steps pixels, a pixel a lane; `of(pixel)` gives the
+// vectors. Added up on the way, so that few wait for their like.
 template <int Steps, typename Of>
-BIOFACENET_INLINE Three sum_lanes(const Of& of, int first) {
+BIOFACENET_INLINE auto sum_lanes(const Of& of, int first) {
   if constexpr (Steps == 0) {
     return of(first);
   } else {
-    const Three a = sum_lanes<Steps - 1>(of, first);
-    const Three b = sum_lanes<Steps - 1>(of, first + (1 << (Steps - 1)));
-    return {{sum_of_two<Steps>(a.at[0], b.at[0]), sum_of_two<Steps>(a.at[1], b.at[1]),
-             sum_of_two<Steps>(a.at[2], b.at[2])}};
+    auto a = sum_lanes<Steps - 1>(of, first);
+    const auto b = sum_lanes<Steps - 1>(of, first + (1 << (Steps - 1)));
+    for (unsigned i = 0; i < sizeof(a) / sizeof(a.at[0]); ++i) {
+      a.at[i] = sum_of_two<Steps>(a.at[i], b.at[i]);
+    }
+    return a;
   }
 }
 

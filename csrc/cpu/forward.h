@@ -71,6 +71,48 @@ void forward_full(const Image<float>& image, const Skin<float>& skin, int64_t be
   }
 }
 
+#if defined(__AVX512F__)
+typedef FullRow<float> TwoEights;
+
+BIOFACENET_INLINE TwoEights twice(const float* eight) {
+  return TwoEights(_mm512_broadcast_f32x8(_mm256_loadu_ps(eight)));
+}
+
+BIOFACENET_INLINE Eight<float> first_eight(const TwoEights& two) {
+  return Eight<float>(_mm512_castps512_ps256(__m512(two)));
+}
+
+// Colours of sixteen pixels' skin under unit shading: red and green of a pixel share a vector, and so
+// does blue of two.
+BIOFACENET_INLINE void add_functions(const float* functions, const float* table, const float* blues,
+                                     const Places<float>& fixed, const Places<float>& folded, int group,
+                                     Row<float> (&colour)[kChannels]) {
+  typedef TwoEights V;
+  Eight<float> blue[16];
+  const auto red_green = [&](int pixel) __attribute__((always_inline)) {
+    const int i = group + pixel;
+    const float* const e = functions + fixed.row[i];
+    const float *const y = table + 2 * folded.row[i], *const b = blues + folded.row[i];
+    const V across = splat(fixed.fraction.at[i]), down = splat(folded.fraction.at[i]);
+    const Shares<V> shares = share_out(interpolate(twice(e), twice(e + kEight), across).value, down);
+    blue[pixel] = first_eight(shares.lower) * load_eight(b) +
+                  first_eight(shares.upper) * load_eight(b + kEight);
+    return Several<V, 1>{{shares.lower * load(y) + shares.upper * load(y + kFull)}};
+  };
+  for (int half = 0; half < 16; half += 8) {
+    const V sums = sum_lanes<3>(red_green, half).at[0];
+    store_eight(colour[0].at + group + half, first_eight(sums));
+    store_eight(colour[1].at + group + half, Eight<float>(_mm512_extractf32x8_ps(__m512(sums), 1)));
+  }
+  const V sums = sum_lanes<3>([&](int pixel) __attribute__((always_inline)) {
+    return Several<V, 1>{{V(_mm512_insertf32x8(_mm512_castps256_ps512(__m256(blue[pixel])),
+                                               __m256(blue[pixel + 8]), 1))}};
+  }, 0).at[0];
+  store(colour[2].at + group, sums);
+}
+
+constexpr int kAdded = 16;
+#else
 // The colours of a pixel's skin under unit shading, still to be summed over functions.
 BIOFACENET_INLINE Three colours_of(const float* e, const float* red_green, const float* blue,
                                    float across, float down) {
@@ -82,6 +124,21 @@ BIOFACENET_INLINE Three colours_of(const float* e, const float* red_green, const
   };
   return {{colour(red_green, kFull), colour(red_green + kEight, kFull), colour(blue, kEight)}};
 }
+
+// Colours of some pixels' skin under unit shading.
+BIOFACENET_INLINE void add_functions(const float* functions, const float* table, const float* blues,
+                                     const Places<float>& fixed, const Places<float>& folded, int group,
+                                     Row<float> (&colour)[kChannels]) {
+  const Three sums = sum_lanes<kSteps>([&](int pixel) __attribute__((always_inline)) {
+    const int i = group + pixel;
+    return colours_of(functions + fixed.row[i], table + 2 * folded.row[i], blues + folded.row[i],
+                      fixed.fraction.at[i], folded.fraction.at[i]);
+  }, 0);
+  for (int c = 0; c < kChannels; ++c) store_summed(colour[c].at + group, sums.at[c]);
+}
+
+constexpr int kAdded = kSummed;
+#endif
 
 // Forward with rows of eights.
 void forward_eights(const Image<float>& image, const Skin<float>& skin, int64_t begin, int64_t end,
@@ -97,13 +154,8 @@ void forward_eights(const Image<float>& image, const Skin<float>& skin, int64_t 
                fixed);
     locate_all(read(image.folded, image.width, start, count, rows[1]), skin.folded_nodes, kEight,
                folded);
-    for (int group = 0; group < kRun; group += kSummed) {
-      const Three sums = sum_lanes<kSteps>([&](int pixel) __attribute__((always_inline)) {
-        const int i = group + pixel;
-        return colours_of(functions + fixed.row[i], table + 2 * folded.row[i], blues + folded.row[i],
-                          fixed.fraction.at[i], folded.fraction.at[i]);
-      }, 0);
-      for (int c = 0; c < kChannels; ++c) store_summed(colour[c].at + group, sums.at[c]);
+    for (int group = 0; group < kRun; group += kAdded) {
+      add_functions(functions, table, blues, fixed, folded, group, colour);
     }
     shade_all(image, start, count, colour, rows, output, plane);
   }
