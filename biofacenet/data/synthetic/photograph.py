@@ -36,7 +36,7 @@ def eight_bits(image: Tensor) -> Tensor:
 
 
 def photograph(draws: Draws, image: Tensor, *, deep: bool = False) -> Tensor:
-    """Take a photograph of linear RGB (3, S, S): sRGB, 0..1, of 8 bits; with ``deep`` colours deepened more."""
+    """Take a photograph of linear RGB (3, S, S): 8 bits, 0..1 sRGB; ``deep``: colours deepened more."""
     image = _through_lens(draws, image)
     image = _sensed(draws, image)
     return _stored(draws, _developed(draws, image, DEEP if deep else USUAL))
