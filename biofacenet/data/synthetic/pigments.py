@@ -67,6 +67,9 @@ def draw_pigments(draws: Draws, who: Identity, view: View, parts: Parts) -> Pigm
     haemoglobin = haemoglobin + draws.uniform(0.05, 0.3) * view.surface.ear
     lip_melanin, lip_blood = draw_lips(draws, who, made_up=made_up)
     melanin = melanin + lips * lip_melanin
+    if who.modelled:  # the upper lip is darker, most of all that of dark skin
+        upper = torch.sigmoid((y - MOUTH_Y) / 0.012)
+        melanin = melanin + lips * upper * draws.uniform(0.0, 0.25) * (1.0 - who.light)
     haemoglobin = haemoglobin + lips * (1.0 + 0.12 * folds) * lip_blood
 
     hairs = float(np.clip(0.75 - 1.6 * who.hair_colour.mean(), 0.15, 0.85))
