@@ -160,8 +160,8 @@ def measure(settings: Settings) -> dict[str, Any]:
     rows = {"the true maps": quality(batch.truth, batch)}
     shipped = BioFaceNet.from_pretrained("small")
     rows["small, as it comes with the package"] = quality(decomposed(shipped, batch.image), batch)
-    for precision in settings.precisions:
-        for seed in range(settings.seeds):
+    for seed in range(settings.seeds):
+        for precision in settings.precisions:
             name = f"{precision}-{seed}"
             started = time.perf_counter()
             if not (work / name / "model").is_dir():
