@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ..decomposition.parts import part_index
@@ -34,7 +35,7 @@ from .features import (
     upper,
 )
 
-__all__ = ["MARGIN", "Areas", "Frame", "areas_of", "frame_of", "within"]
+__all__ = ["MARGIN", "Areas", "Frame", "areas_of", "frame_of", "skin_seen", "within"]
 
 MARGIN = 0.45
 """How far skin is followed beyond the square, in sides of it."""
@@ -44,6 +45,9 @@ FADING = (0.62, 0.9)
 
 LOW = 160
 """Longer side of the square while skin is grown."""
+
+COUNTED = 128
+"""Longer side at which skin is sought for numbers and sheets: a little more than networks see."""
 
 BODY = ("skin", "lips", "brows", "eyes", "teeth", "glasses")
 """Parts of which the mask of a face has no holes."""
@@ -133,7 +137,7 @@ def frame_of(photo: Photo, part: Part, height: int, width: int, *, margin: float
     tall, across = height + 2 * around, width + 2 * around
     picture = cut(photo, wide, max(tall, across))
     if picture.shape[2:] != (tall, across):  # a side that is rounded the other way
-        picture = torch.nn.functional.interpolate(picture, size=(tall, across), mode="bilinear")
+        picture = F.interpolate(picture, size=(tall, across), mode="bilinear")
     rows, columns = slice(around, around + height), slice(around, around + width)
     return Frame(wide, picture, rows, columns)
 
@@ -207,6 +211,28 @@ def areas_of(
         head=_tensor(head),
         **{name: _tensor(plane * skin) for name, plane in places(shares, frame.side).items()},
     )
+
+
+@plain_defaults()
+def skin_seen(image: Tensor, parts: Tensor) -> Tensor:
+    """Where skin is in the square of a face as edits have it: no blond hair, no teeth.
+
+    Args:
+        image: (1, 3, H, W), linear sRGB, the square.
+        parts: (1, 9, h, w), probabilities of parts, of any size.
+
+    Returns:
+        (1, 1, H, W), 0 or 1.
+    """
+    height, width = image.shape[2:]
+    scale = min(1.0, COUNTED / max(height, width))
+    size = max(1, round(height * scale)), max(1, round(width * scale))
+    picture = F.interpolate(image[:1].detach().float().cpu(), size=size, mode="area")
+    box = Box(0, 0, size[1], tall=None if size[0] == size[1] else size[0])
+    frame = Frame(box, picture, slice(0, size[0]), slice(0, size[1]))
+    skin = areas_of(frame, parts).skin
+    wide = F.interpolate(skin, size=(height, width), mode="bilinear", align_corners=False)
+    return (wide > 0.5).float()
 
 
 def _tensor(plane: np.ndarray) -> Tensor:

@@ -25,6 +25,9 @@ SOFTNESS = 1e-4
 NEAR, OPEN = 0.25, 0.3
 """Share of lips and teeth from which a mouth is near, and share of what is no skin that bounds one."""
 
+FAINT, REDDER = 0.12, (5.0, 10.0)
+"""Share from which a mouth may be there, and by how much a* of lips is above that of skin."""
+
 LIKELY = (0.1, 0.5)
 """Shares of mouth from which one is seen, and is sure."""
 
@@ -87,7 +90,7 @@ def mouth(
     """Lips and teeth.
 
     A network knows where a mouth is better than what is in it: so what is no skin around lips is mouth,
-    and what is pale within is teeth.
+    and what is pale within is teeth. Of some smiles it knows a part; there colours tell the rest.
 
     Args:
         shares: what a network tells, by part.
@@ -95,26 +98,47 @@ def mouth(
         picture: (H, W, 3), sRGB-encoded.
         radius: of edges, in pixels.
     """
-    told = shares["lips"] + shares["teeth"]
+    told, half = shares["lips"] + shares["teeth"], max(1, radius // 2)
     near = eroded(_large_pieces(told > NEAR), -radius) > 0.5
     found = np.where(near, np.maximum(told, 1.0 - shares["skin"] - shares["hair"]), 0.0)
     whole = with_holes_filled(found > OPEN)
     found = np.maximum(found, np.where(found > OPEN, 0.0, whole))
-    half = max(1, radius // 2)
     found = guided(picture, smooth_step(found, *LIKELY), half, SOFTNESS)
     skin = (body > 0.9) & (shares["skin"] > 0.9)
     teeth = smooth_step(shares["teeth"], 0.2, 0.6)
-    if skin.any():
-        lab = cv2.cvtColor(np.ascontiguousarray(picture, np.float32), cv2.COLOR_RGB2LAB)
-        light = lab[..., 0] / max(float(np.median(lab[..., 0][skin])), 1.0)
-        red = lab[..., 1] / max(float(np.median(lab[..., 1][skin])), 1.0)
-        lips = float(np.percentile(light[found > OPEN], 40)) if (found > OPEN).any() else 1.0
-        pale = smooth_step(red, *PALER) * smooth_step(light, *DIMMER)
+    if not skin.any():
+        return found * (1.0 - teeth), teeth
+    lab = cv2.cvtColor(np.ascontiguousarray(picture, np.float32), cv2.COLOR_RGB2LAB)
+    light = lab[..., 0] / max(float(np.median(lab[..., 0][skin])), 1.0)
+    usual = max(float(np.median(lab[..., 1][skin])), 1.0)
+    red = lab[..., 1] / usual
+    pale = smooth_step(red, *PALER) * smooth_step(light, *DIMMER)
+    pale = np.maximum(pale, smooth_step(red, 1.1, 0.9) * smooth_step(light, *BRIGHTER))
+    rest = _smile(told, -2 * radius)
+    if rest.any():
+        shown = rest * np.maximum(pale, smooth_step(lab[..., 1] - usual, *REDDER))
+        found = np.maximum(found, eroded(eroded(shown, -radius), radius))
+    if (found > OPEN).any():
+        lips = float(np.percentile(light[found > OPEN], 40))
         pale = pale * smooth_step(light / max(lips, 1e-3), *THAN_LIPS)
-        pale = np.maximum(pale, smooth_step(red, 1.1, 0.9) * smooth_step(light, *BRIGHTER))
-        inner = cv2.blur(eroded((found > OPEN).astype(np.float32), half), (2 * half + 1,) * 2)
-        teeth = np.maximum(teeth, inner * eroded(eroded(pale, -half), half))
+    inner = cv2.blur(eroded((found > OPEN).astype(np.float32), half), (2 * half + 1,) * 2)
+    teeth = np.maximum(teeth, inner * eroded(eroded(pale, -half), half))
     return found * (1.0 - teeth), teeth
+
+
+def _smile(told: np.ndarray, radius: int) -> np.ndarray:
+    """Around what may be a mouth, where a network is sure of less than half of it; else nothing."""
+    faint = (told > FAINT).astype(np.uint8)
+    count, pieces = cv2.connectedComponents(faint)
+    found = np.zeros_like(told, np.float32)
+    if count < 2:
+        return found
+    weight = np.bincount(pieces.ravel(), (told * faint).ravel())
+    points = cv2.findNonZero((pieces == int(np.argmax(weight))).astype(np.uint8))
+    hull = cv2.fillConvexPoly(found, cv2.convexHull(points), 1.0)
+    if (told > 0.5).sum() >= 0.5 * hull.sum():
+        return np.zeros_like(found)
+    return eroded(hull, radius)
 
 
 def _large_pieces(mask: np.ndarray) -> np.ndarray:
