@@ -72,6 +72,8 @@ class Settings:
     """Other formats for the maps of photos: png16 (16 bits), exr (OpenEXR, float)."""
     device: str = option("auto", metavar="auto|cpu|cuda")
     """Where to compute."""
+    overwrite: bool = False
+    """Replace earlier results in the folders; they are numbered otherwise."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -86,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     photos = expand(settings.photos or (EXAMPLE,), endings=endings, without=settings.out, tell=True)
     find(settings.model)
 
-    from .analysis.batch import process
+    from .analysis.batch import Writing, process
     from .analysis.formats import check_formats
     from .analysis.methods import Beside, ByFitting, ByNetwork, Method
     from .analysis.video import VideoSettings, decompose_video
@@ -120,8 +122,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         method,
         wanted,
         said=said,
-        formats=settings.format,
-        show_all=settings.show_all,
+        writing=Writing(settings.format, settings.show_all, settings.overwrite),
         video=video,
     )
 
