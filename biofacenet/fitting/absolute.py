@@ -120,6 +120,11 @@ class Known:
     UNLIKELY = 4.0
 
     @property
+    def unlikely(self) -> bool:
+        """Whether no skin has such a colour beside that white."""
+        return self.misfit > self.UNLIKELY
+
+    @property
     def deviations(self) -> tuple[float, float]:
         """Standard deviations of melanin and haemoglobin: half of their intervals."""
         (a, b), (c, d) = self.melanin_ends, self.haemoglobin_ends

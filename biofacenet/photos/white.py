@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from PIL import ExifTags, Image
@@ -61,6 +61,17 @@ class White:
     def cast(self) -> float:
         """How far the photo's white balance was off: strongest by weakest channel, less 1."""
         return max(self.light) / min(self.light) - 1.0
+
+    def as_json(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        return {
+            "kind": self.kind,
+            "photo": str(self.path),
+            "box": list(self.box),
+            "reflectance": self.reflectance,
+            "light_linear_rgb": [round(value, 5) for value in self.light],
+            "notes": list(self.notes),
+        }
 
     def told(self) -> str:
         """For a table, in a word or two."""
