@@ -86,7 +86,13 @@ def _at_level(result: Result, white: White) -> Result:
     regions = regions_of(result)
     site = torch.stack([regions.masks[name] for name in SITE]).amax(dim=0)
     own = result.decomposition
-    found = absolute(_with_shape(result), result.image, site, linear=result.photo.linear)
+    found = absolute(
+        _with_shape(result),
+        result.image,
+        site,
+        linear=result.photo.linear,
+        undone=white.curve is not None,
+    )
     maps = replace(found.decomposition, normals=own.normals, parts=own.parts)
     return replace(
         result,
