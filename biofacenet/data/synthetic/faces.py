@@ -23,9 +23,11 @@ from ..geometry import Geometry
 from ..records import Faces
 from .backdrops import paint_any_background
 from .camera import draw_exposure, draw_light_and_camera
+from .clothes import Clothes, draw_clothes
 from .covers import draw_covers
 from .draws import Draws
-from .hair import draw_hair
+from .grown import GrownHair, grow_hair
+from .hair import Hair, draw_hair
 from .heads.reading import read_heads
 from .identity import Identity, draw_identity
 from .light import draw_lights
@@ -100,10 +102,18 @@ def draw_heads(count: int, seed: int = 0) -> list[Head]:
 def _picture(draws: Draws, who: Identity, size: int, noise: bool, yaw: float | None) -> Faces:
     """One face, as a batch of one. The order of draws is that of a seed's faces since the first."""
     view = place_head(draws, who, size, yaw)
-    hair, covers = draw_hair(draws, who), draw_covers(draws, who, view)
-    fine = draws.grain(view.x)
-    whole = divide_into_parts(view, hair.on_head(view, fine))
-    behind = hair.behind(view, fine)
+    hair: Hair | GrownHair
+    clothes: Clothes | None
+    if who.modelled:
+        covers = draw_covers(draws, who, view)
+        hair = grow_hair(draws, who, view, covered=bool(covers.cloth.any()))
+        view, on_head, behind = hair.shading(view), hair.on_head, hair.behind
+        clothes = draw_clothes(draws, view)
+    else:
+        hair, covers = draw_hair(draws, who), draw_covers(draws, who, view)
+        fine = draws.grain(view.x)
+        on_head, behind, clothes = hair.on_head(view, fine), hair.behind(view, fine), None
+    whole = divide_into_parts(view, on_head, None if clothes is None else clothes.cover)
     pigments = draw_pigments(draws, who, view, whole)
     parts = covers.over(whole)
     lights = draw_lights(draws)
@@ -122,7 +132,9 @@ def _picture(draws: Draws, who: Identity, size: int, noise: bool, yaw: float | N
         skin=who.skin,
     )
     labels = label_person(parts, pigments, covers, behind)
-    other = paint_person(draws, who, view, parts, shading, (hair, covers, behind))
+    other = paint_person(
+        draws, who, view, parts, (shading, lights), (hair, covers, behind), clothes
+    )
     rendered, shown = truth.render(), covered > 0.5
     if who.modelled:
         scene = paint_any_background(draws, view, lights, _brightness(rendered, shown))

@@ -8,9 +8,9 @@ roughness differs between regions of the face is measured in Weyrich et al., SIG
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -20,7 +20,7 @@ from .light import Lights, Source
 from .pigments import Pigments
 from .view import View
 
-__all__ = ["LEAST_SPECULAR", "SKIN_REFLECTANCE", "Shading", "draw_shading", "highlight"]
+__all__ = ["LEAST_SPECULAR", "SKIN_REFLECTANCE", "Shading", "draw_shading", "highlight", "light_on"]
 
 LEAST_SPECULAR = 1e-4
 
@@ -109,7 +109,8 @@ def draw_shading(
         wide = (alpha.square() + source.size**2).sqrt().clamp(max=FULL_ROUGHNESS)
         lobe = highlight(rough, source.direction, wide, SKIN_REFLECTANCE)
         specular = specular + source.strength * reaches * lobe
-    shine = float(np.exp(draws.uniform(np.log(0.4), np.log(1.8)))) * (1.0 - 0.9 * pigments.hairy)
+    shine = draws.uniform(math.log(0.4), math.log(2.4 if view.shells is not None else 1.8))
+    shine = math.exp(shine) * (1.0 - 0.9 * pigments.hairy)
     specular = shine * specular * surface.hit
     # Hairs keep light from what is between them.
     diffuse = diffuse * (1.0 - 0.5 * pigments.hairy)
@@ -121,6 +122,16 @@ def draw_shading(
         specular.clamp(LEAST_SPECULAR, 4.0),
         lights.sources,
     )
+
+
+def light_on(normal: Tensor, lights: Lights) -> Tensor:
+    """What falls on surfaces with unit normals (3, S, S), where nothing stands in its way: (S, S)."""
+    found = sh_shading(normal[None], lights.ambient[None])[0, 0].clamp(min=0.0)
+    for source in lights.sources:
+        wrap = 0.1 + 0.25 * source.size
+        cosine = torch.einsum("c,chw->hw", source.direction, normal)
+        found = found + source.strength * ((cosine + wrap) / (1.0 + wrap)).clamp(min=0.0)
+    return found.clamp(min=0.02)
 
 
 def _of_surroundings(normal: Tensor, ambient: Tensor, occlusion: Tensor) -> Tensor:
