@@ -23,14 +23,11 @@ from ..geometry import Geometry
 from ..records import Faces
 from .backdrops import paint_any_background
 from .camera import draw_exposure, draw_light_and_camera
-from .clothes import Clothes, draw_clothes
-from .covers import draw_covers
 from .draws import Draws
-from .grown import GrownHair, grow_hair
-from .hair import Hair, draw_hair
+from .dressing import dress
 from .heads.reading import read_heads
 from .identity import Identity, draw_identity
-from .light import draw_lights
+from .light import Lights, draw_lights
 from .paint import label_person, paint_person
 from .parts import commonest, divide_into_parts
 from .photograph import eight_bits, photograph, second_colour
@@ -101,21 +98,11 @@ def draw_heads(count: int, seed: int = 0) -> list[Head]:
 
 def _picture(draws: Draws, who: Identity, size: int, noise: bool, yaw: float | None) -> Faces:
     """One face, as a batch of one. The order of draws is that of a seed's faces since the first."""
-    view = place_head(draws, who, size, yaw)
-    hair: Hair | GrownHair
-    clothes: Clothes | None
-    if who.modelled:
-        covers = draw_covers(draws, who, view)
-        hair = grow_hair(draws, who, view, covered=bool(covers.cloth.any()))
-        view, on_head, behind = hair.shading(view), hair.on_head, hair.behind
-        clothes = draw_clothes(draws, view)
-    else:
-        hair, covers = draw_hair(draws, who), draw_covers(draws, who, view)
-        fine = draws.grain(view.x)
-        on_head, behind, clothes = hair.on_head(view, fine), hair.behind(view, fine), None
-    whole = divide_into_parts(view, on_head, None if clothes is None else clothes.cover)
+    worn = dress(draws, who, place_head(draws, who, size, yaw))
+    view, clothes = worn.view, worn.clothes
+    whole = divide_into_parts(view, worn.on_head, None if clothes is None else clothes.cover)
     pigments = draw_pigments(draws, who, view, whole)
-    parts = covers.over(whole)
+    parts = worn.covers.over(whole)
     lights = draw_lights(draws)
     shading = draw_shading(draws, view, lights, pigments, who.age)
     illuminant, camera = draw_light_and_camera(draws)
@@ -131,17 +118,11 @@ def _picture(draws: Draws, who: Identity, size: int, noise: bool, yaw: float | N
         camera=camera,
         skin=who.skin,
     )
-    labels = label_person(parts, pigments, covers, behind)
-    other = paint_person(
-        draws, who, view, parts, (shading, lights), (hair, covers, behind), clothes
-    )
+    labels = label_person(parts, pigments, worn.covers, worn.behind)
+    other = paint_person(draws, who, parts, worn, shading, lights)
     rendered, shown = truth.render(), covered > 0.5
-    if who.modelled:
-        scene = paint_any_background(draws, view, lights, _brightness(rendered, shown))
-    else:
-        scene = paint_background(draws, view, lights)
-    other = torch.where(labels == 0, scene, other)
-    other = shrink(other * (1.0 - skin))
+    scene = _scene(draws, who, view, lights, _brightness(rendered, shown))
+    other = shrink(torch.where(labels == 0, scene, other) * (1.0 - skin))
 
     # One exposure for shading, maps and lighting alike.
     exposure = draw_exposure(draws, who.melanin, rendered, shown)
@@ -166,6 +147,13 @@ def _picture(draws: Draws, who: Identity, size: int, noise: bool, yaw: float | N
         truth=truth,
         geometry=_geometry(view, labels, size),
     )
+
+
+def _scene(draws: Draws, who: Identity, view: View, lights: Lights, face: float) -> Tensor:
+    """What is behind a person whose skin is so bright: (3, S, S)."""
+    if who.modelled:
+        return paint_any_background(draws, view, lights, face)
+    return paint_background(draws, view, lights)
 
 
 def _brightness(rendered: Tensor, where: Tensor) -> float:

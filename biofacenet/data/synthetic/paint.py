@@ -6,18 +6,17 @@ import torch
 from torch import Tensor
 
 from ...decomposition.parts import part_index
-from .clothes import Clothes
 from .covers import Covers, cloth_of
 from .draws import Draws
+from .dressing import Dressed
 from .eyes import eye_colour, mouth_colour
 from .grown import GrownHair
-from .hair import Hair, hair_colour
+from .hair import hair_colour
 from .identity import Identity
 from .light import Lights
 from .parts import Parts
 from .pigments import Pigments
 from .shading import Shading, light_on
-from .view import View
 
 __all__ = ["label_person", "paint_person"]
 
@@ -46,24 +45,22 @@ def label_person(parts: Parts, pigments: Pigments, covers: Covers, behind: Tenso
 def paint_person(
     draws: Draws,
     who: Identity,
-    view: View,
     parts: Parts,
-    lit: tuple[Shading, Lights],
-    style: tuple[Hair | GrownHair, Covers, Tensor],
-    clothes: Clothes | None = None,
+    worn: Dressed,
+    shading: Shading,
+    lights: Lights,
 ) -> Tensor:
     """Linear RGB of all of a person but skin, in the scale of the shading: (3, S, S).
 
     Args:
         draws: of this face.
         who: whose face.
-        view: what the samples see.
         parts: of the head.
-        lit: shading of the samples, and what lights them.
-        style: hair, covers, and where hair is seen beside and behind the head.
-        clothes: of a person with a head of a model.
+        worn: hair, clothes and covers, with what the samples see.
+        shading: of the samples.
+        lights: that shade them.
     """
-    (shading, lights), (hair, covers, behind) = lit, style
+    view, hair, covers, clothes = worn.view, worn.hair, worn.covers, worn.clothes
     fine = draws.grain(view.x)
     folds = (1.0 + 0.1 * fine) * shading.open
     picture = torch.zeros(3, *view.x.shape)
@@ -76,12 +73,12 @@ def paint_person(
     _put(picture, parts.cloth, rows, cloth_of(draws, view, rows, varied=who.modelled) * below[rows])
     if isinstance(hair, GrownHair):
         strands = hair.colour(draws, who, lights)
-        picture = torch.where(behind & ~parts.cloth, strands, picture)
+        picture = torch.where(worn.behind & ~parts.cloth, strands, picture)
     else:
         strands = hair_colour(draws, who, hair, view, shading, fine)
         # Behind the head it is dark, most of all beside the neck.
         depth = (0.75 + 0.35 * view.y).clamp(0.25, 0.8)
-        picture = torch.where(behind & ~parts.cloth, depth * strands, picture)
+        picture = torch.where(worn.behind & ~parts.cloth, depth * strands, picture)
     picture = torch.where(parts.hair, strands, picture)
     rows = _rows(parts.eye)
     _put(picture, parts.eye, rows, eye_colour(draws, who, view, parts, shading, fine, rows))
