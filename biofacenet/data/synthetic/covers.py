@@ -159,6 +159,7 @@ def cloth_of(draws: Draws, view: View, rows: slice, *, varied: bool = False) -> 
         base, other = any_colour(draws), any_colour(draws)
     pattern = torch.zeros_like(x)
     chosen, pitch = draws.uniform(0.0, 1.0), draws.uniform(8.0, 50.0)
+    chosen = chosen + 0.1 * varied  # stripes less often
     if chosen < 0.15:
         pattern = (torch.sin(pitch * (y + 0.15 * x.square())) > 0.3).float()
     elif chosen < 0.22:

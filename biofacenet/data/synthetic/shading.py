@@ -110,8 +110,7 @@ def draw_shading(
         lobe = highlight(rough, source.direction, wide, SKIN_REFLECTANCE)
         specular = specular + source.strength * reaches * lobe
     shine = draws.uniform(math.log(0.4), math.log(2.4 if view.shells is not None else 1.8))
-    shine = math.exp(shine) * (1.0 - 0.9 * pigments.hairy)
-    specular = shine * specular * surface.hit
+    specular = math.exp(shine) * (1.0 - 0.9 * pigments.hairy) * specular * surface.hit
     # Hairs keep light from what is between them.
     diffuse = diffuse * (1.0 - 0.5 * pigments.hairy)
     return Shading(
