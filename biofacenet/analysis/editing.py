@@ -25,7 +25,7 @@ from ..system.device import plain_defaults
 from ..system.files import whole_directory
 from ..system.names import shown
 from .areas import MARGIN, Frame, areas_of, frame_of
-from .batch import one_by_one, result_folders
+from .batch import new_folders, one_by_one
 from .methods import Method
 from .results import Result
 from .retouching import Change, Retouch, change_of
@@ -222,5 +222,5 @@ def edit_all(
             edit_photo(photo, results, edit, folder, everywhere=doing.everywhere)
         yield f"{shown(path)} -> {shown(folder / 'edited.png')}  ({edit.words()})"
 
-    folders = result_folders(out, tuple(sources), new=not doing.overwrite)
+    folders = new_folders(out, tuple(sources), overwrite=doing.overwrite)
     one_by_one(tuple(sources), folders, edited, what="sources")

@@ -70,9 +70,9 @@ median of synthetic faces, in which skins differ as much."""
 
 GLOSS_STEPS = (-1.5, -0.75, 0.0, 0.75, 1.5)
 
-COLOUR, DEVELOPED = 0.022, 0.05
-"""Error of the logarithm of a channel, of what the model does not explain: in linear light, and in photos
-that a camera developed, with a tone curve and saturation that nobody tells."""
+COLOUR, UNDONE, DEVELOPED = 0.022, 0.035, 0.05
+"""Error of the logarithm of a channel, of what the model does not explain: in linear light; in photos that a
+camera developed, whose tone curve is undone but not their saturation; and where nobody tells the curve."""
 
 SHADING, SHADING_APART = 0.05, 0.2
 """Error of the logarithm of the shading of a face whose normals are known: where both ways of telling it
@@ -118,6 +118,11 @@ class Known:
     was taken for white is none, or something else than the skin is seen."""
 
     UNLIKELY = 4.0
+
+    @property
+    def unlikely(self) -> bool:
+        """Whether no skin has such a colour beside that white."""
+        return self.misfit > self.UNLIKELY
 
     @property
     def deviations(self) -> tuple[float, float]:
@@ -167,7 +172,12 @@ class Absolute(Brief):
 @plain_defaults()
 @torch.no_grad()
 def absolute(
-    found: Decomposition, image: Tensor, mask: Tensor | None = None, *, linear: bool = False
+    found: Decomposition,
+    image: Tensor,
+    mask: Tensor | None = None,
+    *,
+    linear: bool = False,
+    undone: bool = False,
 ) -> Absolute:
     """Maps of a face at their absolute level.
 
@@ -178,6 +188,7 @@ def absolute(
         mask: (1, 1, H, W), 1 where the level is read, best the forehead and the cheeks; all skin when not
             given or empty.
         linear: whether the photo is linear light, as raw files are, and colours can be trusted.
+        undone: whether its tone curve is undone, by greys of a chart.
 
     Raises:
         ValueError: of several images, or of another size.
@@ -198,7 +209,7 @@ def absolute(
         site = mask.cpu() > 0.5
     level, error = _level(found, site)
     shading = found.diffuse * level
-    error_of_colour = COLOUR if linear else DEVELOPED
+    error_of_colour = COLOUR if linear else UNDONE if undone else DEVELOPED
     seen = Absolute(found, image, found.specular, shading.clamp(min=1e-4), error, error_of_colour)
     known, light, camera, gloss = seen._posterior(site)
     calm = site & (found.specular <= found.specular[site].median())
