@@ -175,8 +175,8 @@ def _as_seen(
     thin = 2.2 * THIN if style.kind in ("shaved", "bald") else THIN
     grows = smoothstep(-0.025, thin, edge) > 0.98 * chance
     # At its outline hair ends strand by strand.
-    ragged = 0.4 if style.kind == "curly" else 0.3
-    grows &= normal[2] > ragged * chance * (style.kind != "shaved")
+    ragged = 0.35 if style.kind == "curly" else 0.25
+    grows &= normal[2] > ragged * shares(strands) * (style.kind != "shaved")
     cover = torch.zeros_like(shown)
     cover[shown] = grows
     locks, turned = torch.zeros_like(view.x), torch.zeros(3, *view.x.shape)

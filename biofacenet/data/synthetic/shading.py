@@ -8,9 +8,9 @@ roughness differs between regions of the face is measured in Weyrich et al., SIG
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -109,8 +109,8 @@ def draw_shading(
         wide = (alpha.square() + source.size**2).sqrt().clamp(max=FULL_ROUGHNESS)
         lobe = highlight(rough, source.direction, wide, SKIN_REFLECTANCE)
         specular = specular + source.strength * reaches * lobe
-    shine = draws.uniform(math.log(0.4), math.log(2.4 if view.shells is not None else 1.8))
-    specular = math.exp(shine) * (1.0 - 0.9 * pigments.hairy) * specular * surface.hit
+    shine = float(np.exp(draws.uniform(np.log(0.4), np.log(1.8)))) * (1.0 - 0.9 * pigments.hairy)
+    specular = shine * specular * surface.hit
     # Hairs keep light from what is between them.
     diffuse = diffuse * (1.0 - 0.5 * pigments.hairy)
     return Shading(
