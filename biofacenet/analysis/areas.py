@@ -34,6 +34,7 @@ from .features import (
     skin_light,
     upper,
 )
+from .spectacles import spectacles
 
 __all__ = ["MARGIN", "Areas", "Frame", "areas_of", "frame_of", "skin_seen", "within"]
 
@@ -191,6 +192,9 @@ def areas_of(
     above = upper(shares["eyes"], shares["lips"])
     eyes, glasses = (smooth_step(shares[name], 0.2, 0.6) for name in ("eyes", "glasses"))
     eyes = eyes * above
+    linear = frame.picture[0].cpu().numpy()
+    told = spectacles(shares, body, linear, relative, frame.side) * (1.0 - eyes)
+    glasses = np.maximum(glasses, told)
     lips, teeth = mouth(shares, body, picture, radius)
     hairs = brows(shares["brows"] * above, body, light, radius)
     kept = np.ones_like(body)

@@ -172,6 +172,31 @@ def test_numbers_are_of_the_skin_that_edits_change() -> None:
     assert larger.shape == (1, 1, 3 * SIDE, 3 * SIDE)
 
 
+@pytest.mark.parametrize(
+    "colour", [(0.62, 0.62, 0.64), (0.06, 0.06, 0.07), (0.2, 0.35, 0.75)], ids=str
+)
+def test_frames_that_a_network_takes_for_skin_are_told_by_their_colour(
+    colour: tuple[float, float, float],
+) -> None:
+    """Of metal, of black and of blue plastic; the skin behind their lenses changes as the rest."""
+    drawn = Drawn()
+    shape = drawn.labels.shape
+    frame, lenses = np.zeros(shape, bool), np.zeros(shape, bool)
+    for x in (70, 90):
+        inner = ellipse(x, 64, 7, 6, shape)
+        frame |= ellipse(x, 64, 9, 8, shape) & ~inner
+        lenses |= inner & ~ellipse(x, 64, 6, 3.5, shape)
+    skin = torch.tensor(SKIN)[:, None]
+    drawn.photo.pixels[:, torch.from_numpy(frame)] = torch.tensor(colour)[:, None]
+    drawn.photo.pixels[:, torch.from_numpy(lenses)] = skin
+    found = drawn.areas()[0]
+    assert drawn.mean(found.skin, frame, 0) < 0.1
+    assert drawn.mean(found.glasses, frame, 0) > 0.9
+    assert drawn.mean(found.skin, lenses, 0) > 0.75
+    assert drawn.mean(found.glasses, ellipse(80, 78, 14, 4, shape), 0) < 0.02
+    assert float(Drawn().areas()[0].glasses.mean()) < 0.2 * float(found.glasses.mean())
+
+
 def test_a_smile_of_which_a_network_tells_half_has_its_teeth_all_along() -> None:
     drawn = Drawn()
     mouth = ellipse(80, 88, 11, 4, drawn.labels.shape)
