@@ -28,8 +28,8 @@ NEAR, OPEN = 0.25, 0.3
 FAINT, REDDER = 0.12, (5.0, 10.0)
 """Share from which a mouth may be there, and by how much a* of lips is above that of skin."""
 
-LIKELY = (0.1, 0.5)
-"""Shares of mouth from which one is seen, and is sure."""
+LIKELY = (0.3, 0.7)
+"""Shares of mouth from which one is seen, and is sure, relative to its surest."""
 
 LEAST_PIECE = 0.2
 """Of the area of the largest piece of a mouth."""
@@ -103,6 +103,10 @@ def mouth(
     found = np.where(near, np.maximum(told, 1.0 - shares["skin"] - shares["hair"]), 0.0)
     whole = with_holes_filled(found > OPEN)
     found = np.maximum(found, np.where(found > OPEN, 0.0, whole))
+    if whole.any():
+        found = found / np.percentile(
+            found[whole > 0.0], 90
+        )  # of some mouths networks are never sure
     found = guided(picture, smooth_step(found, *LIKELY), half, SOFTNESS)
     skin = (body > 0.9) & (shares["skin"] > 0.9)
     teeth = smooth_step(shares["teeth"], 0.2, 0.6)
@@ -117,6 +121,7 @@ def mouth(
     rest = _smile(told, -2 * radius)
     if rest.any():
         shown = rest * np.maximum(pale, smooth_step(lab[..., 1] - usual, *REDDER))
+        shown = eroded(eroded(shown, radius), -radius)  # no thin pieces
         found = np.maximum(found, eroded(eroded(shown, -radius), radius))
     if (found > OPEN).any():
         lips = float(np.percentile(light[found > OPEN], 40))
