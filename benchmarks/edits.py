@@ -62,6 +62,9 @@ SURE = 0.025
 PALE, BRIGHT = 0.6, 1.15
 """Chroma and lightness (L*a*b*), relative to the median of the skin, of highlights."""
 
+SHRUNK = 4
+"""By which sides are divided where light on both sides of edges is compared."""
+
 MOST_CONTRAST = 3.0
 """Change of a contrast that is believed at most: some are of next to nothing."""
 
@@ -119,24 +122,36 @@ def measure(
 
 def _highlights(image: Tensor, skin: np.ndarray) -> np.ndarray:
     """Where a photo shows highlights, by its colours alone: paler than most of the skin, and brighter."""
-    lab = rgb2lab(_encoded(image)[0].permute(1, 2, 0).numpy())
-    chroma = np.hypot(lab[..., 1], lab[..., 2])
-    pale = chroma < PALE * np.median(chroma[skin])
-    found: np.ndarray = pale & (lab[..., 0] > BRIGHT * np.median(lab[..., 0][skin]))
+    lab = rgb2lab(_encoded(image)[0].permute(1, 2, 0).numpy()[skin])
+    chroma = np.hypot(lab[:, 1], lab[:, 2])
+    pale = chroma < PALE * np.median(chroma)
+    found = np.zeros_like(skin)
+    found[skin] = pale & (lab[:, 0] > BRIGHT * np.median(lab[:, 0]))
     return found
 
 
 def _contrast(face: Retouch, before: Tensor, after: Tensor) -> np.ndarray:
     """What the difference of skin and what is beside it becomes, relative to what it was: (H, W)."""
-    skin = face.areas.skin[0, 0].numpy()
-    sides = [(skin > 0.95).astype(np.float32), (skin < 0.05) * face.areas.head[0, 0].numpy()]
+    height, width = before.shape[2:]
+    low = (width // SHRUNK, height // SHRUNK)
+    skin, head = (plane[0, 0].numpy() for plane in (face.areas.skin, face.areas.head))
+    sides = [(skin > 0.95).astype(np.float32), (skin < 0.05) * head]
     found = []
     for image in (before, after):
-        light = _encoded(luminance(image))[0, 0].numpy()[..., None]
-        first, second = (spread(light, side)[..., 0] for side in sides)
+        light = _encoded(luminance(image))[0, 0].numpy()
+        first, second = (_beside(light, side, low) for side in sides)
         found.append(np.abs(first - second))
-    ratio: np.ndarray = found[1] / np.maximum(found[0], 1e-3)
-    return ratio.clip(1 / MOST_CONTRAST, MOST_CONTRAST)
+    ratio = found[1] / np.maximum(found[0], 1e-3)
+    large: np.ndarray = cv2.resize(ratio, (width, height), interpolation=cv2.INTER_LINEAR)
+    return large.clip(1 / MOST_CONTRAST, MOST_CONTRAST)
+
+
+def _beside(light: np.ndarray, side: np.ndarray, low: tuple[int, int]) -> np.ndarray:
+    """Light of one side of an edge, small, going on over the other."""
+    weight = cv2.resize(side, low, interpolation=cv2.INTER_AREA)
+    mean = cv2.resize(light * side, low, interpolation=cv2.INTER_AREA) / np.maximum(weight, 1e-6)
+    found: np.ndarray = spread(mean[..., None], weight)[..., 0]
+    return found
 
 
 def _encoded(image: Tensor) -> Tensor:
