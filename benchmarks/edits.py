@@ -26,6 +26,7 @@ from torch import Tensor
 
 from biofacenet import BioFaceNet
 from biofacenet.analysis import ByNetwork, retouch
+from biofacenet.analysis.areas import MARGIN
 from biofacenet.analysis.retouching import Retouch
 from biofacenet.cli import run
 from biofacenet.errors import DataError
@@ -46,7 +47,7 @@ from .edit_figures import EDITS, OUTSIDE, Figures, colours, markdown, summary
 __all__ = ["measure"]
 
 SIZE = 512
-"""Longer side of the face's square, in pixels."""
+"""Longer side of the face's square, in pixels, where nothing else is said."""
 
 LOW = 192
 """Side of the frame in which places are told by landmarks and colours."""
@@ -195,7 +196,7 @@ def _places(points: np.ndarray, image: Tensor, *, neutral: bool) -> dict[str, np
     skin = regions.mask * (1.0 - regions.lips) if neutral else regions.pigment
     large = F.interpolate(skin, size=(side, side), mode="nearest")
     found = {"skin": large[0, 0].numpy() > 0}
-    apart = max(1, round(SURE * SIZE))
+    apart = max(1, round(SURE * side / (1 + 2 * MARGIN)))
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * apart + 1, 2 * apart + 1))
 
     def area(outlines: Iterable[Sequence[int]]) -> np.ndarray:
@@ -266,9 +267,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--aside", nargs="*", default=[], help="people to tell of by themselves too"
     )
     parser.add_argument("--model", default="small")
+    parser.add_argument("--resolution", type=int, default=SIZE, help="longer side of the square")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/edits"))
     settings = parser.parse_args(arguments)
-    method = ByNetwork(BioFaceNet.from_pretrained(settings.model), resolution=SIZE)
+    method = ByNetwork(BioFaceNet.from_pretrained(settings.model), resolution=settings.resolution)
     found: list[Figures] = []
     for one in faces(settings.folder, settings.people, method, first=settings.first):
         found.append(one)

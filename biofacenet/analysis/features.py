@@ -152,7 +152,7 @@ def _mouth_in(
     rest = _smile(told, -2 * radius)
     if rest.any():
         shown = rest * np.maximum(pale, smooth_step(lab[..., 1] - usual[1], *REDDER))
-        shown = eroded(eroded(shown, radius), -radius)  # no thin pieces
+        shown = eroded(eroded(shown, half), -half)  # no thin pieces
         found = np.maximum(found, eroded(eroded(shown, -radius), radius))
     if (found > OPEN).any():
         lips = float(np.percentile(light[found > OPEN], 40))

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from biofacenet import Decomposition, Illuminant
-from biofacenet.analysis import Result
+from biofacenet.analysis import Result, retouch
 from biofacenet.analysis.areas import Areas, areas_of, frame_of, skin_seen, within
 from biofacenet.analysis.face_places import places
 from biofacenet.analysis.measuring.numbers import skin_of_parts
@@ -110,6 +110,25 @@ def test_skin_is_in_and_all_else_is_out(drawn: Drawn, found: Areas) -> None:
     for plane in vars(found).values():
         assert plane.min() >= 0
         assert plane.max() <= 1
+
+
+def test_the_mask_is_the_same_with_any_room_around(drawn: Drawn, found: Areas) -> None:
+    """The page shows the square alone, and saves the photo."""
+    maps = Decomposition(
+        *(torch.full((1, 1, SIDE, SIDE), value) for value in (-0.2, -0.1, 1.0, 0.01)),
+        illuminant=Illuminant.standard("D65"),
+        camera=torch.zeros(1, 2),
+        skin="measured",
+        parts=drawn.parts,
+    )
+    image = frame_of(drawn.photo, drawn.part, SIDE, SIDE, margin=0.0).picture
+    result = Result(drawn.photo, drawn.part, image, maps, maps.render())
+    wide, square = retouch(result), retouch(result, margin=0.0)
+    assert square.frame.size == (SIDE, SIDE)
+    assert torch.equal(wide.areas.skin, found.skin)
+    inside = (..., wide.frame.rows, wide.frame.columns)
+    for name, plane in vars(wide.areas).items():
+        assert torch.equal(getattr(square.areas, name), plane[inside]), name
 
 
 def test_the_neck_goes_on_beyond_the_square_and_fades(drawn: Drawn, found: Areas) -> None:
