@@ -152,7 +152,8 @@ def _mouth_in(
     rest = _smile(told, -2 * radius)
     if rest.any():
         shown = rest * np.maximum(pale, smooth_step(lab[..., 1] - usual[1], *REDDER))
-        shown = eroded(eroded(shown, half), -half)  # no thin pieces
+        thin = max(0, half - 1)
+        shown = eroded(eroded(shown, thin), -thin)  # no thin pieces, where teeth are not so
         found = np.maximum(found, eroded(eroded(shown, -radius), radius))
     if (found > OPEN).any():
         lips = float(np.percentile(light[found > OPEN], 40))
