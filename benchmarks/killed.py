@@ -151,7 +151,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as name:
         found = measured(settings, Path(name))
     write_json(
-        settings.out, {"settings": asdict(settings) | {"out": settings.out.name}, "runs": found}
+        settings.out, {"settings": asdict(settings) | {"out": str(settings.out)}, "runs": found}
     )
     for one in found:
         console.print(
