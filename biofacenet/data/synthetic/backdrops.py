@@ -8,6 +8,7 @@ brighter or darker than the face by a factor that is drawn, whatever its skin.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from torch import Tensor
 
@@ -34,10 +35,13 @@ def paint_any_background(draws: Draws, view: View, lights: Lights, face: float) 
         face: brightness of its skin, in the same scale.
     """
     kind, colour = draws.uniform(0.0, 1.0), any_colour(draws)[:, None, None]
+    # Larger, so that no texture ends within a frame that shows more than that of parametric heads.
+    wide = replace(view, x=0.85 * view.x, y=0.85 * view.y)
     if kind < 0.55:
-        scene = colour * light_on_wall(draws, view)
+        scene = colour * light_on_wall(draws, wide)
     else:
-        scene = room(draws, view) if kind < 0.78 else outdoors(draws, view)
+        blurred = draws.uniform(0.2, 0.8)
+        scene = room(draws, wide) if kind < 0.78 else outdoors(draws, wide, blurred)
         if draws.chance(0.5):  # in light of another colour
             scene = scene * (colour / colour.mean()) ** draws.uniform(0.2, 1.0)
     own = draws.uniform(*BRIGHTNESS[lights.kind]) * math.exp(draws.gaussian(0.5))

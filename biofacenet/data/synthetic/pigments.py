@@ -17,6 +17,7 @@ from .identity import Identity
 from .lips import draw_lips
 from .parts import Parts
 from .shape import read_texture
+from .strokes import beard_noise, draw_brow_hairs
 from .view import View
 
 __all__ = ["Pigments", "draw_pigments"]
@@ -74,15 +75,20 @@ def draw_pigments(draws: Draws, who: Identity, view: View, parts: Parts) -> Pigm
 
     hairs = float(np.clip(0.75 - 1.6 * who.hair_colour.mean(), 0.15, 0.85))
     hairs = max(hairs, who.melanin + 0.1)
-    strokes = (1.0 + 0.35 * fine.flip(1)).clamp(0.2, 1.6)
-    hairy = (brows * draws.uniform(0.45, 0.95) * strokes).clamp(0.0, 1.0)
-    grown = _beard(draws, who, view, thick, fine.flip(1))
+    beard_grain = fine.flip(1)
+    if who.modelled:
+        hairy, beard_grain = draw_brow_hairs(draws, brows, x, y), beard_noise(view.surface.point)
+    else:
+        strokes = (1.0 + 0.35 * fine.flip(1)).clamp(0.2, 1.6)
+        hairy = (brows * draws.uniform(0.45, 0.95) * strokes).clamp(0.0, 1.0)
+    grown = _beard(draws, who, view, thick, beard_grain)
     if grown is not None:
         hairy = torch.maximum(hairy, grown * front * (1.0 - lips))
     melanin = melanin + hairy * (hairs - melanin)
     haemoglobin = haemoglobin - 0.25 * hairy
     # Lashes and the shadow of the lid's edge.
     liner = draws.uniform(0.8, 1.3) if made_up else draws.uniform(0.5, 0.8)
+    liner = liner * (1.3 if who.modelled else 1.0)
     melanin = melanin + (liner * parts.lid).clamp(max=1.0) * (0.88 - melanin)
     melanin = melanin + 0.75 * parts.nostril * (0.9 - melanin)
     return Pigments(

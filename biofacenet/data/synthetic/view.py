@@ -13,6 +13,7 @@ from .draws import Draws
 from .features import see_features
 from .heads.faces import ModelledHead
 from .heads.seen import see_modelled_head
+from .heads.shell import ShellMaker
 from .identity import Identity
 from .landmarks import parametric_landmarks
 from .parametric import Cylinder, see_head
@@ -87,6 +88,8 @@ class View:
     """Where the neck stands in the picture."""
     landmarks: Tensor
     """(68, 3), in camera coordinates and canonical units; NaN where not known."""
+    shells: ShellMaker | None = None
+    """The head of a model, for what lies over it."""
 
 
 def place_head(draws: Draws, who: Identity, size: int, yaw: float | None = None) -> View:
@@ -113,7 +116,8 @@ def place_head(draws: Draws, who: Identity, size: int, yaw: float | None = None)
     if isinstance(who.head, ModelledHead):
         seen = see_modelled_head(who.head, pose, who.brows, x, y)
         neck = Cylinder(seen.neck, width)
-        return View(turn, frame, x, y, seen.surface, seen.features, neck, seen.landmarks)
+        seen_by = seen.surface, seen.features, neck, seen.landmarks, seen.shells
+        return View(turn, frame, x, y, *seen_by)
     neck = Cylinder(float(turn[0, 1]) * -0.9, width)
     relief = make_relief(who.head)
     surface = see_head(relief, turn, x, y, neck)

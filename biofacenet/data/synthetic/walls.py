@@ -80,7 +80,7 @@ def room(draws: Draws, view: View) -> Tensor:
     return picture
 
 
-def outdoors(draws: Draws, view: View) -> Tensor:
+def outdoors(draws: Draws, view: View, contrast: float = 1.0) -> Tensor:
     """Sky over leaves, stone or water, with discs of light where it is far out of focus."""
     sky = torch.tensor([0.35, 0.5, 0.8]) * draws.uniform(0.6, 1.3)
     sky = sky + draws.uniform(0.0, 1.0) * (sky.mean() * 1.2 - sky)
@@ -92,5 +92,5 @@ def outdoors(draws: Draws, view: View) -> Tensor:
     large, small = read_texture(fields, 0.8 * view.x, 0.8 * view.y)
     horizon = draws.uniform(-0.6, 1.4)
     share = torch.sigmoid((view.y - horizon + 0.3 * large) / draws.uniform(0.03, 0.3))
-    mottled = (1.0 + 0.35 * large + 0.4 * small).clamp(0.1, 3.0)
+    mottled = (1.0 + contrast * (0.35 * large + 0.4 * small)).clamp(0.1, 3.0)
     return share * sky[:, None, None] + (1.0 - share) * mottled * ground[:, None, None]
