@@ -4,7 +4,6 @@
 #include <torch/csrc/stable/ops.h>
 
 #include <algorithm>
-#include <initializer_list>
 #include <type_traits>
 #include <vector>
 
