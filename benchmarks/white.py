@@ -43,7 +43,7 @@ from biofacenet.photos.boxes import Box, Part
 from biofacenet.photos.charts import NEUTRAL, PATCHES
 from biofacenet.photos.framing import choose_parts
 from biofacenet.photos.reading import Photo, read_photo
-from biofacenet.photos.white import White, balanced, of_box, with_greys
+from biofacenet.photos.white import White, balanced, of_box, of_checker
 from biofacenet.photos.white_choice import WhiteChoice
 from biofacenet.physics.colour import XYZ_TO_SRGB, linear_to_srgb, srgb_to_linear
 from biofacenet.physics.lighting import sh_shading
@@ -221,8 +221,7 @@ def result_of(face: Beside, method: ByNetwork) -> Result:
     """
     if not face.greys:
         return WithWhite(method, WhiteChoice(face.box, None, str(GREY)))(face.photo, face.part)
-    share, box = face.greys[NEUTRAL[1]]
-    white = with_greys(of_box(face.photo, box, share, kind="checker"), face.photo, face.greys)
+    white = of_checker(face.photo, face.greys)
     return at_level(method(balanced(face.photo, white), face.part), white)
 
 

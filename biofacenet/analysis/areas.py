@@ -34,6 +34,7 @@ from .features import (
     skin_light,
     upper,
 )
+from .spectacles import spectacles
 
 __all__ = ["MARGIN", "Areas", "Frame", "areas_of", "frame_of", "skin_seen", "within"]
 
@@ -163,6 +164,14 @@ class Areas:
     neck: Tensor
     """Parts of the skin; what is left of it belongs to none of them."""
 
+    def within(self, frame: Frame, smaller: Frame) -> Areas:
+        """The same in another frame of the same part, with less room around it."""
+        top = frame.rows.start - smaller.rows.start
+        left = frame.columns.start - smaller.columns.start
+        height, width = smaller.size
+        here = (..., slice(top, top + height), slice(left, left + width))
+        return Areas(**{name: plane[here].clone() for name, plane in vars(self).items()})
+
 
 @plain_defaults()
 def areas_of(
@@ -191,6 +200,9 @@ def areas_of(
     above = upper(shares["eyes"], shares["lips"])
     eyes, glasses = (smooth_step(shares[name], 0.2, 0.6) for name in ("eyes", "glasses"))
     eyes = eyes * above
+    linear = frame.picture[0].cpu().numpy()
+    told = spectacles(shares, body, linear, relative, frame.side) * (1.0 - eyes)
+    glasses = np.maximum(glasses, told)
     lips, teeth = mouth(shares, body, picture, radius)
     hairs = brows(shares["brows"] * above, body, light, radius)
     kept = np.ones_like(body)

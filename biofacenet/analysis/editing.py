@@ -110,7 +110,11 @@ def retouch(
     maps = result.decomposition
     assert maps.parts is not None
     frame = frame_of(result.photo, result.part, *result.image.shape[2:], margin=margin)
-    areas = areas_of(frame, maps.parts, result.photo, others)
+    # The mask is the same with any margin: what is around tells what is hair and wall.
+    wide = frame
+    if margin < MARGIN:
+        wide = frame_of(result.photo, result.part, *result.image.shape[2:])
+    areas = areas_of(wide, maps.parts, result.photo, others).within(wide, frame)
     return Retouch(frame, maps, areas, everywhere=everywhere)
 
 

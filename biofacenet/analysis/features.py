@@ -28,8 +28,8 @@ NEAR, OPEN = 0.25, 0.3
 FAINT, REDDER = 0.12, (5.0, 10.0)
 """Share from which a mouth may be there, and by how much a* of lips is above that of skin."""
 
-LIKELY = (0.1, 0.5)
-"""Shares of mouth from which one is seen, and is sure."""
+LIKELY = (0.3, 0.7)
+"""Shares of mouth from which one is seen, and is sure, relative to its surest."""
 
 LEAST_PIECE = 0.2
 """Of the area of the largest piece of a mouth."""
@@ -98,25 +98,62 @@ def mouth(
         picture: (H, W, 3), sRGB-encoded.
         radius: of edges, in pixels.
     """
+    lips, teeth = np.zeros_like(body), np.zeros_like(body)
+    rows, columns = (
+        np.flatnonzero((shares["lips"] + shares["teeth"] > FAINT).any(axis=axis)) for axis in (1, 0)
+    )
+    if not len(rows):
+        return lips, teeth
+    here = tuple(
+        slice(max(0, found[0] - 5 * radius), found[-1] + 1 + 5 * radius)
+        for found in (rows, columns)
+    )
+    lips[here], teeth[here] = _mouth_in(
+        {name: shares[name][here] for name in ("skin", "lips", "teeth", "hair")},
+        picture[here],
+        _usual(picture[::2, ::2], (body > 0.9)[::2, ::2] & (shares["skin"] > 0.9)[::2, ::2]),
+        radius,
+    )
+    return lips, teeth
+
+
+def _usual(picture: np.ndarray, skin: np.ndarray) -> tuple[float, float] | None:
+    """Median L* and a* of the skin; None where there is none."""
+    if not skin.any():
+        return None
+    lab = cv2.cvtColor(np.ascontiguousarray(picture[skin][:, None], np.float32), cv2.COLOR_RGB2LAB)
+    return max(float(np.median(lab[..., 0])), 1.0), max(float(np.median(lab[..., 1])), 1.0)
+
+
+def _mouth_in(
+    shares: Mapping[str, np.ndarray],
+    picture: np.ndarray,
+    usual: tuple[float, float] | None,
+    radius: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Lips and teeth of a part of a picture; see `mouth`."""
     told, half = shares["lips"] + shares["teeth"], max(1, radius // 2)
     near = eroded(_large_pieces(told > NEAR), -radius) > 0.5
     found = np.where(near, np.maximum(told, 1.0 - shares["skin"] - shares["hair"]), 0.0)
     whole = with_holes_filled(found > OPEN)
     found = np.maximum(found, np.where(found > OPEN, 0.0, whole))
+    if whole.any():
+        found = found / np.percentile(
+            found[whole > 0.0], 90
+        )  # of some mouths networks are never sure
     found = guided(picture, smooth_step(found, *LIKELY), half, SOFTNESS)
-    skin = (body > 0.9) & (shares["skin"] > 0.9)
     teeth = smooth_step(shares["teeth"], 0.2, 0.6)
-    if not skin.any():
+    if usual is None:
         return found * (1.0 - teeth), teeth
     lab = cv2.cvtColor(np.ascontiguousarray(picture, np.float32), cv2.COLOR_RGB2LAB)
-    light = lab[..., 0] / max(float(np.median(lab[..., 0][skin])), 1.0)
-    usual = max(float(np.median(lab[..., 1][skin])), 1.0)
-    red = lab[..., 1] / usual
+    light, red = lab[..., 0] / usual[0], lab[..., 1] / usual[1]
     pale = smooth_step(red, *PALER) * smooth_step(light, *DIMMER)
     pale = np.maximum(pale, smooth_step(red, 1.1, 0.9) * smooth_step(light, *BRIGHTER))
     rest = _smile(told, -2 * radius)
     if rest.any():
-        shown = rest * np.maximum(pale, smooth_step(lab[..., 1] - usual, *REDDER))
+        shown = rest * np.maximum(pale, smooth_step(lab[..., 1] - usual[1], *REDDER))
+        thin = max(0, half - 1)
+        shown = eroded(eroded(shown, thin), -thin)  # no thin pieces, where teeth are not so
         found = np.maximum(found, eroded(eroded(shown, -radius), radius))
     if (found > OPEN).any():
         lips = float(np.percentile(light[found > OPEN], 40))

@@ -26,6 +26,10 @@ SITE = ("forehead", "left_cheek", "right_cheek")
 """Regions at which the level is read: even, towards the viewer, without beards."""
 
 
+FEWEST_PIXELS = 40
+"""Of a forehead that tells the light on a face."""
+
+
 @dataclass(frozen=True)
 class WithWhite:
     """A method whose photos are told what white is.
@@ -85,13 +89,13 @@ def at_level(result: Result, white: White) -> Result:
 def _at_level(result: Result, white: White) -> Result:
     regions = regions_of(result)
     site = torch.stack([regions.masks[name] for name in SITE]).amax(dim=0)
-    own = result.decomposition
+    own, forehead = result.decomposition, regions.masks["forehead"]
     found = absolute(
         _with_shape(result),
         result.image,
         site,
+        forehead if float(forehead.sum()) >= FEWEST_PIXELS else site,
         linear=result.photo.linear,
-        undone=white.curve is not None,
     )
     maps = replace(found.decomposition, normals=own.normals, parts=own.parts)
     return replace(

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import torch
 from PIL import ExifTags, Image
@@ -19,7 +19,7 @@ from .greys import Grey, ToneCurve, tone_curve
 from .reading import Photo, read_photo
 from .white_choice import REFLECTANCES, WhiteChoice, parse_box, parse_reflectance
 
-__all__ = ["White", "balanced", "of_box", "read_white", "with_greys"]
+__all__ = ["White", "balanced", "of_box", "of_checker", "read_white", "with_greys"]
 
 SATURATED = 0.99
 """sRGB-encoded, from which a channel counts as cut off."""
@@ -126,14 +126,35 @@ def read_white(photo: Photo, choice: WhiteChoice) -> White:
     from .charts import find_card
 
     found = find_card(seen)
-    white = of_box(seen, found.box, given or found.reflectance, kind=found.kind)
-    # Raw files have no tone curve; of a reflectance that is given, the greys' are not known.
-    return white if seen.linear or given else with_greys(white, seen, found.greys)
+    if found.kind == "card" or given:
+        return of_box(seen, found.box, given or found.reflectance, kind=found.kind)
+    return of_checker(seen, found.greys)
 
 
-def with_greys(
-    white: White, photo: Photo, greys: Sequence[tuple[float, tuple[int, int, int, int]]]
-) -> White:
+Greys: TypeAlias = Sequence[tuple[float, tuple[int, int, int, int]]]
+"""Reflectance and box of each neutral patch of a chart, from white to black."""
+
+
+def of_checker(photo: Photo, greys: Greys) -> White:
+    """The light on a ColorChecker: by its second grey, or a darker one where that is overexposed.
+
+    Raises:
+        PhotoError: of the second grey, where none can be read.
+    """
+    first: PhotoError | None = None
+    for share, box in greys[1:]:
+        try:
+            white = of_box(photo, box, share, kind="checker")
+        except PhotoError as error:
+            first = first or error
+            continue
+        # Raw files have no tone curve.
+        return white if photo.linear else with_greys(white, photo, greys)
+    assert first is not None
+    raise first
+
+
+def with_greys(white: White, photo: Photo, greys: Greys) -> White:
     """A white with the tone curve that greys beside it tell, where they tell one.
 
     Args:

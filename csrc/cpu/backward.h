@@ -1,6 +1,7 @@
 // The gradient of the image to those of maps, highlight and table; colours are computed again.
 #pragma once
 
+#include "eights.h"
 #include "rows.h"
 #include "runs.h"
 
@@ -14,12 +15,14 @@ struct Run {
   Row<T> rows[6];
   Places<T> fixed, folded;
   Row<T> active[kChannels];  // gradient where the image was not clipped
-  Row<T> lower, upper;       // diffuse times the shares of the two nodes of Y
+  Row<T> lower, upper;       // diffuse shared out to the two nodes of Y
   Row<T> fixed_sums, folded_sums, diffuse_sums;
   const T *fixed_values, *folded_values, *diffuse, *specular;
+  Eight<double> highlight[kChannels] = {};  // sums over all runs
 
-  void begin(const Image<T>& image, const Skin<T>& skin, int64_t start, int count,
-             const Plane<T> (&gradient)[kChannels], const Plane<T> (&rendered)[kChannels]) {
+  BIOFACENET_INLINE void begin(const Image<T>& image, const Skin<T>& skin, int64_t start, int count,
+                               const Plane<T> (&gradient)[kChannels],
+                               const Plane<T> (&rendered)[kChannels]) {
     ask_for_next(image.fixed, image.width, start);
     ask_for_next(image.folded, image.width, start);
     ask_for_next(image.diffuse, image.width, start);
@@ -32,62 +35,72 @@ struct Run {
     folded_values = read(image.folded, image.width, start, count, rows[1]);
     diffuse = read(image.diffuse, image.width, start, count, rows[2]);
     specular = read(image.specular, image.width, start, count, rows[3]);
-    locate_all(fixed_values, skin.fixed_nodes, fixed);
-    locate_all(folded_values, skin.folded_nodes, folded);
-    for (int i = 0; i < kRun; ++i) {
-      upper.at[i] = diffuse[i] * folded.fraction.at[i];
-      lower.at[i] = diffuse[i] - upper.at[i];
+    locate_all(fixed_values, skin.fixed_nodes, functions_row<T>(skin.P), fixed);
+    locate_all(folded_values, skin.folded_nodes,
+               eights<T>(skin.P) ? kEight : table_row<T>(skin.P), folded);
+    for (int i = 0; i < kRun; i += kLanes<T>) {
+      const Shares<Vector<T>> shares =
+          share_out(load(diffuse + i), load(folded.fraction.at + i));
+      store(lower.at + i, shares.lower);
+      store(upper.at + i, shares.upper);
     }
     for (int c = 0; c < kChannels; ++c) {
-      const T* __restrict above = read(gradient[c], image.width, start, count, rows[4]);
-      const T* __restrict value = read(rendered[c], image.width, start, count, rows[5]);
-      for (int i = 0; i < kRun; ++i) {
-        const T whole = above[i];
-        active[c].at[i] = pass(whole, value[i]);
+      const T* const above = read(gradient[c], image.width, start, count, rows[4]);
+      const T* const value = read(rendered[c], image.width, start, count, rows[5]);
+      for (int i = 0; i < kRun; i += kLanes<T>) {
+        store(active[c].at + i, pass(load(above + i), load(value + i)));
       }
     }
   }
 
   // Fills the maps' gradients from the sums, and adds to the highlight's.
-  void end(const Image<T>& image, const Skin<T>& skin, int64_t start, int count,
-           const Gradients<T>& gradients, double (&highlight)[kChannels]) {
-    if (gradients.fixed) {
-      Write<T> write(gradients.fixed + start, count, rows[4]);
-      T* __restrict target = write.at();
-      for (int i = 0; i < kRun; ++i) {
-        target[i] = diffuse[i] * fixed_sums.at[i] * place_slope(fixed_values[i], skin.fixed_nodes);
+  BIOFACENET_INLINE void end(const Image<T>& image, const Skin<T>& skin, int64_t start, int count,
+                             const Gradients<T>& gradients) {
+    write(gradients.fixed, start, count, [&](int i) __attribute__((always_inline)) {
+      return of_place(fixed_values, fixed_sums, skin.fixed_nodes, i);
+    });
+    write(gradients.folded, start, count, [&](int i) __attribute__((always_inline)) {
+      return of_place(folded_values, folded_sums, skin.folded_nodes, i);
+    });
+    write(gradients.diffuse, start, count, [&](int i) __attribute__((always_inline)) {
+      return load(diffuse_sums.at + i);
+    });
+    write(gradients.specular, start, count, [&](int i) __attribute__((always_inline)) {
+      const Vector<T> passed[kChannels] = {load(active[0].at + i),
+                                            load(active[1].at + i),
+                                            load(active[2].at + i)};
+      return passed[0] * image.highlight[0] + passed[1] * image.highlight[1] +
+             passed[2] * image.highlight[2];
+    });
+    if (!gradients.highlight) return;
+    for (int c = 0; c < kChannels; ++c) {
+      Eight<T> sum = {};
+      for (int i = 0; i < kRun; i += 8) {
+        sum = sum + load_eight(active[c].at + i) * load_eight(specular + i);
       }
+      highlight[c] = highlight[c] + __builtin_convertvector(sum, Eight<double>);
     }
-    if (gradients.folded) {
-      Write<T> write(gradients.folded + start, count, rows[4]);
-      T* __restrict target = write.at();
-      for (int i = 0; i < kRun; ++i) {
-        target[i] =
-            diffuse[i] * folded_sums.at[i] * place_slope(folded_values[i], skin.folded_nodes);
-      }
-    }
-    if (gradients.diffuse) {
-      Write<T> write(gradients.diffuse + start, count, rows[4]);
-      T* __restrict target = write.at();
-      for (int i = 0; i < kRun; ++i) target[i] = diffuse_sums.at[i];
-    }
-    if (gradients.specular) {
-      Write<T> write(gradients.specular + start, count, rows[4]);
-      T* __restrict target = write.at();
-      for (int i = 0; i < kRun; ++i) {
-        target[i] = active[0].at[i] * image.highlight[0] + active[1].at[i] * image.highlight[1] +
-                    active[2].at[i] * image.highlight[2];
-      }
-    }
-    if (gradients.highlight) {
-      for (int c = 0; c < kChannels; ++c) {
-        Vector<T> sum = {};
-        for (int i = 0; i < kRun; i += kLanes<T>) {
-          sum = sum + load(active[c].at + i) * load(specular + i);
-        }
-        for (int lane = 0; lane < kLanes<T>; ++lane) highlight[c] += double(sum[lane]);
-      }
-    }
+  }
+
+  void finish_highlight(const Gradients<T>& gradients) const {
+    if (!gradients.highlight) return;
+    for (int c = 0; c < kChannels; ++c) gradients.highlight[c] += sum_of(highlight[c]);
+  }
+
+ private:
+  BIOFACENET_INLINE Vector<T> of_place(const T* values, const Row<T>& sums, int nodes, int i) const {
+    const T step = T(0.5) * T(nodes - 1);
+    return load(diffuse + i) * load(sums.at + i) *
+           place_slope_of(load(values + i), step);
+  }
+
+  template <typename Of>
+  BIOFACENET_INLINE void write(T* gradient, int64_t start, int count, const Of& of) {
+    if (!gradient) return;
+    T* const target = place_for(gradient + start, count, rows[4]);
+    ask_for(gradient + start + kRun);
+    for (int i = 0; i < kRun; i += kLanes<T>) store(target + i, of(i));
+    finish(gradient + start, count, rows[4]);
   }
 };
 
@@ -146,45 +159,30 @@ BIOFACENET_INLINE void add_lanes(const Sums& sums_of, float* fixed, float* folde
   }
 }
 
-template <int Tail, bool Maps, bool Table>
-void backward_packed(const Image<float>& image, const Skin<float>& skin, int64_t begin, int64_t end,
+template <bool Maps, bool Table>
+void backward_full(const Image<float>& image, const Skin<float>& skin, int64_t begin, int64_t end,
                      const Plane<float> (&gradient)[kChannels],
                      const Plane<float> (&rendered)[kChannels], const Gradients<float>& gradients) {
   typedef float T;
   constexpr int lanes = kLanes<T>, vectors = kFull / lanes;
   // Copies, which no store can change.
   const T *const functions = skin.functions, *const table = skin.table;
-  const T* const fixed_tails = functions + skin.fixed_nodes * kFull;
   T* const of_table = skin.of_table;
-  const unsigned folded_full = unsigned(skin.folded_nodes) * kFull;
   Run<T> run;
-  double highlight[kChannels] = {};
   for (int64_t start = begin; start < end; start += kRun) {
     const int count = end - start < kRun ? int(end - start) : kRun;
     run.begin(image, skin, start, count, gradient, rendered);
     for (int group = 0; group < kRun; group += lanes) {
       const auto sums_of = [&](int pixel) __attribute__((always_inline)) {
         const int i = group + pixel;
-        const T* e = functions + run.fixed.index[i] * kFull;
-        const unsigned at = run.folded.index[i] * kFull;
+        const T* e = functions + run.fixed.row[i];
+        const unsigned at = run.folded.row[i];
         const Vector<T> across = splat(run.fixed.fraction.at[i]);
         const Vector<T> down = splat(run.folded.fraction.at[i]);
         const Vector<T> lower = splat(run.lower.at[i]), upper = splat(run.upper.at[i]);
         const T red = run.active[0].at[i], green = run.active[1].at[i], blue = run.active[2].at[i];
         const Vector<T> active = spread<0>(red, green, blue);
         PixelSums<Vector<T>> sums = {};
-        if constexpr (Tail) {
-          const unsigned tail_at = folded_full + run.folded.index[i] * Tail;
-          PixelSums<Block<T>> first = {};
-          const Block<T> shone = add_gradients(
-              read_block(fixed_tails + run.fixed.index[i] * Tail, Tail, block<0>(across)),
-              read_block(table + tail_at, Tail, block<0>(down)), block<0>(active), first);
-          if (Maps) sums = {widen(first.fixed), widen(first.folded), widen(first.diffuse)};
-          if (Table) {
-            add_block_to(of_table + tail_at, shone * block<0>(lower));
-            add_block_to(of_table + tail_at + Tail, shone * block<0>(upper));
-          }
-        }
         for_each_vector<vectors>([&](auto vector) __attribute__((always_inline)) {
           constexpr int v = decltype(vector)::value;
           const Vector<T> shone =
@@ -201,9 +199,68 @@ void backward_packed(const Image<float>& image, const Skin<float>& skin, int64_t
       add_lanes<Maps>(sums_of, run.fixed_sums.at + group, run.folded_sums.at + group,
                       run.diffuse_sums.at + group);
     }
-    run.end(image, skin, start, count, gradients, highlight);
+    run.end(image, skin, start, count, gradients);
   }
-  for (int c = 0; gradients.highlight && c < kChannels; ++c) gradients.highlight[c] += highlight[c];
+  run.finish_highlight(gradients);
+}
+
+// A pixel's sums, still to be added up over functions; and, Table, the gradient of Y.
+template <bool Maps, bool Table>
+BIOFACENET_INLINE Three gradients_at(const Run<float>& run, int i, const Skin<float>& skin) {
+  typedef Eight<float> V;
+  const unsigned at = run.folded.row[i];
+  const int blues = skin.folded_nodes * kFull;
+  const float* const e = skin.functions + run.fixed.row[i];
+  const Reading<V> function =
+      interpolate(load_eight(e), load_eight(e + kEight), splat_eight(run.fixed.fraction.at[i]));
+  const V gradient[kChannels] = {splat_eight(run.active[0].at[i]), splat_eight(run.active[1].at[i]),
+                                 splat_eight(run.active[2].at[i])};
+  Three sums = {};
+  if constexpr (Maps) {
+    const float *const y = skin.table + 2 * at, *const blue = skin.table + blues + at;
+    const V low[kChannels] = {load_eight(y), load_eight(y + kEight), load_eight(blue)};
+    const V high[kChannels] = {load_eight(y + kFull), load_eight(y + kFull + kEight),
+                               load_eight(blue + kEight)};
+    const PixelSums<V> found = gradients_of(
+        function, interpolate(weigh(low, gradient), weigh(high, gradient),
+                              splat_eight(run.folded.fraction.at[i])));
+    sums = {{in_one(found.fixed), in_one(found.folded), in_one(found.diffuse)}};
+  }
+  if constexpr (Table) {
+    float *const y = skin.of_table + 2 * at, *const blue = skin.of_table + blues + at;
+    const V lower = splat_eight(run.lower.at[i]) * function.value;
+    const V upper = splat_eight(run.upper.at[i]) * function.value;
+    add_eight_to(y, gradient[0] * lower);
+    add_eight_to(y + kEight, gradient[1] * lower);
+    add_eight_to(blue, gradient[2] * lower);
+    add_eight_to(y + kFull, gradient[0] * upper);
+    add_eight_to(y + kFull + kEight, gradient[1] * upper);
+    add_eight_to(blue + kEight, gradient[2] * upper);
+  }
+  return sums;
+}
+
+template <bool Maps, bool Table>
+void backward_eights(const Image<float>& image, const Skin<float>& skin, int64_t begin, int64_t end,
+                     const Plane<float> (&gradient)[kChannels],
+                     const Plane<float> (&rendered)[kChannels], const Gradients<float>& gradients) {
+  const Skin<float> copy = skin;  // which no store can change
+  Run<float> run;
+  for (int64_t start = begin; start < end; start += kRun) {
+    const int count = end - start < kRun ? int(end - start) : kRun;
+    run.begin(image, skin, start, count, gradient, rendered);
+    for (int group = 0; group < kRun; group += kSummed) {
+      const Three sums = sum_lanes<kSteps>([&](int pixel) __attribute__((always_inline)) {
+        return gradients_at<Maps, Table>(run, group + pixel, copy);
+      }, 0);
+      if (!Maps) continue;
+      store_summed(run.fixed_sums.at + group, sums.at[0]);
+      store_summed(run.folded_sums.at + group, sums.at[1]);
+      store_summed(run.diffuse_sums.at + group, sums.at[2]);
+    }
+    run.end(image, skin, start, count, gradients);
+  }
+  run.finish_highlight(gradients);
 }
 
 template <typename T, bool Table>
@@ -212,13 +269,12 @@ void backward_any(const Image<T>& image, const Skin<T>& skin, int64_t begin, int
                   const Gradients<T>& gradients) {
   const int P = skin.P;
   Run<T> run;
-  double highlight[kChannels] = {};
   for (int64_t start = begin; start < end; start += kRun) {
     const int count = end - start < kRun ? int(end - start) : kRun;
     run.begin(image, skin, start, count, gradient, rendered);
     for (int i = 0; i < kRun; ++i) {
-      const T* e = skin.functions + run.fixed.index[i] * P;
-      const int at = run.folded.index[i] * 4 * P;
+      const T* e = skin.functions + run.fixed.row[i];
+      const int at = run.folded.row[i];
       const T across = run.fixed.fraction.at[i];
       const Block<T> down = splat_block(run.folded.fraction.at[i]);
       const Block<T> lower = splat_block(run.lower.at[i]), upper = splat_block(run.upper.at[i]);
@@ -238,9 +294,9 @@ void backward_any(const Image<T>& image, const Skin<T>& skin, int64_t begin, int
       run.folded_sums.at[i] = sums.folded[0] + sums.folded[1] + sums.folded[2];
       run.diffuse_sums.at[i] = sums.diffuse[0] + sums.diffuse[1] + sums.diffuse[2];
     }
-    run.end(image, skin, start, count, gradients, highlight);
+    run.end(image, skin, start, count, gradients);
   }
-  for (int c = 0; gradients.highlight && c < kChannels; ++c) gradients.highlight[c] += highlight[c];
+  run.finish_highlight(gradients);
 }
 
 }  // namespace

@@ -25,9 +25,9 @@ namespace {
 template <typename T>
 void forward(const Image<T>& image, const Skin<T>& skin, int64_t begin, int64_t end, T* output,
              int64_t plane) {
-  if constexpr (packed<T>(5)) {
-    if (skin.P == 5) return forward_packed<tail<T>(5)>(image, skin, begin, end, output, plane);
-    if (skin.P == 6) return forward_packed<tail<T>(6)>(image, skin, begin, end, output, plane);
+  if constexpr (full<T>(5)) {
+    if (full<T>(skin.P)) return forward_full(image, skin, begin, end, output, plane);
+    if (eights<T>(skin.P)) return forward_eights(image, skin, begin, end, output, plane);
   }
   forward_any(image, skin, begin, end, output, plane);
 }
@@ -37,18 +37,17 @@ void backward(const Image<T>& image, const Skin<T>& skin, int64_t begin, int64_t
               const Plane<T> (&gradient)[kChannels], const Plane<T> (&rendered)[kChannels],
               const Gradients<T>& gradients) {
   auto run = skin.of_table ? backward_any<T, true> : backward_any<T, false>;
-  if constexpr (packed<T>(5)) {
+  if constexpr (full<T>(5)) {
     const bool maps =
         gradients.fixed || gradients.folded || gradients.diffuse || gradients.specular;
-    constexpr int none = tail<T>(5), some = tail<T>(6);
-    if (skin.P == 5) {
-      run = !maps           ? backward_packed<none, false, true>
-            : skin.of_table ? backward_packed<none, true, true>
-                            : backward_packed<none, true, false>;
-    } else if (skin.P == 6) {
-      run = !maps           ? backward_packed<some, false, true>
-            : skin.of_table ? backward_packed<some, true, true>
-                            : backward_packed<some, true, false>;
+    if (full<T>(skin.P)) {
+      run = !maps           ? backward_full<false, true>
+            : skin.of_table ? backward_full<true, true>
+                            : backward_full<true, false>;
+    } else if (eights<T>(skin.P)) {
+      run = !maps           ? backward_eights<false, true>
+            : skin.of_table ? backward_eights<true, true>
+                            : backward_eights<true, false>;
     }
   }
   run(image, skin, begin, end, gradient, rendered, gradients);

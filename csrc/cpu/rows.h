@@ -49,6 +49,33 @@ BIOFACENET_INLINE void for_each_vector(const Work& work) {
   work(Constant<Vectors - 1>());
 }
 
+// Eight numbers of twice the precision: what few of are summed, and carefully.
+typedef double Wide __attribute__((vector_size(64)));
+constexpr int kWide = 8;
+
+template <typename T>
+BIOFACENET_INLINE Wide widened(const T* from) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof(T) == sizeof(float)) return Wide(_mm512_cvtps_pd(_mm256_loadu_ps(from)));
+#endif
+  return __builtin_convertvector(load_eight(from), Wide);
+}
+
+BIOFACENET_INLINE double sum_of(const Wide& wide) {
+  typedef double Four __attribute__((vector_size(32)));
+  typedef double Two __attribute__((vector_size(16)));
+  union {
+    Wide whole;
+    Four halves[2];
+  } eight = {wide};
+  union {
+    Four whole;
+    Two halves[2];
+  } four = {eight.halves[0] + eight.halves[1]};
+  const Two two = four.halves[0] + four.halves[1];
+  return two[0] + two[1];
+}
+
 }  // namespace
 }  // namespace BIOFACENET_TARGET
 }  // namespace biofacenet

@@ -9,60 +9,27 @@ namespace {
 
 template <typename T>
 void copy_functions(const Basis<T>& basis, Skin<T>& skin) {
-  const int P = basis.P;
+  const int P = basis.P, row = functions_row<T>(P);
   for (int node = 0; node < basis.fixed_nodes; ++node) {
     const T* from = basis.functions + node * P;
-    if (!packed<T>(P)) {
-      for (int p = 0; p < P; ++p) skin.functions[node * P + p] = from[p];
-      continue;
+    T* to = skin.functions + node * row;
+    for (int i = 0; i < row; ++i) {
+      const int p = !full<T>(P) ? i : (i < 4 ? 4 : i % 4);
+      to[i] = p < P && !(full<T>(P) && i == kChannels) ? from[p] : T(0);
     }
-    T* full = skin.functions + node * kFull;
-    for (int c = 0; c <= kChannels; ++c) {
-      full[c] = c < kChannels ? from[4] : T(0);
-      for (int p = 0; p < 4 && c < kChannels; ++p) full[4 + 4 * c + p] = from[p];
-    }
-    T* tails = skin.functions + basis.fixed_nodes * kFull + node * tail<T>(P);
-    for (int c = 0; c < tail<T>(P); ++c) tails[c] = c < kChannels ? from[5] : T(0);
   }
 }
 
-// Where function p of channel c stands in a row, the tail counted on from the full row: first + step c.
+// Where function p of channel c stands in a row, the rest counted on: first + step c.
 struct Place {
   int first, step;
 };
 
 template <typename T>
 BIOFACENET_INLINE Place place_in_row(int P, int p) {
-  if (!packed<T>(P)) return {4 * p, 1};
-  return p < 4 ? Place{4 + p, 4} : (p == 4 ? Place{0, 1} : Place{kFull, 1});
-}
-
-// Eight numbers of twice the precision: what few of are summed, and carefully.
-typedef double Wide __attribute__((vector_size(64)));
-constexpr int kWide = 8;
-
-template <typename T>
-BIOFACENET_INLINE Wide widened(const T* from) {
-#if defined(__AVX512F__)
-  if constexpr (sizeof(T) == sizeof(float)) return Wide(_mm512_cvtps_pd(_mm256_loadu_ps(from)));
-#endif
-  typedef T Eight __attribute__((vector_size(kWide * sizeof(T))));
-  return __builtin_convertvector(load_like(from, Eight{}), Wide);
-}
-
-BIOFACENET_INLINE double sum_of(const Wide& wide) {
-  typedef double Four __attribute__((vector_size(32)));
-  typedef double Two __attribute__((vector_size(16)));
-  union {
-    Wide whole;
-    Four halves[2];
-  } eight = {wide};
-  union {
-    Four whole;
-    Two halves[2];
-  } four = {eight.halves[0] + eight.halves[1]};
-  const Two two = four.halves[0] + four.halves[1];
-  return two[0] + two[1];
+  if (eights<T>(P)) return {p, kEight};
+  if (!full<T>(P)) return {4 * p, 1};
+  return p < 4 ? Place{4 + p, 4} : Place{0, 1};
 }
 
 // The mixing of all bands, Q P numbers each, `kWide` at a time: `work(first, fresh, mixing)` gets a
@@ -100,7 +67,7 @@ BIOFACENET_INLINE void with_count(int count, const Work& work) {
   work(Constant<Most>());
 }
 
-// Some numbers of each row of a table, and of `mixed`: `Full`, and where `rest` is not null the tail.
+// Some numbers of each row of a table, and of `mixed`: `Full`, and eight more of `rest`, where it is not null.
 template <typename T>
 struct Part {
   T* full;
@@ -114,20 +81,20 @@ struct Part {
 template <int Count, bool Rest, typename Full, typename T>
 BIOFACENET_INLINE void fill_nodes(const T* others, int Q, int node, const Part<T>& part) {
   Full sums[Count] = {};
-  Block<T> rests[Count] = {};
+  Eight<T> rests[Count] = {};
   others += node * Q;
   for (int q = 0; q < Q; ++q) {
     const T* mixed = part.mixed + q * part.mixed_row;
     const Full numbers = load_like(mixed, Full{});
     for (int i = 0; i < Count; ++i) sums[i] = sums[i] + others[i * Q + q] * numbers;
     if constexpr (Rest) {
-      const Block<T> last = load_block(mixed + kFull);
+      const Eight<T> last = load_eight(mixed + kFull);
       for (int i = 0; i < Count; ++i) rests[i] = rests[i] + others[i * Q + q] * last;
     }
   }
   for (int i = 0; i < Count; ++i) {
     store_like(part.full + (node + i) * part.full_row, sums[i]);
-    if constexpr (Rest) store_block(part.rest + (node + i) * 4, rests[i]);
+    if constexpr (Rest) store_eight(part.rest + (node + i) * kEight, rests[i]);
   }
 }
 
@@ -135,20 +102,20 @@ BIOFACENET_INLINE void fill_nodes(const T* others, int Q, int node, const Part<T
 template <int Count, bool Rest, typename Full, typename T>
 BIOFACENET_INLINE void sum_nodes(const T* others, int Q, int nodes, int q, const Part<T>& part) {
   Full sums[Count] = {};
-  Block<T> rests[Count] = {};
+  Eight<T> rests[Count] = {};
   others += q;
   for (int node = 0; node < nodes; ++node, others += Q) {
     const Full numbers = load_like(part.full + node * part.full_row, Full{});
     for (int i = 0; i < Count; ++i) sums[i] = sums[i] + others[i] * numbers;
     if constexpr (Rest) {
-      const Block<T> last = load_block(part.rest + node * 4);
+      const Eight<T> last = load_eight(part.rest + node * kEight);
       for (int i = 0; i < Count; ++i) rests[i] = rests[i] + others[i] * last;
     }
   }
   for (int i = 0; i < Count; ++i) {
     T* mixed = part.mixed + (q + i) * part.mixed_row;
     store_like(mixed, sums[i]);
-    if constexpr (Rest) store_block(mixed + kFull, rests[i]);
+    if constexpr (Rest) store_eight(mixed + kFull, rests[i]);
   }
 }
 
@@ -171,10 +138,10 @@ void multiply(const Basis<T>& basis, const Part<T>& part) {
 template <bool Back, typename T>
 void multiply_all(const Basis<T>& basis, T* table, T* mixed) {
   const int P = basis.P, row = table_row<T>(P);
-  if constexpr (packed<T>(5)) {
+  if constexpr (full<T>(5)) {
     const Part<T> part = {table, kFull, table + basis.folded_nodes * kFull, mixed, row};
-    if (P == 5) return multiply<Back, false, FullRow<T>>(basis, part);
-    if (P == 6) return multiply<Back, true, FullRow<T>>(basis, part);
+    if (full<T>(P)) return multiply<Back, false, FullRow<T>>(basis, part);
+    if (eights<T>(P)) return multiply<Back, true, FullRow<T>>(basis, part);
   }
   for (int p = 0; p < P; ++p) {
     const Part<T> part = {table + 4 * p, row, nullptr, mixed + 4 * p, row};

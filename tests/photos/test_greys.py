@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import torch
 
+from biofacenet.errors import PhotoError
 from biofacenet.photos.charts import COLUMNS, NEUTRAL, PATCHES, find_card
 from biofacenet.photos.greys import Grey, tone_curve
 from biofacenet.photos.reading import Photo
-from biofacenet.photos.white import balanced, of_box, read_white, with_greys
+from biofacenet.photos.white import balanced, of_box, of_checker, read_white, with_greys
 from biofacenet.photos.white_choice import WhiteChoice
 from biofacenet.physics.colour import linear_to_srgb, srgb_to_linear
 
@@ -120,3 +121,16 @@ def test_greys_that_are_cut_off_do_not_count_and_too_few_are_told_of() -> None:
     assert len(found.curve.seen) == 5
     assert "tell no tone curve" in with_greys(white, cut, card.greys[:3]).notes[-1]
     assert with_greys(white, cut, ()) == white
+
+
+def test_where_the_second_grey_is_overexposed_a_darker_one_is_read() -> None:
+    photo = Photo(Path("seen.png"), bent(scene()))
+    greys = find_card(photo).greys
+    for count, (_, (left, top, width, height)) in enumerate(greys[:4], 1):
+        photo.pixels[:, top : top + height, left : left + width] = 1.0
+        if count > 1:
+            assert of_checker(photo, greys).reflectance == greys[count][0]
+    for _, (left, top, width, height) in greys[4:]:
+        photo.pixels[:, top : top + height, left : left + width] = 0.0
+    with pytest.raises(PhotoError, match="overexposed"):
+        of_checker(photo, greys)
