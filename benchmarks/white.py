@@ -37,11 +37,13 @@ from biofacenet.data.synthetic import faces as generator
 from biofacenet.data.synthetic.draws import Draws
 from biofacenet.data.synthetic.light import Lights
 from biofacenet.data.synthetic.photograph import photograph
+from biofacenet.errors import PhotoError
 from biofacenet.fitting.absolute import WHITE
 from biofacenet.photos.boxes import Box, Part
+from biofacenet.photos.charts import NEUTRAL, PATCHES
 from biofacenet.photos.framing import choose_parts
 from biofacenet.photos.reading import Photo, read_photo
-from biofacenet.photos.white import White, balanced, of_box
+from biofacenet.photos.white import White, balanced, of_box, of_checker
 from biofacenet.photos.white_choice import WhiteChoice
 from biofacenet.physics.colour import XYZ_TO_SRGB, linear_to_srgb, srgb_to_linear
 from biofacenet.physics.lighting import sh_shading
@@ -57,6 +59,9 @@ SIDE, CARD = 96, 32
 """Of faces, and of the strip beside them that a card fills, in pixels."""
 
 GREY = 0.18
+
+GREYS = tuple(PATCHES[NEUTRAL[0]].mean(axis=1).tolist())
+"""Of a ColorChecker, from white to black."""
 
 BALANCE, NOISE = 0.15, 0.003
 """Standard deviations of the logarithm of R and B by a wrong white balance, and of linear light."""
@@ -106,6 +111,8 @@ class Beside:
     part: Part
     box: str
     """Of the card."""
+    greys: tuple[tuple[float, tuple[int, int, int, int]], ...]
+    """Reflectance and box of the greys below the face, where there are some."""
     truth: Tensor
     """(H, W), true melanin map."""
     blood: Tensor
@@ -145,8 +152,8 @@ def card_shading(lights: Lights) -> float:
 
 
 @cache
-def _canvas(index: int, seed: int) -> tuple[Faces, Tensor]:
-    """A face, and linear RGB of it beside the card."""
+def _canvas(index: int, seed: int, greys: bool = False) -> tuple[Faces, Tensor]:
+    """A face, and linear RGB of it beside the card; below it the greys of a ColorChecker, if wanted."""
     with _lights() as seen:
         faces = generator.generate([index], seed, size=SIDE, noise=False, skin="measured")
     lights = seen[-1]
@@ -158,10 +165,15 @@ def _canvas(index: int, seed: int) -> tuple[Faces, Tensor]:
     card = GREY * WHITE * exposure * card_shading(lights)
     canvas = torch.full((3, SIDE + CARD, SIDE + CARD), card)
     canvas[:, :SIDE, :SIDE] = face
+    for number, share in enumerate(GREYS if greys else ()):
+        left = number * SIDE // len(GREYS)
+        canvas[:, SIDE:, left : left + SIDE // len(GREYS)] = card * share / GREY
     return faces, canvas
 
 
-def faces_with_card(index: int, seed: int = SEED, *, phone: bool = False) -> Beside:
+def faces_with_card(
+    index: int, seed: int = SEED, *, phone: bool = False, greys: bool = False
+) -> Beside:
     """A face of the generator and a card in the same light, exposure and camera.
 
     Args:
@@ -169,8 +181,9 @@ def faces_with_card(index: int, seed: int = SEED, *, phone: bool = False) -> Bes
         seed: of the set.
         phone: develop the photo with a tone curve, saturation, blur and JPEG; else it is linear light
             with noise, stored in 8 bits.
+        greys: those of a ColorChecker are there, too.
     """
-    faces, canvas = _canvas(index, seed)
+    faces, canvas = _canvas(index, seed, greys)
     assert faces.truth is not None
     rng = np.random.default_rng([seed, index, 2])
     gains = np.exp(BALANCE * rng.standard_normal(3)) * (1.0, 0.0, 1.0) + (0.0, 1.0, 0.0)
@@ -185,10 +198,31 @@ def faces_with_card(index: int, seed: int = SEED, *, phone: bool = False) -> Bes
         photo=Photo(Path(f"face-{index}"), pixels, linear=not phone),
         part=Part(Box(0, 0, SIDE), "face"),
         box=f"{SIDE + 4},8,{CARD - 8},{SIDE - 16}",
+        greys=_greys() if greys else (),
         truth=faces.truth.melanin[0, 0],
         blood=faces.truth.haemoglobin[0, 0],
         mask=faces.mask[0, 0] > 0.5,
     )
+
+
+def _greys() -> tuple[tuple[float, tuple[int, int, int, int]], ...]:
+    wide = SIDE // len(GREYS)
+    return tuple(
+        (share, (number * wide + wide // 4, SIDE + CARD // 4, wide // 2, CARD // 2))
+        for number, share in enumerate(GREYS)
+    )
+
+
+def result_of(face: Beside, method: ByNetwork) -> Result:
+    """A face by its card, or by the greys.
+
+    Raises:
+        PhotoError: they are overexposed, or dark.
+    """
+    if not face.greys:
+        return WithWhite(method, WhiteChoice(face.box, None, str(GREY)))(face.photo, face.part)
+    white = of_checker(face.photo, face.greys)
+    return at_level(method(balanced(face.photo, white), face.part), white)
 
 
 def _percent(value: float) -> float:
@@ -196,7 +230,7 @@ def _percent(value: float) -> float:
 
 
 def of_rendered(
-    model: BioFaceNet, count: int, seed: int = SEED, *, phone: bool = False
+    model: BioFaceNet, count: int, seed: int = SEED, *, phone: bool = False, greys: bool = False
 ) -> dict[str, Any]:
     """Errors of melanosomes over the skin of rendered faces, with the card and without, and how often
     intervals hold the truth.
@@ -204,11 +238,10 @@ def of_rendered(
     method = ByNetwork(model, SIDE)
     true, known, alone, held, blood_held, refused = [], [], [], [], [], 0
     for index in range(count):
-        face = faces_with_card(index, seed, phone=phone)
-        choice = WhiteChoice(face.box, None, str(GREY))
+        face = faces_with_card(index, seed, phone=phone, greys=greys)
         try:
-            result = WithWhite(method, choice)(face.photo, face.part)
-        except Exception as error:  # overexposed cards and the like
+            result = result_of(face, method)
+        except PhotoError as error:  # overexposed cards and the like
             print(error)
             refused += 1
             continue
@@ -375,6 +408,7 @@ def report(told: dict[str, Any]) -> str:
     for key, words in (
         ("rendered", "rendered faces beside a grey card, linear light"),
         ("developed", "the same, as phones develop them"),
+        ("greys", "as phones develop them, beside the greys of a ColorChecker"),
     ):
         if key not in told:
             continue
@@ -435,6 +469,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if settings.faces:
         told["rendered"] = of_rendered(model, settings.faces)
         told["developed"] = of_rendered(model, settings.faces, phone=True)
+        told["greys"] = of_rendered(model, settings.faces, phone=True, greys=True)
     if settings.london:
         told["people"] = of_people(model, settings.london)
     print(report(told))

@@ -10,13 +10,14 @@ from .analysis.choices import Format, check_fitted_size, check_steps
 from .cli import parse, run
 from .network.folders import find
 from .photos.paths import expand
+from .photos.white_choice import white_choice
 from .physics.names import SkinName
 from .system.files import check_folder
 from .system.settings import option
 
 __all__ = ["Settings", "main"]
 
-EXAMPLES = ("portrait.jpg", "portrait.jpg --skin published --size 512")
+EXAMPLES = ("portrait.jpg", "portrait.jpg --skin published --size 512", "portrait.jpg --white auto")
 
 
 @dataclass
@@ -47,6 +48,14 @@ class Settings:
     measured spectra."""
     show_all: bool = False
     """Show maps beyond the skin too, on the sheets; else the rest is greyed."""
+    white: str = option("", shown="not known", metavar="auto|LEFT,TOP,WIDTH,HEIGHT")
+    """What white is: a box of a white or grey card in each photo, in whole pixels; or auto, which looks for
+    a grey card or a ColorChecker. Then levels of pigments are absolute."""
+    reference: Path | None = option(None, shown="none", metavar="PHOTO")
+    """A photo of the card under the same light and exposure, that --white is looked for in: in its middle
+    when that is not given."""
+    white_reflectance: str = option("", shown="white", metavar="SHARE|white|grey|paper|diffuser")
+    """Share of light that the box returns; cards that are found know their own."""
     against: str = "small"
     """Network that is asked beside the fit which pixels are skin, and whether it finds the same pigments;
     none for no network. The maps are the fit's alone."""
@@ -63,6 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     settings = parse(Settings, arguments, program="fit", examples=EXAMPLES)
     check_fitted_size(settings.size)
     check_steps(settings.steps)
+    white = white_choice(settings.white, settings.reference, settings.white_reflectance)
     check_folder(settings.out)
     photos = expand(settings.photos, without=settings.out, tell=True)
     if settings.against != "none":
@@ -71,6 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from .analysis.batch import Writing, process
     from .analysis.formats import check_formats
     from .analysis.methods import Beside, ByFitting, ByNetwork, Method
+    from .analysis.whitening import beside_white
     from .network.unet import BioFaceNet
     from .photos.framing import Wanted
     from .system.device import choose_device
@@ -85,7 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     process(
         photos,
         settings.out,
-        method,
+        beside_white(method, white),
         wanted,
         said=f"fitted without a network, on {device}",
         writing=Writing(settings.format, settings.show_all, settings.overwrite),

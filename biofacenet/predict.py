@@ -11,13 +11,17 @@ from .analysis.choices import Format, check_refine, check_resolution, check_size
 from .cli import parse, program_name, run
 from .network.folders import find
 from .photos.paths import EXAMPLE, PHOTO_ENDINGS, VIDEO_ENDINGS, expand
+from .photos.white_choice import white_choice
 from .system.files import check_folder
 from .system.settings import option
 
 __all__ = ["Settings", "main"]
 
-EXAMPLES = ("portrait.jpg", "album --out maps --format exr --refine 60")
-
+EXAMPLES = (
+    "portrait.jpg",
+    "album --out maps --format exr --refine 60",
+    "portrait.jpg --white auto",
+)
 
 Against: TypeAlias = Literal["none", "fit"]
 
@@ -65,6 +69,14 @@ class Settings:
     """Seconds over which light and camera of a video are averaged."""
     show_all: bool = False
     """Show maps beyond the skin too, on the sheets; else the rest is greyed."""
+    white: str = option("", shown="not known", metavar="auto|LEFT,TOP,WIDTH,HEIGHT")
+    """What white is: a box of a white or grey card in each photo, in whole pixels; or auto, which looks for
+    a grey card or a ColorChecker. Then levels of pigments are absolute."""
+    reference: Path | None = option(None, shown="none", metavar="PHOTO")
+    """A photo of the card under the same light and exposure, that --white is looked for in: in its middle
+    when that is not given."""
+    white_reflectance: str = option("", shown="white", metavar="SHARE|white|grey|paper|diffuser")
+    """Share of light that the box returns; cards that are found know their own."""
     against: Against = "none"
     """Ask another method about photos too, fit, a second or two each, and say on the sheet where the
     pigments of both exclude each other."""
@@ -83,6 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     check_refine(settings.refine)
     check_resolution(settings.resolution)
     check_smoothing(settings.smoothing)
+    white = white_choice(settings.white, settings.reference, settings.white_reflectance)
     check_folder(settings.out)
     endings = PHOTO_ENDINGS | VIDEO_ENDINGS
     photos = expand(settings.photos or (EXAMPLE,), endings=endings, without=settings.out, tell=True)
@@ -92,6 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from .analysis.formats import check_formats
     from .analysis.methods import Beside, ByFitting, ByNetwork, Method
     from .analysis.video import VideoSettings, decompose_video
+    from .analysis.whitening import beside_white
     from .network.unet import BioFaceNet
     from .photos.framing import Wanted
     from .system.console import console
@@ -104,7 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     said = f"model {settings.model}, on {device}"
 
     def video(path: Path, folder: Path) -> str:
-        how = VideoSettings(wanted, settings.size, settings.smoothing, said)
+        how = VideoSettings(wanted, settings.size, settings.smoothing, said, white)
         return decompose_video(model, path, folder, how)
 
     if not settings.photos:
@@ -119,7 +133,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     process(
         photos,
         settings.out,
-        method,
+        beside_white(method, white),
         wanted,
         said=said,
         writing=Writing(settings.format, settings.show_all, settings.overwrite),

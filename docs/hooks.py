@@ -211,10 +211,28 @@ def many() -> str:
         f"{settings['count']} photos of one megapixel, {workers} processes, without sheets, on a "
         f"{found['machine']} with {found['cores']} cores: {per_photo:.2f} s of CPU time a photo, which is "
         f"{workers / per_photo:.2f} photos a second where the {workers} cores are free (the machine did "
-        f"other work, a mean of {found['load'][2]:.0f} at a time, and it took {found['wall_s']:.0f} s). All "
-        f"processes together took at most {found['peak_bytes'] / 1e9:.2f} GB: "
+        f"other work, a mean of {found['load'][2]:.0f} at a time, and it took {found['wall_s']:.0f} s): "
+        f"10,000 in {1e4 * per_photo / workers / 3600.0:.1f} hours. All processes together took at most {found['peak_bytes'] / 1e9:.2f} GB: "
         f"{found['peak_bytes_first_half'] / 1e9:.2f} GB in the first half of the photos, "
         f"{found['peak_bytes_last_quarter'] / 1e9:.2f} GB in the last quarter."
+    )
+
+
+def killed() -> str:
+    """What `benchmarks.killed` found, in a sentence."""
+    path = RESULTS / "killed.json"
+    if not path.is_file():
+        return NOTHING
+    found = json.loads(path.read_text("utf-8"))
+    runs = [
+        f"by {run['workers']} process{'es' if run['workers'] > 1 else ''}, killed after "
+        f"{', '.join(map(str, run['photos_done_at_kills']))} photos: "
+        + ("the same bytes" if run["same_bytes"] else "**other bytes**")
+        for run in found["runs"]
+    ]
+    return (
+        f"{found['settings']['count']} small photos were measured without a stop and then again, killed "
+        f"{found['settings']['kills']} times at random; {'; '.join(runs)}."
     )
 
 
@@ -230,6 +248,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "codebook": codebook,
     "repeatability": repeatability,
     "many": many,
+    "killed": killed,
     "reliability": reliability,
     "white": lambda: stored("white.md"),
     "edits": lambda: stored("edits.md"),

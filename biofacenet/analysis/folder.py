@@ -131,6 +131,7 @@ def summary(result: Result, *, method: str) -> dict[str, Any]:
         "intervals_68_percent": intervals(result),
         "skin_constants": decomposition.skin,
         "skin": result.numbers.as_json(),
+        **level(result),
         **beside(result),
         "rmse_linear_rgb": round(result.rmse, 6),
         "rmse_linear_rgb_of_skin": round(result.skin_rmse, 6),
@@ -149,6 +150,16 @@ def intervals(result: Result) -> dict[str, Any]:
         "light_from": known.light,
         "camera_b": [[round(v - w, 4), round(v + w, 4)] for v, w in zip(b, known.b, strict=True)],
         "camera_from": known.camera,
+    }
+
+
+def level(result: Result) -> dict[str, Any]:
+    """Whether pigments have an absolute level, and what white was taken to be, for JSON."""
+    if result.white is None or result.known is None:
+        return {"level": "relative", "white": None}
+    return {
+        "level": "absolute",
+        "white": result.white.as_json() | {"unlikely": result.known.unlikely},
     }
 
 
@@ -186,6 +197,7 @@ def words(result: Result) -> dict[str, str]:
     return said | {
         "light": known.light_words,
         "camera": known.camera_words,
+        "level": result.level_words,
         "warning": result.disagreement,
     }
 

@@ -23,6 +23,8 @@ __all__ = [
     "Result",
 ]
 
+UNLIKELY = "but no skin looks so beside it"
+
 LEAST_SKIN = 0.02
 """Share of the pixels below which parts are not believed: there is no face, or a tiny one."""
 
@@ -125,6 +127,14 @@ class Result(Brief):
         if other is None or other.decomposition.skin != self.decomposition.skin:
             return ""
         return disagreement((self.method, self.numbers), (other.method, other.numbers))
+
+    @property
+    def level_words(self) -> str:
+        """For people: by which white pigments have an absolute level; empty where none is known."""
+        if self.white is None or self.known is None:
+            return ""
+        said = f"melanin and blood have an absolute level, {self.white.words()}"
+        return said + (f"; {UNLIKELY}" if self.known.unlikely else "")
 
     def skin(self) -> Tensor:
         """(1, 1, H, W), 1 where skin is: as it was seen, else looked for now, by the maps' own skin."""

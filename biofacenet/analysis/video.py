@@ -25,6 +25,7 @@ from ..photos.boxes import Box, Part
 from ..photos.framing import Wanted, choose_parts, cut
 from ..photos.reading import Photo
 from ..photos.video import Clip, Frame, Writer, frames
+from ..photos.white_choice import WhiteChoice
 from ..physics.illuminant import ILLUMINANT_NAMES, Illuminant
 from ..physics.temperature import correlated_temperature
 from ..plotting.canvas import FAMILY
@@ -33,6 +34,8 @@ from ..plotting.maps import MAP_NAMES, map_image
 from ..system.console import progress
 from ..system.files import whole_directory, write_json
 from ..system.names import shown
+from .results import Result
+from .video_white import WhiteOfFrames, with_level
 
 __all__ = [
     "Smooth",
@@ -152,6 +155,8 @@ class VideoSettings:
     """Seconds over which light and camera are averaged."""
     method: str = ""
     """What it is done with, in words, for the summary."""
+    white: WhiteChoice = field(default_factory=WhiteChoice)
+    """What white is: see `biofacenet.analysis.video_white.WhiteOfFrames`."""
 
 
 def decompose_video(
@@ -173,8 +178,8 @@ def decompose_video(
         What was done, in a line.
 
     Raises:
-        PhotoError: the file is no video, or damaged, or no face is in any frame; nothing is left behind
-            then.
+        PhotoError: the file is no video, or damaged, no face is in any frame, or there is no white in the
+            first; nothing is left behind then.
         BioFaceNetError: PyAV is not installed.
     """
     settings = settings or VideoSettings()
@@ -193,11 +198,12 @@ def decompose_video(
         said = film.summary()
         write_json(place / "summary.json", said)
     seen = film.tracked.seen
+    lit = "" if film.white is None else f"; {film.white.words()}"
     followed = "" if settings.wanted.crop != "face" else f"; face found in {seen} of them"
     return (
         f"{shown(path)} -> {shown(folder / 'figure.mp4')} and more beside it  "
         f"({len(film.errors)} frames, "
-        f"RMSE {said['rmse_linear_rgb']:.3f}{followed})"
+        f"RMSE {said['rmse_linear_rgb']:.3f}{followed}{lit})"
     )
 
 
@@ -229,6 +235,8 @@ class _Film:
         self.tracked = Tracked(path, settings.wanted.crop, settings.wanted.face)
         self.light, self.brightness = Smooth(settings.smoothing), Smooth(settings.smoothing)
         self.last = -1.0 / clip.rate
+        self.white = WhiteOfFrames(settings.white) if settings.white.given else None
+        self.pigments = Smooth(settings.smoothing)
         self.errors: list[float] = []
         self.maps: Decomposition | None = None
         self.part: Part | None = None
@@ -239,9 +247,17 @@ class _Film:
         step = max(frame.time - self.last, 1e-3)
         self.last = frame.time
         self.part = part = self.tracked.find(frame.pixels, step)
-        image = cut(Photo(self.path, frame.pixels), part.box, self.settings.size)
+        photo = Photo(self.path, frame.pixels)
+        if self.white is not None:
+            photo = self.white.balanced(photo, frame.time)
+        image = cut(photo, part.box, self.settings.size)
         found = self.model.decompose(image.to(self.model.image_mean.device))
-        self.maps = maps = _steady(found, self.light, step).to("cpu")
+        if self.white is None:
+            maps = _steady(found, self.light, step).to("cpu")
+        else:
+            seen = self.white.at_level(Result(photo, part, image, found.to("cpu"), image))
+            maps = self._at_level(seen, step)
+        self.maps = maps
         rendered = maps.render()
         self.errors.append(float((rendered - image).square().mean()))
         number = len(self.errors) - 1
@@ -249,14 +265,25 @@ class _Film:
         for name, picture in _pictures(image, rendered, maps, self.brightness, step).items():
             self.writers[name].add(picture, frame.time)
 
+    def _at_level(self, result: Result, step: float) -> Decomposition:
+        """Maps with light, camera and the pigments' level averaged over the time before."""
+        known = result.known
+        assert known is not None
+        steady = _steady(result.decomposition, self.light, step)
+        level = self.pigments.add(torch.tensor([known.melanin, known.haemoglobin]), step)
+        return with_level(steady, result.counted, *level.tolist())
+
     def summary(self) -> dict[str, Any]:
         """What was done, ready for JSON."""
         assert self.maps is not None
         assert self.part is not None
         method = self.settings.method
-        return _summary(
+        said = _summary(
             self.path, self.clip, self.tracked, self.errors, self.maps, self.part, method
         )
+        if self.white is None:
+            return said | {"level": "relative", "white": None}
+        return said | {"level": "absolute", "white": self.white.as_json()}
 
 
 HEADER = (

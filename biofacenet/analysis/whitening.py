@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 import torch
+import torch.nn.functional as F
 
+from ..decomposition import Decomposition
 from ..fitting.absolute import absolute
 from ..photos.boxes import Part
 from ..photos.framing import choose_parts
@@ -18,10 +20,14 @@ from .measuring.regions import regions_of
 from .methods import Method
 from .results import Result
 
-__all__ = ["SITE", "WithWhite", "at_level"]
+__all__ = ["SITE", "WithWhite", "at_level", "beside_white"]
 
 SITE = ("forehead", "left_cheek", "right_cheek")
 """Regions at which the level is read: even, towards the viewer, without beards."""
+
+
+FEWEST_PIXELS = 40
+"""Of a forehead that tells the light on a face."""
 
 
 @dataclass(frozen=True)
@@ -59,20 +65,61 @@ class WithWhite:
         return at_level(self.method(balanced(photo, white), part), white)
 
 
+def beside_white(method: Method, choice: WhiteChoice) -> Method:
+    """A method that is told what white is, where that is asked for; else the method itself."""
+    return WithWhite(method, choice) if choice.given else method
+
+
 def at_level(result: Result, white: White) -> Result:
     """A result of a balanced photo, with its pigments at their absolute level.
+
+    What another method finds beside it is brought to that level, too.
 
     Args:
         result: of a photo from `biofacenet.photos.white.balanced`.
         white: by which it was balanced.
     """
+    own = _at_level(result, white)
+    if result.beside is None:
+        return own
+    other = _at_level(replace(result.beside, beside=result), white)
+    return replace(own, beside=replace(other, beside=replace(own, beside=None)))
+
+
+def _at_level(result: Result, white: White) -> Result:
     regions = regions_of(result)
     site = torch.stack([regions.masks[name] for name in SITE]).amax(dim=0)
-    found = absolute(result.decomposition, result.image, site, linear=result.photo.linear)
+    own, forehead = result.decomposition, regions.masks["forehead"]
+    found = absolute(
+        _with_shape(result),
+        result.image,
+        site,
+        forehead if float(forehead.sum()) >= FEWEST_PIXELS else site,
+        linear=result.photo.linear,
+    )
+    maps = replace(found.decomposition, normals=own.normals, parts=own.parts)
     return replace(
         result,
-        decomposition=found.decomposition,
-        reconstruction=found.decomposition.render(),
+        decomposition=maps,
+        reconstruction=maps.render(),
         white=white,
         absolute=found,
     )
+
+
+def _with_shape(result: Result) -> Decomposition:
+    """Maps with the normals and parts of what is beside them, where they have none themselves.
+
+    The light on a face is told by its normals; see `biofacenet.fitting.absolute`.
+    """
+    own, other = result.decomposition, result.beside
+    if own.normals is not None or other is None or other.decomposition.normals is None:
+        return own
+    size = result.image.shape[2:]
+    told = other.decomposition.detach().map(
+        lambda x: (
+            F.interpolate(x, size=size, mode="bilinear", align_corners=False) if x.ndim == 4 else x
+        )
+    )
+    told = told.renormalised()
+    return replace(own, normals=told.normals, parts=told.parts)

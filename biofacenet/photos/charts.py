@@ -21,7 +21,7 @@ from ..system.names import shown
 from .reading import Photo
 from .white_choice import REFLECTANCES
 
-__all__ = ["COLUMNS", "PATCHES", "ROWS", "Card", "find_card"]
+__all__ = ["COLUMNS", "NEUTRAL", "PATCHES", "ROWS", "Card", "find_card"]
 
 SIDE = 1200
 """Longer side at which charts are looked for."""
@@ -80,7 +80,8 @@ class Card:
     box: tuple[int, int, int, int]
     """Left, top, width and height within the card or the patch, in pixels of the photo."""
     reflectance: float
-    notes: tuple[str, ...] = ()
+    greys: tuple[tuple[float, tuple[int, int, int, int]], ...] = ()
+    """Reflectance and box of each neutral patch of a ColorChecker, from white to black."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,10 @@ def find_card(photo: Photo) -> Card:
     quads = _quads((255.0 * encoded).astype(np.uint8))
     checker = _checker(quads, linear)
     if checker is not None:
-        return Card("checker", _in_photo(checker, scale), float(PATCHES[NEUTRAL].mean()))
+        shares = PATCHES[NEUTRAL[0]].mean(axis=1).tolist()
+        boxes = [_in_photo(box, scale) for box in checker]
+        greys = tuple(zip(shares, boxes, strict=True))
+        return Card("checker", boxes[NEUTRAL[1]], shares[NEUTRAL[1]], greys)
     cards = _cards(quads, linear)
     if len(cards) == 1:
         return Card("card", _in_photo(cards[0], scale), REFLECTANCES["grey"])
@@ -174,8 +178,10 @@ def _same(one: _Quad, other: _Quad) -> bool:
 # A ColorChecker ------------------------------------------------------------------------------
 
 
-def _checker(quads: list[_Quad], linear: np.ndarray) -> tuple[float, float, float, float] | None:
-    """The box of the neutral patch of the chart whose colours fit best."""
+def _checker(
+    quads: list[_Quad], linear: np.ndarray
+) -> list[tuple[float, float, float, float]] | None:
+    """Boxes of the neutral patches of the chart whose colours fit best, from white to black."""
     best: tuple[float, np.ndarray, float] | None = None
     for seed in quads:
         alike = [one for one in quads if 0.75 < one.side / seed.side < 1.33]
@@ -190,10 +196,9 @@ def _checker(quads: list[_Quad], linear: np.ndarray) -> tuple[float, float, floa
             break
     if best is None:
         return None
-    row, column = NEUTRAL
-    x, y = _at(best[1], np.array([[column, row]], float))[0]
+    places = _at(best[1], np.array([[column, NEUTRAL[0]] for column in range(COLUMNS)], float))
     half = 0.25 * best[2]
-    return float(x - half), float(y - half), 2.0 * half, 2.0 * half
+    return [(float(x - half), float(y - half), 2.0 * half, 2.0 * half) for x, y in places]
 
 
 def _grid(seed: _Quad, alike: list[_Quad]) -> dict[tuple[int, int], np.ndarray]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, TypeAlias
 
 import torch
 from PIL import ExifTags, Image
@@ -14,10 +15,11 @@ from ..errors import PhotoError
 from ..physics.colour import linear_to_srgb, srgb_to_linear
 from ..system.device import plain_defaults
 from ..system.names import shown
+from .greys import Grey, ToneCurve, tone_curve
 from .reading import Photo, read_photo
 from .white_choice import REFLECTANCES, WhiteChoice, parse_box, parse_reflectance
 
-__all__ = ["White", "balanced", "read_white"]
+__all__ = ["White", "balanced", "of_box", "of_checker", "read_white", "with_greys"]
 
 SATURATED = 0.99
 """sRGB-encoded, from which a channel counts as cut off."""
@@ -27,6 +29,9 @@ MOST_SATURATED = 0.02
 
 DARKEST = 0.01
 """Linear light of a box, below which noise and stray light are what is seen."""
+
+DARKEST_GREY = 0.003
+"""The same of the greys of a chart: below, 8 bits are steps."""
 
 MOST_UNEVEN = 0.25
 """Of a box, as the half width of what its middle 68 % of pixels span, in their median."""
@@ -56,16 +61,37 @@ class White:
     """The photo that it was seen in."""
     notes: tuple[str, ...] = ()
     """What a person should know."""
+    curve: ToneCurve | None = None
+    """By which the photo was developed, where greys told it; then `light` is what it was before."""
 
     @property
     def cast(self) -> float:
         """How far the photo's white balance was off: strongest by weakest channel, less 1."""
         return max(self.light) / min(self.light) - 1.0
 
+    def as_json(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        curve = None
+        if self.curve is not None:
+            curve = {"seen_log": list(self.curve.seen), "scene_log": list(self.curve.scene)}
+        return {
+            "tone_curve": curve,
+            "kind": self.kind,
+            "photo": str(self.path),
+            "box": list(self.box),
+            "reflectance": self.reflectance,
+            "light_linear_rgb": [round(value, 5) for value in self.light],
+            "notes": list(self.notes),
+        }
+
     def told(self) -> str:
         """For a table, in a word or two."""
         rgb = ",".join(f"{value:.4g}" for value in self.light)
-        return f"{self.kind} at {','.join(map(str, self.box))}, reflectance {self.reflectance:g}, light {rgb}"
+        undone = (
+            "" if self.curve is None else f", tone curve undone by {len(self.curve.seen)} greys"
+        )
+        place = ",".join(map(str, self.box))
+        return f"{self.kind} at {place}, reflectance {self.reflectance:g}, light {rgb}{undone}"
 
     def words(self) -> str:
         """For people, in a line."""
@@ -100,12 +126,69 @@ def read_white(photo: Photo, choice: WhiteChoice) -> White:
     from .charts import find_card
 
     found = find_card(seen)
-    white = of_box(seen, found.box, given or found.reflectance, kind=found.kind)
-    return replace(white, notes=(*white.notes, *found.notes))
+    if found.kind == "card" or given:
+        return of_box(seen, found.box, given or found.reflectance, kind=found.kind)
+    return of_checker(seen, found.greys)
+
+
+Greys: TypeAlias = Sequence[tuple[float, tuple[int, int, int, int]]]
+"""Reflectance and box of each neutral patch of a chart, from white to black."""
+
+
+def of_checker(photo: Photo, greys: Greys) -> White:
+    """The light on a ColorChecker: by its second grey, or a darker one where that is overexposed.
+
+    Raises:
+        PhotoError: of the second grey, where none can be read.
+    """
+    first: PhotoError | None = None
+    for share, box in greys[1:]:
+        try:
+            white = of_box(photo, box, share, kind="checker")
+        except PhotoError as error:
+            first = first or error
+            continue
+        # Raw files have no tone curve.
+        return white if photo.linear else with_greys(white, photo, greys)
+    assert first is not None
+    raise first
+
+
+def with_greys(white: White, photo: Photo, greys: Greys) -> White:
+    """A white with the tone curve that greys beside it tell, where they tell one.
+
+    Args:
+        white: one of the greys.
+        photo: that it was read from.
+        greys: reflectance and box of each; what is cut off, black or uneven does not count.
+    """
+    seen = []
+    for share, box in greys:
+        try:
+            seen.append(Grey(share, of_box(photo, box, 1.0, darkest=DARKEST_GREY).light))
+        except PhotoError:
+            continue
+    curve = tone_curve(seen, white.reflectance)
+    if curve is None:
+        said = "its greys tell no tone curve: it is cut off, uneven, or a shadow lies on it"
+        return replace(white, notes=(*white.notes, said)) if greys else white
+    light = curve.undone(white.reflectance * torch.tensor(white.light, dtype=torch.float64))
+    red, green, blue = (light / white.reflectance).tolist()
+    return replace(
+        white,
+        light=(red, green, blue),
+        curve=curve,
+        notes=(*white.notes, f"tone curve undone by {len(curve.seen)} greys"),
+    )
 
 
 def of_box(
-    photo: Photo, box: tuple[int, int, int, int], reflectance: float, *, kind: Kind = "box"
+    photo: Photo,
+    box: tuple[int, int, int, int],
+    reflectance: float,
+    *,
+    kind: Kind = "box",
+    darkest: float = DARKEST,
 ) -> White:
     """The light on a box of a photo, by the medians of its channels.
 
@@ -133,11 +216,11 @@ def of_box(
     low, middle, high = linear.double().quantile(
         torch.tensor([0.16, 0.5, 0.84], dtype=torch.float64), dim=1
     )
-    if float(middle.min()) < DARKEST:
+    if float(middle.min()) < darkest:
         raise _problem(
             photo,
             box,
-            f"is dark, {float(middle.min()):.3f} of the range in one channel; expected {DARKEST} or more, "
+            f"is dark, {float(middle.min()):.3f} of the range in one channel; expected {darkest} or more, "
             "name a box of the lit card",
         )
     uneven = float(((high - low) / (2.0 * middle)).max())
@@ -163,13 +246,14 @@ def of_box(
 def balanced(photo: Photo, white: White) -> Photo:
     """A photo in which a perfect white surface in the card's place would be 1 in each channel.
 
-    By a factor for each channel of linear sRGB. What is brighter than white is cut off, as highlights may
-    be.
+    By the tone curve undone, where it is known, and by a factor for each channel of linear sRGB. What is
+    brighter than white is cut off, as highlights may be.
     """
     scale = 1.0 / torch.tensor(white.light)
     pixels = torch.empty_like(photo.pixels)
+    undone = srgb_to_linear if white.curve is None else white.curve.undone_encoded
     for plane, factor, place in zip(photo.pixels, scale, pixels, strict=True):
-        place.copy_(linear_to_srgb((factor * srgb_to_linear(plane)).clamp(0.0, 1.0)))
+        place.copy_(linear_to_srgb((factor * undone(plane)).clamp(0.0, 1.0)))
     return replace(photo, pixels=pixels, notes=(*photo.notes, white.words(), *white.notes))
 
 

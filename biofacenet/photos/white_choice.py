@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..errors import BioFaceNetError
 
-__all__ = ["AUTO", "REFLECTANCES", "WhiteChoice", "parse_box", "parse_reflectance"]
+__all__ = ["AUTO", "REFLECTANCES", "WhiteChoice", "parse_box", "parse_reflectance", "white_choice"]
 
 AUTO = "auto"
 
@@ -91,3 +91,22 @@ class WhiteChoice:
     def given(self) -> bool:
         """Whether anything is asked for."""
         return bool(self.white) or self.reference is not None
+
+
+def white_choice(white: str, reference: Path | None, reflectance: str) -> WhiteChoice:
+    """What a command's options say of white, checked before anything is computed.
+
+    Args:
+        white: as of `WhiteChoice`.
+        reference: likewise.
+        reflectance: likewise.
+
+    Raises:
+        BioFaceNetError: they do not go together, cannot be read, or there is no such photo of reference.
+    """
+    choice = WhiteChoice(white, reference, reflectance)
+    if reference is not None and not reference.is_file():
+        raise BioFaceNetError(
+            f"reference {str(reference)!r}: no such photo; expected one of the card, in the light of the face"
+        )
+    return choice

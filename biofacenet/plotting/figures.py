@@ -57,7 +57,7 @@ def decomposition_figure(
         show_all: show the rest too, in the colours of the skin.
         title: above everything.
         said: what stands beside the title of a map, by its name; how far ``light`` and ``camera`` are
-            known; and a ``warning``, below the title.
+            known; and below the title their ``level``, and a ``warning``.
     """
     decomposition = decomposition[0].detach().to("cpu")
     photo, said = photo[:1].detach().cpu(), said or {}
@@ -66,15 +66,16 @@ def decomposition_figure(
     margin, gap, columns = 48, 40, 4
     side = (1600 - 2 * margin - (columns - 1) * gap) / columns
     tall = side * min(max(photo.shape[2] / photo.shape[3], 0.5), 1.6)
-    warning = said.get("warning", "")
-    first = (84 if title else 44) + (26 if warning else 0)
+    lines = [(said.get("level", ""), QUIET), (said.get("warning", ""), ALERT)]
+    lines = [(text, colour) for text, colour in lines if text]
+    first = (84 if title else 44) + 26 * len(lines)
     second = first + tall + 106
     third = second + tall + 100
     sheet = Sheet(1600, third + 250 + 66)
     if title:
         sheet.text(margin, 40, title, size=17, bold=True)
-    if warning:
-        sheet.text(margin, first - 40, warning, size=10.5, colour=ALERT, most=180)
+    for number, (text, colour) in enumerate(reversed(lines)):
+        sheet.text(margin, first - 40 - 26 * number, text, size=10.5, colour=colour, most=180)
     for index, panel in enumerate(_panels(photo, decomposition, view)):
         left = margin + index % columns * (side + gap)
         top = first if index < columns else second

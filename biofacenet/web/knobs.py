@@ -10,10 +10,12 @@ from typing import Any
 from ..decomposition import Edit
 from ..decomposition.edit import DIRECTIONS
 from ..errors import BioFaceNetError
+from ..photos.white_choice import WhiteChoice
 from .session import Session
 
 __all__ = [
     "AREAS",
+    "CARDS",
     "CHOICES",
     "KNOBS",
     "LIGHTS",
@@ -24,6 +26,7 @@ __all__ = [
     "at_rest",
     "edit_of",
     "spoken",
+    "white_of",
 ]
 
 
@@ -112,6 +115,33 @@ LIGHTS = (AS_FOUND, "D", "D50", "D55", "D65", "D75", "A", *(f"F{i}" for i in ran
 
 CHOICES = {"look": tuple(LOOK_NAMES), "areas": tuple(AREAS), "side": tuple(SIDES), "light": LIGHTS}
 """Knobs that are one of several words, in order; the first word changes nothing."""
+
+
+USUAL = "usual"
+
+CARDS = {
+    USUAL: "white, or as found",
+    "white": "white card, 90 %",
+    "grey": "grey card, 18 %",
+    "paper": "white paper, 85 %",
+    "diffuser": "white standard, 99 %",
+}
+"""What the box of white is of, as `biofacenet.photos.white_choice` has it, and in words."""
+
+
+def white_of(box: Any = "", card: Any = USUAL) -> WhiteChoice:
+    """What the page's fields say of white; not known where the box is empty.
+
+    Raises:
+        BioFaceNetError: they hold something else.
+    """
+    if not isinstance(box, str) or card not in CARDS:
+        raise BioFaceNetError(
+            "what white is, is no text; expected auto, or a box, load the page again"
+        )
+    if not box.strip():
+        return WhiteChoice()
+    return WhiteChoice(box.strip(), None, "" if card == USUAL else card)
 
 
 def at_rest(session: Session) -> list[Any]:

@@ -15,7 +15,7 @@ from ..physics.camera import COORDINATE_RANGE
 from ..physics.illuminant import CCT_RANGE
 from .html import NOTHING, example_buttons, line
 from .inbox import Inbox
-from .knobs import AREAS, KNOBS, LIGHT_NAMES, LIGHTS, LOOK_NAMES, SIDES
+from .knobs import AREAS, CARDS, KNOBS, LIGHT_NAMES, LIGHTS, LOOK_NAMES, SIDES
 from .replies import Replies
 from .studio import Studio
 
@@ -90,6 +90,13 @@ class Entry:
     upload: gr.Image
     examples: gr.HTML
     method: gr.Radio
+    white: gr.Textbox
+    share: gr.Dropdown
+
+    @property
+    def told(self) -> list[Any]:
+        """What white is said to be."""
+        return [self.white, self.share]
 
 
 def _entry(app: Studio) -> Entry:
@@ -117,7 +124,17 @@ def _entry(app: Studio) -> Entry:
                 elem_id="method",
             )
             method.preprocess = _as_it_is
-    return Entry(upload, chosen, method)
+            with gr.Row():
+                white = gr.Textbox(
+                    label="White: auto, or LEFT,TOP,WIDTH,HEIGHT of a card",
+                    placeholder="not known",
+                    max_length=60,
+                    elem_id="white",
+                    min_width=180,
+                )
+                white.preprocess = _as_it_is
+                share = _choice(CARDS, "Card", elem_id="card", min_width=120)
+    return Entry(upload, chosen, method, white, share)
 
 
 @dataclass(frozen=True)
@@ -289,9 +306,11 @@ def _lead_to_photos(
     hidden: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     # It takes all cores.
     analysis: dict[str, Any] = {"concurrency_id": "analysis", **hidden}
-    begun = [upload.input, chosen.click, parts.click, method.input]
+    begun = [upload.input, chosen.click, parts.click, method.input, entry.white.submit]
+    white = entry.told
     gr.on(begun, lambda: busy, None, status, queue=False, **hidden)
-    upload.input(reply.file, [upload, method, name], everything, **analysis)
+    upload.input(reply.file, [upload, method, name, *white], everything, **analysis)
     chosen.click(reply.example, [method, name], everything, **analysis)
-    parts.click(reply.part, [method, name], everything, **analysis)
-    method.input(reply.again, [method, name], everything, **analysis)
+    parts.click(reply.part, [method, name, *white], everything, **analysis)
+    again = [method.input, entry.white.submit, entry.share.input]
+    gr.on(again, reply.again, [method, name, *white], everything, **analysis)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from ..physics.measured import CameraCurves, Spectrum
 from .examples import examples
 from .html import NOTHING, downloads, follow, gallery, line, part_buttons, picture, table
 from .inbox import Inbox
-from .knobs import CHOICES, KNOBS, at_rest, edit_of
+from .knobs import CHOICES, KNOBS, at_rest, edit_of, white_of
 from .session import Session
 from .studio import Studio
 from .words import NO_FACE, note, plain, unquoted
@@ -104,30 +104,30 @@ class Replies:
 
     # Photos --------------------------------------------------------------------------------------
 
-    def file(self, path: str | None, method: str, old: str) -> list[Any]:
+    def file(self, path: str | None, method: str, old: str, *white: Any) -> list[Any]:
         """A photo was dropped, or taken away."""
         self._app.sittings.drop(old)
         if path is None:
             return self._nothing("", NOTHING)
         return self._answer(
-            lambda: self._app.begin(self._app.read(self._inbox.taken(path))), 0, method
+            lambda: self._app.begin(self._app.read(self._inbox.taken(path))), 0, method, white
         )
 
     def example(self, method: str, old: str, event: gr.EventData) -> list[Any]:
-        """An example was clicked."""
+        """An example was clicked. There is no card in any."""
         self._app.sittings.drop(old)
         chosen = examples()[_index(event) % len(examples())]
-        return self._answer(lambda: self._app.try_out(chosen), 0, method, example=True)
+        return self._answer(lambda: self._app.try_out(chosen), 0, method, (), example=True)
 
-    def part(self, method: str, name: str, event: gr.EventData) -> list[Any]:
+    def part(self, method: str, name: str, box: Any, share: Any, event: gr.EventData) -> list[Any]:
         """Another face of the photo was chosen, or its middle."""
-        return self._answer(lambda: name, _index(event), method, sure=True)
+        return self._answer(lambda: name, _index(event), method, (box, share), sure=True)
 
-    def again(self, method: str, name: str) -> list[Any]:
-        """Another method was chosen."""
+    def again(self, method: str, name: str, *white: Any) -> list[Any]:
+        """Another method was chosen, or another white."""
         if not name:
             return self._nothing(name, NOTHING)
-        return self._answer(lambda: name, None, method)
+        return self._answer(lambda: name, None, method, white)
 
     def _nothing(self, name: str, status: str, parts: str = "") -> list[Any]:
         """No results: the name of a sitting that waits or of none, what is said, parts to choose from."""
@@ -139,12 +139,16 @@ class Replies:
         begin: Callable[[], str],
         index: int | None,
         method: str,
+        white: Sequence[Any],
         *,
         example: bool = False,
         sure: bool = False,
     ) -> list[Any]:
-        """A part of a photo, or why not; without a face only where one is `sure` of wanting that."""
-        name = ""
+        """A part of a photo, or why not; without a face only where one is `sure` of wanting that.
+
+        A photo in which no white is found is kept, for another box of it to be named.
+        """
+        name, parts, box = "", "", bool(white and white[0])
         try:
             name = begin()
             sitting = self._app.sittings.get(name)
@@ -152,10 +156,14 @@ class Replies:
             if index is None or not (sure or sitting.parts[0].is_face or sitting.chosen == index):
                 said = f"{Path(sitting.photo().path).stem}: {NO_FACE}."
                 return self._nothing(name, line(said, "warn"), part_buttons(sitting))
-            self._app.look(name, index, method, example=example)
+            parts = part_buttons(sitting)
+            sitting.chosen = index
+            self._app.look(name, index, method, white_of(*white), example=example)
             return self.opened(name)
         except BioFaceNetError as error:
             told = plain(str(error))
+            if box and name:
+                return self._nothing(name, line(told, "bad"), parts)
         except Exception as error:
             LOG.exception("a photo could not be decomposed")
             told = f"this photo failed ({type(error).__name__}); try another one"
@@ -169,7 +177,9 @@ class Replies:
         remarks = [note(session.part), *(plain(one) for one in session.notes)]
         if session.skinless:
             remarks.insert(1, "no skin found, everything was taken for it")
-        wrong = session.skinless or not session.part.is_face
+        if session.disagreement:
+            remarks.append(session.disagreement)
+        wrong = session.skinless or not session.part.is_face or bool(session.disagreement)
         said = f"{session.name}: {'; '.join(remarks)}. {session.method}."
         return [
             name,

@@ -32,6 +32,7 @@ from ..photos.reading import Photo
 from ..physics.colour import linear_to_srgb, srgb_to_linear
 from ..physics.measured import CameraCurves, Spectrum
 from ..plotting.encoding import eight_bit, jpeg, png
+from .keeping import KeptPhoto
 
 __all__ = ["Session"]
 
@@ -58,6 +59,8 @@ class Session:
         mask: (1, 1, H, W), 1 where skin is.
         counted: the skin that numbers are of.
         numbers: melanosomes and blood of it.
+        level: by which white their level is absolute, in words; empty where none is known.
+        disagreement: where another method that was tried excludes them, in words; empty where none does.
         trust: deviations of the estimate, at 96 pixels or so.
         known: what is known of light and camera.
         lamp: a measured light that goes before the page's knobs, if one was given.
@@ -85,15 +88,15 @@ class Session:
         self.lamp: Spectrum | None = None
         self.curves: CameraCurves | None = None
         self.edit, self.everywhere = Edit(), False
-        # 8 bits: a photo waits here for its download, and float would take four times the memory.
-        self._photo = replace(result.photo, pixels=result.photo.pixels[:, :0])
-        self._pixels = eight_bit(result.photo.pixels)
+        self.level, self.disagreement = result.level_words, ""
+        # A photo waits here for its download.
+        self._kept = KeptPhoto(result.photo)
         self.image = srgb_to_linear(crop(result.photo.pixels, self.box, STAGE))[None]
         known = with_parts(result)
         self._known = known.decomposition
         maps = known.decomposition.map(_to_stage).renormalised()
         # Without the photo, which is kept in 8 bits.
-        self._result = replace(known, photo=self._photo, image=self.image, decomposition=maps)
+        self._result = replace(known, photo=self._kept.bare, image=self.image, decomposition=maps)
         self._faces: dict[bool, Retouch] = {}
         self._faces[False] = self._face(result.photo, everywhere=False, margin=0.0)
 
@@ -105,12 +108,12 @@ class Session:
     @property
     def name(self) -> str:
         """Name of the photo, without its ending."""
-        return self._photo.path.stem
+        return self._kept.bare.path.stem
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What was converted when the photo was read."""
-        return self._photo.notes
+        return self._kept.bare.notes
 
     @property
     def skinless(self) -> bool:
@@ -124,8 +127,7 @@ class Session:
 
     def photo(self) -> Photo:
         """The photo, in 8 bits a channel."""
-        pixels = torch.from_numpy(self._pixels).permute(2, 0, 1).float() / 255.0
-        return replace(self._photo, pixels=pixels)
+        return self._kept.photo()
 
     def picture(self, edit: Edit, *, everywhere: bool = False) -> Tensor:
         """The square of the photo under an edit: (1, 3, 512, 512), linear sRGB.

@@ -5,11 +5,14 @@ from __future__ import annotations
 import secrets
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from ..analysis.results import Result
 from ..errors import BioFaceNetError
 from ..photos.boxes import Part
 from ..photos.reading import Photo
+from ..photos.white_choice import WhiteChoice
+from .keeping import KeptPhoto
 from .session import Session
 
 __all__ = ["Sitting", "Sittings"]
@@ -27,18 +30,32 @@ class Sitting:
     session: Session | None = None
     chosen: int | None = None
     """Which of the parts is looked at."""
+    original: KeptPhoto | None = None
+    """As it was, where the session's photo is balanced by a white."""
+    tried: dict[tuple[int, str, WhiteChoice], Result] = field(default_factory=dict)
+    """What was found by part, method and white, without the photo."""
 
     def photo(self) -> Photo:
-        """The photo, in 8 bits a channel once a part was looked at.
+        """The photo as it came, in 8 bits a channel once a part was looked at.
 
         Raises:
             BioFaceNetError: there is none any more.
         """
+        if self.original is not None:
+            return self.original.photo()
         if self.session is not None:
             return self.session.photo()
         if self.waiting is None:
             raise BioFaceNetError(FORGOTTEN)
         return self.waiting
+
+    def methods_tried(self, index: int, white: WhiteChoice, *, besides: str) -> list[Result]:
+        """What other methods found of a part, with the same white."""
+        return [
+            result
+            for (part, method, under), result in self.tried.items()
+            if part == index and under == white and method != besides
+        ]
 
     def opened(self) -> Session:
         """The part that is looked at.

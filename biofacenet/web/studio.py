@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ..analysis.methods import ByFitting, ByNetwork
+from ..analysis.methods import ByFitting, ByNetwork, Method
 from ..analysis.results import Result
+from ..analysis.whitening import beside_white
 from ..errors import BioFaceNetError, PhotoError
 from ..network.unet import BioFaceNet
 from ..photos.boxes import Box, Part
 from ..photos.faces import find_faces
 from ..photos.reading import Photo, read_photo
+from ..photos.white_choice import WhiteChoice
 from .examples import Example
+from .keeping import KeptPhoto
 from .session import Session
 from .sittings import Sitting, Sittings
 from .words import unquoted
@@ -91,19 +94,29 @@ class Studio:
             return self.begin(photo)
         return self.sittings.add(Sitting((part,), waiting=photo))
 
-    def look(self, name: str, index: int, method: str, *, example: bool = False) -> Session:
+    def look(
+        self,
+        name: str,
+        index: int,
+        method: str,
+        white: WhiteChoice | None = None,
+        *,
+        example: bool = False,
+    ) -> Session:
         """Decompose a part of a sitting's photo, which it then shows.
 
         Args:
             name: of the sitting.
             index: of the part.
             method: one of `methods`.
+            white: what white is; not known when not given.
             example: whether to remember the result.
 
         Raises:
             BioFaceNetError: the sitting was forgotten, there is no such part or method, or the photo
-                cannot be used.
+                cannot be used, or there is no white in it.
         """
+        white = white or WhiteChoice()
         sitting = self.sittings.get(name)
         if method not in self.methods:
             raise BioFaceNetError(f"no such method; expected one of {', '.join(self.methods)}")
@@ -111,20 +124,38 @@ class Studio:
             raise BioFaceNetError(f"no part {index + 1}; expected 1 to {len(sitting.parts)}")
         photo = sitting.photo()
         key = (photo.path, method)
-        result = self.known.get(key) if example else None
+        remembered = example and not white.given
+        result = self.known.get(key) if remembered else None
         if result is None:
-            result = self._decompose(photo, sitting.parts[index], method)
-        if example:
+            way = beside_white(self._way(method), white)
+            result = way(photo, sitting.parts[index])
+        if remembered:
             self.known[key] = result
         how: dict[str, Any] = {"model": "none", "size": self.resolution}
         if method == NETWORK:
             how = {"model": self.name, "size": self.size, "resolution": self.resolution}
         others = [part.box for i, part in enumerate(sitting.parts) if i != index]
         session = Session(result, method=method, others=others, how=how)
+        session.disagreement = _compared(sitting, (index, method, white), result)
+        if white.given and sitting.original is None:
+            sitting.original = KeptPhoto(photo)
         sitting.session, sitting.waiting, sitting.chosen = session, None, index
         return session
 
-    def _decompose(self, photo: Photo, part: Part, method: str) -> Result:
+    def _way(self, method: str) -> Method:
         if method == FITTING or self.model is None:
-            return ByFitting(self.resolution)(photo, part)
-        return ByNetwork(self.model, self.size, self.refine, self.resolution)(photo, part)
+            return ByFitting(self.resolution)
+        return ByNetwork(self.model, self.size, self.refine, self.resolution)
+
+
+def _compared(sitting: Sitting, key: tuple[int, str, WhiteChoice], result: Result) -> str:
+    """Where another method that was tried on the same part excludes a result, in words."""
+    index, method, white = key
+    told = ""
+    for other in sitting.methods_tried(index, white, besides=method):
+        told = told or replace(result, beside=other).disagreement
+    pixels = result.photo.pixels[:, :0]
+    # What counts as skin is found while there is a photo to look at.
+    seen = replace(result, mask=result.skin(), photo=replace(result.photo, pixels=pixels))
+    sitting.tried[key] = seen
+    return told

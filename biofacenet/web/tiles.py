@@ -157,6 +157,7 @@ def facts(session: Session) -> list[tuple[str, str]]:
     return [
         ("Melanosomes", f"{level(session, 'melanin')} of the epidermis (median of the skin)"),
         ("Blood", f"{level(session, 'haemoglobin')} of the dermis (median of the skin)"),
+        ("Level", session.level or "relative: what white is, was not told"),
         ("Light", f"{mixture} ({known.light_words})"),
         ("Camera", f"b1 {b1:.2f}, b2 {b2:.2f} ({known.camera_words})"),
     ]

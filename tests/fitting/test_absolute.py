@@ -8,6 +8,7 @@ from torch import Tensor
 
 from biofacenet import Decomposition, Illuminant
 from biofacenet.fitting.absolute import WHITE, Absolute, Known, absolute
+from biofacenet.physics.colour import luminance
 from biofacenet.physics.skin import SKINS, melanosome_fraction
 
 SIDE = 32
@@ -150,3 +151,17 @@ def test_regions_tell_their_own_pigments() -> None:
 def test_images_of_another_size_are_refused() -> None:
     with pytest.raises(ValueError, match="image must be that of the maps"):
         absolute(face(0.0), torch.zeros(1, 3, 8, 8))
+
+
+def test_the_maps_render_to_the_photo_at_their_new_level() -> None:
+    for melanin in (-0.25, 0.1, 0.45):
+        truth = face(melanin)
+        result, _ = told(truth)
+        rendered, photo = luminance(result.decomposition.render()), luminance(seen(truth))
+        assert float((rendered / photo).median()) == pytest.approx(1.0, abs=0.02)
+
+
+def test_light_from_aside_leaves_the_shading_less_sure() -> None:
+    ahead, aside = (told(face(0.0, side=side))[0].error for side in (0.0, 1.0))
+    assert aside > 1.3 * ahead
+    assert aside < told(face(0.0), replace(wrong(face(0.0)), normals=None))[0].error

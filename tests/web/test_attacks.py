@@ -34,7 +34,9 @@ def opened(visitor: Visitor) -> Any:
     shown = visitor.ask(f"/gradio_api/file={path}")
     assert shown[0] == 200
     assert shown[2] == EXAMPLE.read_bytes()
-    status, _ = visitor.act(visitor.number("upload", "input"), [given(path), FITTING, None])
+    status, _ = visitor.act(
+        visitor.number("upload", "input"), [given(path), FITTING, None, "", "usual"]
+    )
     assert status == 200
     return visitor.outcome()
 
@@ -65,7 +67,7 @@ def test_files_of_the_computer_are_no_uploads(visitor: Visitor, tmp_path: Path) 
         for path in (str(photo), "/etc/hostname", "/no/such/file", "http://127.0.0.1:1/a.png"):
             bare = {"path": path}
             for file in (given(path), bare, [bare], {"image": {"path": path}}):
-                rest = [FITTING, None] if name == "upload" else [None] * 14
+                rest = [FITTING, None, "", "usual"] if name == "upload" else [None] * 14
                 data = [file, *rest] if name == "upload" else [None, file, *rest]
                 for at in ("queue/join", "run/predict"):
                     answers.add(visitor.act(number, data, at=at))
@@ -111,7 +113,7 @@ def test_messages_hold_nothing_of_a_file(visitor: Visitor, opened: Any) -> None:
         path = json.loads(visitor.upload(("face.png", held))[1])[0]
         number = visitor.number("upload", "input")
         guest = Visitor(visitor.page)
-        assert guest.act(number, [given(path), FITTING, None])[0] == 200
+        assert guest.act(number, [given(path), FITTING, None, "", "usual"])[0] == 200
         said.append(json.dumps(guest.outcome()))
     for answer in said:
         assert "Error: " in answer

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from ...decomposition.parts import part_index
-from ...fitting.absolute import Known
 from ...physics.colour import luminance
 from ...physics.skin import to_axis
 from ..results import Result
@@ -143,7 +142,7 @@ def of_face(
         "small-face": eyes is not None and eyes < SMALLEST_EYES,
         "turned": turned is not None and abs(turned) > STEEPEST,
         "placed-by-average": laid is not None and laid.by != "parts",
-        "white-unlikely": result.known is not None and result.known.misfit > Known.UNLIKELY,
+        "white-unlikely": result.known is not None and result.known.unlikely,
         "prior-only": known.light == "prior",
     }
     return [code for code, true in seen.items() if true]

@@ -18,7 +18,7 @@ from ...system.names import complain, shown
 from ...system.shares import share_of
 from ..batch import result_folders
 from ..methods import ByNetwork
-from ..whitening import WithWhite
+from ..whitening import beside_white
 from . import differences, reliability, repeats
 from .codebook import codebook
 from .columns import Column
@@ -49,11 +49,8 @@ def measurer_of(settings: Settings) -> Measurer:
     # Not the device: rows are the same wherever they are computed.
     said = f"network {settings.model}, size {settings.size}"
     choice = WhiteChoice(settings.white, settings.reference, settings.white_reflectance)
-    if choice.given:
-        return Measurer(
-            WithWhite(method, choice), said, Wanted(settings.crop, settings.face), settings.every
-        )
-    return Measurer(method, said, Wanted(settings.crop, settings.face), settings.every)
+    wanted = Wanted(settings.crop, settings.face)
+    return Measurer(beside_white(method, choice), said, wanted, settings.every)
 
 
 def measure(plan: Plan, settings: Settings) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ...errors import BioFaceNetError
 from ...network.folders import find
-from ...photos.white_choice import WhiteChoice
+from ...photos.white_choice import white_choice
 from ...system.files import check_folder
 from ...system.settings import option
 from ...system.shares import share_of
@@ -85,7 +85,7 @@ class Settings:
 
 def check(settings: Settings) -> None:
     """Raise BioFaceNetError unless these settings can be obeyed."""
-    WhiteChoice(settings.white, settings.reference, settings.white_reflectance)
+    white_choice(settings.white, settings.reference, settings.white_reflectance)
     check_size(settings.size)
     check_resolution(settings.resolution)
     if not 0.0 < settings.every <= LONGEST_STEP:
