@@ -116,7 +116,9 @@ def find_card(photo: Photo) -> Card:
     cards = _cards(quads, linear)
     if len(cards) == 1:
         return Card("card", _in_photo(cards[0], scale), REFLECTANCES["grey"])
-    remedy = "name it by --white LEFT,TOP,WIDTH,HEIGHT"
+    remedy = (
+        "name it by --white LEFT,TOP,WIDTH,HEIGHT, or leave --white out and have relative levels"
+    )
     if cards:
         places = "; ".join(",".join(map(str, _in_photo(card, scale))) for card in cards[:3])
         raise PhotoError(
