@@ -12,10 +12,9 @@ measured, by points that are carried over. Writes FILE.json and FILE.md, numbers
 from __future__ import annotations
 
 import argparse
-import itertools
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 
 import cv2
@@ -27,14 +26,15 @@ from torch import Tensor
 
 from biofacenet import BioFaceNet
 from biofacenet.analysis import ByNetwork, retouch
+from biofacenet.analysis.areas import MARGIN
 from biofacenet.analysis.retouching import Retouch
 from biofacenet.cli import run
-from biofacenet.decomposition import Edit
 from biofacenet.errors import DataError
 from biofacenet.evaluation.people.points import carried_over
 from biofacenet.evaluation.people.regions import regions_of
 from biofacenet.photos import choose_parts, read_photo
 from biofacenet.photos.boxes import Box
+from biofacenet.photos.matting import spread
 from biofacenet.physics.colour import linear_to_srgb, luminance
 from biofacenet.preparation.landmarks import filled
 from biofacenet.preparation.people import read_folder, read_landmarks
@@ -42,18 +42,12 @@ from biofacenet.preparation.schemes import SCHEMES
 from biofacenet.system.console import console, progress
 from biofacenet.system.files import whole_file, write_json
 
-__all__ = ["Figures", "measure", "summary"]
+from .edit_figures import EDITS, OUTSIDE, Figures, colours, markdown, summary
+
+__all__ = ["measure"]
 
 SIZE = 512
-"""Longer side of the face's square, in pixels."""
-
-EDITS = {
-    "melanin x3": Edit(melanin="x3"),
-    "melanin x0.5": Edit(melanin="x0.5"),
-    "haemoglobin x0.5": Edit(haemoglobin="x0.5"),
-}
-
-OUTSIDE = ("eyes", "brows", "hair", "wall")
+"""Longer side of the face's square, in pixels, where nothing else is said."""
 
 LOW = 192
 """Side of the frame in which places are told by landmarks and colours."""
@@ -66,33 +60,14 @@ CHIN = 129
 SURE = 0.025
 """By which regions keep away from their outlines, in sides of the square: points lie on edges, not within."""
 
-EQUAL = 0.05
-"""Relative difference of melanin up to which people count as equal."""
+PALE, BRIGHT = 0.6, 1.15
+"""Chroma and lightness (L*a*b*), relative to the median of the skin, of highlights."""
 
+SHRUNK = 4
+"""By which sides are divided where light on both sides of edges is compared."""
 
-@dataclass
-class Figures:
-    """Of one photo."""
-
-    person: str
-    photo: str
-    group: str
-    melanin: float
-    """Median of the skin, in percent."""
-    blood: float = 0.0
-    """The same of blood."""
-    change: dict[str, float] = field(default_factory=dict)
-    """Median change of log luminance of the skin, by edit."""
-    even: dict[str, float] = field(default_factory=dict)
-    """Share of the skin's pixels within half to twice the median."""
-    outside: dict[str, dict[str, float]] = field(default_factory=dict)
-    """Mean change of places that are to stay, in 255ths of sRGB, by edit and place."""
-    edge: dict[str, float] = field(default_factory=dict)
-    """Mean gradient of sRGB luminance along the mask's edge, relative to that before, by edit."""
-    square: dict[str, float] = field(default_factory=dict)
-    """The same along the border of the square, on skin."""
-    lab: dict[str, list[float]] = field(default_factory=dict)
-    """Median L*, a*, b* of the skin before and after, by edit."""
+MOST_CONTRAST = 3.0
+"""Change of a contrast that is believed at most: some are of next to nothing."""
 
 
 def measure(
@@ -116,18 +91,22 @@ def measure(
     )
     figures.blood = 100.0 * float(face.maps.blood()[0, 0][torch.from_numpy(inside)].median())
     figures.lab["before"] = _lab(before, skin)
+    matt = skin & ~_highlights(before, skin)
     edge, border = _edge(face), _border(face, skin)
     first = _gradient(before)
     for name, edit in EDITS.items():
         after = face.edited(edit)
-        change = (luminance(after) / luminance(before).clamp(min=1e-5)).log()[0, 0].numpy()[skin]
-        middle = float(np.median(change))
+        change = (luminance(after) / luminance(before).clamp(min=1e-5)).log()[0, 0].numpy()
+        middle = float(np.median(change[skin]))
         figures.change[name] = middle
-        share = change / middle
-        figures.even[name] = float(((share >= 0.5) & (share <= 2.0)).mean())
+        alike = (change / middle >= 0.5) & (change / middle <= 2.0)
+        figures.even[name] = float(alike[matt].mean())
+        figures.even_with_highlights[name] = float(alike[skin].mean())
         figures.lab[name] = _lab(after, skin)
         second = _gradient(after)
         figures.edge[name] = float(second[edge].mean() / first[edge].mean())
+        expected = first * _contrast(face, before, after)
+        figures.edge_of_contrast[name] = float(second[edge].sum() / expected[edge].sum())
         if border.any():
             figures.square[name] = float(second[border].mean() / first[border].mean())
         if neutral:
@@ -140,6 +119,40 @@ def measure(
                 all_of_it |= places[place]
             figures.outside[name] = found | {"all": float(difference[all_of_it].mean())}
     return figures
+
+
+def _highlights(image: Tensor, skin: np.ndarray) -> np.ndarray:
+    """Where a photo shows highlights, by its colours alone: paler than most of the skin, and brighter."""
+    lab = rgb2lab(_encoded(image)[0].permute(1, 2, 0).numpy()[skin])
+    chroma = np.hypot(lab[:, 1], lab[:, 2])
+    pale = chroma < PALE * np.median(chroma)
+    found = np.zeros_like(skin)
+    found[skin] = pale & (lab[:, 0] > BRIGHT * np.median(lab[:, 0]))
+    return found
+
+
+def _contrast(face: Retouch, before: Tensor, after: Tensor) -> np.ndarray:
+    """What the difference of skin and what is beside it becomes, relative to what it was: (H, W)."""
+    height, width = before.shape[2:]
+    low = (width // SHRUNK, height // SHRUNK)
+    skin, head = (plane[0, 0].numpy() for plane in (face.areas.skin, face.areas.head))
+    sides = [(skin > 0.95).astype(np.float32), (skin < 0.05) * head]
+    found = []
+    for image in (before, after):
+        light = _encoded(luminance(image))[0, 0].numpy()
+        first, second = (_beside(light, side, low) for side in sides)
+        found.append(np.abs(first - second))
+    ratio = found[1] / np.maximum(found[0], 1e-3)
+    large: np.ndarray = cv2.resize(ratio, (width, height), interpolation=cv2.INTER_LINEAR)
+    return large.clip(1 / MOST_CONTRAST, MOST_CONTRAST)
+
+
+def _beside(light: np.ndarray, side: np.ndarray, low: tuple[int, int]) -> np.ndarray:
+    """Light of one side of an edge, small, going on over the other."""
+    weight = cv2.resize(side, low, interpolation=cv2.INTER_AREA)
+    mean = cv2.resize(light * side, low, interpolation=cv2.INTER_AREA) / np.maximum(weight, 1e-6)
+    found: np.ndarray = spread(mean[..., None], weight)[..., 0]
+    return found
 
 
 def _encoded(image: Tensor) -> Tensor:
@@ -183,7 +196,7 @@ def _places(points: np.ndarray, image: Tensor, *, neutral: bool) -> dict[str, np
     skin = regions.mask * (1.0 - regions.lips) if neutral else regions.pigment
     large = F.interpolate(skin, size=(side, side), mode="nearest")
     found = {"skin": large[0, 0].numpy() > 0}
-    apart = max(1, round(SURE * SIZE))
+    apart = max(1, round(SURE * side / (1 + 2 * MARGIN)))
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * apart + 1, 2 * apart + 1))
 
     def area(outlines: Iterable[Sequence[int]]) -> np.ndarray:
@@ -244,66 +257,6 @@ def in_frame(points: np.ndarray, box: Box, size: tuple[int, int]) -> np.ndarray:
     return moved
 
 
-def summary(found: Sequence[Figures]) -> dict[str, dict[str, float]]:
-    """What is asked of edits, by edit."""
-    table: dict[str, dict[str, float]] = {}
-    for name in EDITS:
-        outside = [one.outside[name] for one in found if name in one.outside]
-        table[name] = {
-            f"{place}, mean": float(np.nanmean([one[place] for one in outside]))
-            for place in (*OUTSIDE, "all")
-        } | {
-            "all, most": max(one["all"] for one in outside),
-            "even, mean": float(np.mean([one.even[name] for one in found])),
-            "even, least": min(one.even[name] for one in found),
-            "even, share of photos from 99 %": float(
-                np.mean([one.even[name] >= 0.99 for one in found])
-            ),
-            "change, least": min((one.change[name] for one in found), key=abs),
-            "change, most": max((one.change[name] for one in found), key=abs),
-            "same sign": float(len({one.change[name] > 0 for one in found}) == 1),
-            "ratio of equals, most": _ratio_of_equals(found, name),
-            "edge, mean": float(np.mean([one.edge[name] for one in found])),
-            "edge, most": max(one.edge[name] for one in found),
-            "square, most": max(one.square.get(name, 1.0) for one in found),
-        }
-    return table
-
-
-def _ratio_of_equals(found: Sequence[Figures], name: str) -> float:
-    """Largest ratio of changes between two people whose melanin is equal, and blood where that is edited."""
-    ratios = [1.0]
-    for one, other in itertools.combinations(found, 2):
-        equal = abs(one.melanin / other.melanin - 1.0) < EQUAL
-        if name.startswith("haemoglobin"):
-            equal &= abs(one.blood / other.blood - 1.0) < EQUAL
-        if one.person != other.person and equal:
-            ratio = one.change[name] / other.change[name]
-            ratios.append(max(ratio, 1.0 / ratio))
-    return max(ratios)
-
-
-def colours(found: Sequence[Figures]) -> dict[str, float]:
-    """How far tanned skin is from the colours of people: of a*, b* at the same L*, by straight lines."""
-    real = np.array([one.lab["before"] for one in found])
-    lines = [np.polyfit(real[:, 0], real[:, k], 1) for k in (1, 2)]
-    spread = [float((real[:, k] - np.polyval(lines[k - 1], real[:, 0])).std()) for k in (1, 2)]
-    low, high = real[:, 0].min(), real[:, 0].max()
-    tanned = np.array([one.lab["melanin x3"] for one in found if one.group == "white"])
-    table = {"people, SD of a*": spread[0], "people, SD of b*": spread[1]}
-    if len(tanned):
-        within = np.clip(tanned[:, 0], low, high)
-        for k, name in ((1, "a*"), (2, "b*")):
-            away = tanned[:, k] - np.polyval(lines[k - 1], within)
-            table[f"tanned white skin, {name} beyond people's"] = float(np.median(away))
-        hue = np.degrees(np.arctan2(tanned[:, 2], tanned[:, 1]))
-        table["tanned white skin, hue"] = float(np.median(hue))
-        table["tanned white skin, L*"] = float(np.median(tanned[:, 0]))
-    hue = np.degrees(np.arctan2(real[:, 2], real[:, 1]))
-    table |= {"people, least hue": float(hue.min()), "people, largest hue": float(hue.max())}
-    return table
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
@@ -314,9 +267,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--aside", nargs="*", default=[], help="people to tell of by themselves too"
     )
     parser.add_argument("--model", default="small")
+    parser.add_argument("--resolution", type=int, default=SIZE, help="longer side of the square")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/edits"))
     settings = parser.parse_args(arguments)
-    method = ByNetwork(BioFaceNet.from_pretrained(settings.model), resolution=SIZE)
+    method = ByNetwork(BioFaceNet.from_pretrained(settings.model), resolution=settings.resolution)
     found: list[Figures] = []
     for one in faces(settings.folder, settings.people, method, first=settings.first):
         found.append(one)
@@ -342,24 +296,6 @@ def written(found: Sequence[Figures], aside: Sequence[str], out: Path) -> str:
     with whole_file(out.with_suffix(".md")) as temporary:
         temporary.write_text(text, "utf-8")
     return text
-
-
-def markdown(found: Sequence[Figures]) -> str:
-    """The summary as tables."""
-    table = summary(found)
-    photos, people = len(found), len({one.person for one in found})
-    lines = [
-        f"# Edits of {photos} photos of {people} people",
-        "",
-        "| figure | " + " | ".join(table) + " |",
-    ]
-    lines.append("|---|" + "---:|" * len(table))
-    for figure in next(iter(table.values())):
-        values = (f"{one[figure]:.3f}" for one in table.values())
-        lines += [f"| {figure} | " + " | ".join(values) + " |"]
-    lines += ["", "| colour | |", "|---|---:|"]
-    lines += [f"| {name} | {value:.1f} |" for name, value in colours(found).items()]
-    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":

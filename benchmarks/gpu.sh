@@ -39,14 +39,15 @@ fi
 
 build() { BIOFACENET_REQUIRE_NATIVE=1 "$python" -m biofacenet.doctor; }
 # Without the options of the whole suite, whose plugins may be missing here.
-pytest=("$python" -m pytest -q -o addopts= -p no:cacheprovider tests/kernels/test_gpu.py)
-tests() { BIOFACENET_REQUIRE_NATIVE=1 "${pytest[@]}"; }
+pytest=("$python" -m pytest -q -o addopts= -p no:cacheprovider)
+gpu_tests=(tests/kernels/test_gpu.py tests/kernels/test_only_gpu.py)
+tests() { BIOFACENET_REQUIRE_NATIVE=1 "${pytest[@]}" "${gpu_tests[@]}"; }
 sanitizer() {
     command -v compute-sanitizer >/dev/null || { echo "no compute-sanitizer here"; return 0; }
     local tool
     for tool in memcheck racecheck; do
         compute-sanitizer --tool "$tool" --error-exitcode 1 --target-processes all \
-            "${pytest[@]}" -k sanitizer
+            "${pytest[@]}" "${gpu_tests[0]}" -k sanitizer
     done
 }
 renderer() { "$python" -m benchmarks.gpu renderer --out "$out"; }

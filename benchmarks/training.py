@@ -25,7 +25,8 @@ from torch.utils.data import DataLoader, Dataset
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.inputs import eager
-from benchmarks.renderer import commit, take_turns
+from benchmarks.renderer import commit
+from benchmarks.turns import take_turns
 from biofacenet import BioFaceNet, BioFaceNetError
 from biofacenet.cli import parse, run
 from biofacenet.data.pair_files import find_pairs

@@ -39,8 +39,9 @@ class Settings:
 
     The photo is decomposed by a network; each pixel of skin is multiplied by the change of reflectance,
     so that freckles and highlights stay, and a photo of which nothing is changed stays as it is. Hair,
-    eyes, brows, lips and all else keep their colour. For each source a new folder in OUT gets edited.png, the
-    whole photo; and for each face in it figure.png, before and after, and maps.npz.
+    eyes, brows and all else keep their colour; lips get half of a change of melanin. For each source a new
+    folder in OUT gets edited.png, the whole photo; and for each face in it figure.png, before and after,
+    and maps.npz.
     """
 
     sources: tuple[Path, ...] = option(metavar="PHOTO|MAPS", positional=True)
@@ -52,7 +53,7 @@ class Settings:
     out: Path = Path("edits")
     """Folder for results, one folder in it for each source."""
     overwrite: bool = False
-    """Replace what an earlier edit left in the folders; they are numbered otherwise."""
+    """Replace earlier results in the folders; they are numbered otherwise."""
     model: str = option("small", metavar="NAME|FOLDER|none")
     """Network to decompose with: small, which comes with the package; a folder that training wrote; or
     owner/name of one on the Hugging Face hub. With none it is fitted."""

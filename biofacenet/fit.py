@@ -63,6 +63,8 @@ class Settings:
     """Other formats for the maps: png16 (16 bits), exr (OpenEXR, float)."""
     device: str = option("auto", metavar="auto|cpu|cuda")
     """Where to compute."""
+    overwrite: bool = False
+    """Replace earlier results in the folders; they are numbered otherwise."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -76,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if settings.against != "none":
         find(settings.against)
 
-    from .analysis.batch import process
+    from .analysis.batch import Writing, process
     from .analysis.formats import check_formats
     from .analysis.methods import Beside, ByFitting, ByNetwork, Method
     from .analysis.whitening import beside_white
@@ -97,8 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         beside_white(method, white),
         wanted,
         said=f"fitted without a network, on {device}",
-        formats=settings.format,
-        show_all=settings.show_all,
+        writing=Writing(settings.format, settings.show_all, settings.overwrite),
     )
 
 

@@ -84,6 +84,8 @@ class Settings:
     """Other formats for the maps of photos: png16 (16 bits), exr (OpenEXR, float)."""
     device: str = option("auto", metavar="auto|cpu|cuda")
     """Where to compute."""
+    overwrite: bool = False
+    """Replace earlier results in the folders; they are numbered otherwise."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -99,7 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     photos = expand(settings.photos or (EXAMPLE,), endings=endings, without=settings.out, tell=True)
     find(settings.model)
 
-    from .analysis.batch import process
+    from .analysis.batch import Writing, process
     from .analysis.formats import check_formats
     from .analysis.methods import Beside, ByFitting, ByNetwork, Method
     from .analysis.video import VideoSettings, decompose_video
@@ -134,8 +136,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         beside_white(method, white),
         wanted,
         said=said,
-        formats=settings.format,
-        show_all=settings.show_all,
+        writing=Writing(settings.format, settings.show_all, settings.overwrite),
         video=video,
     )
 

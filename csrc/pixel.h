@@ -8,8 +8,8 @@
 // light, camera and colours are in its table Y (fold.h), rows of 3 P numbers at as many nodes as the
 // skin table has. Both are read linearly between nodes. c runs over red, green, blue.
 //
-// The type T is a pixel's scalar; V is what one step computes on: a vector of some (p, c) on the CPU, a
-// single one on the GPU. Nothing here allocates or includes another header, so that a C++ compiler, for
+// The type T is a pixel's scalar; V is what one step computes on: a vector of some p on the CPU, a single
+// one on the GPU. Nothing here allocates or includes another header, so that a C++ compiler, for
 // any instruction set, and nvcc can both take it.
 //
 // What is not finite: a map value of NaN or infinity makes its pixel NaN, in all channels.
@@ -53,10 +53,16 @@ BIOFACENET_INLINE Position<T> locate(T value, int nodes) {
   return {index, (clamped - T(index)) + (value - value)};  // infinity minus itself is NaN
 }
 
-// d(place) / d(value): 0 where the value was clamped, and at the ends.
+// d(place) / d(value): 0 where the value was clamped, and at the ends; `step` is half of the last node.
+template <typename V, typename T>
+BIOFACENET_INLINE V place_slope_of(V value, T step) {
+  const V zero = {}, one = zero + T(1), inside = zero + step;
+  return ((value > -one) & (value < one)) ? inside : zero;
+}
+
 template <typename T>
 BIOFACENET_INLINE T place_slope(T value, int nodes) {
-  return value > T(-1) && value < T(1) ? T(0.5) * T(nodes - 1) : T(0);
+  return place_slope_of(value, T(0.5) * T(nodes - 1));
 }
 
 // An axis read at a position: its value and its slope per node.
@@ -78,18 +84,33 @@ BIOFACENET_INLINE V share(const Reading<V>& fixed, const Reading<V>& folded) {
   return fixed.value * folded.value;
 }
 
+// A value shared out to the two nodes that a place lies between.
+template <typename V>
+struct Shares {
+  V lower;
+  V upper;
+};
+
+template <typename V>
+BIOFACENET_INLINE Shares<V> share_out(V value, V fraction) {
+  const V upper = fraction * value;
+  return {value - upper, upper};
+}
+
 // The pixel's colour from that of its skin. A NaN passes, and infinite shading makes one.
-template <typename T>
-BIOFACENET_INLINE T shade(T skin, T diffuse, T specular, T highlight) {
-  const T value = diffuse * skin + specular * highlight;
-  const T checked = value + ((diffuse - diffuse) + (specular - specular));
-  return T(0) > checked ? T(0) : checked;
+template <typename V, typename T>
+BIOFACENET_INLINE V shade(V skin, V diffuse, V specular, T highlight) {
+  const V zero = {};
+  const V value = diffuse * skin + specular * highlight;
+  const V checked = value + ((diffuse - diffuse) + (specular - specular));
+  return zero > checked ? zero : checked;
 }
 
 // The gradient that reaches a channel's colour: none where it was clipped. A NaN passes it on.
-template <typename T>
-BIOFACENET_INLINE T pass(T gradient, T value) {
-  return value <= T(0) ? T(0) : gradient;
+template <typename V>
+BIOFACENET_INLINE V pass(V gradient, V value) {
+  const V zero = {};
+  return value <= zero ? zero : gradient;
 }
 
 // Sums over (p, c) that the gradients of a pixel's map values are made of.
@@ -111,6 +132,21 @@ BIOFACENET_INLINE V add_gradients(const Reading<V>& fixed, const Reading<V>& fol
   sums.diffuse = sums.diffuse + seen * fixed.value;
   sums.folded = sums.folded + shone * folded.slope;
   return shone;
+}
+
+// The same with channels first, where a step is one p for all of them.
+
+// The row at one node of the folded axis, as the gradient weighs it.
+template <typename V>
+BIOFACENET_INLINE V weigh(const V (&row)[kChannels], const V (&gradient)[kChannels]) {
+  return gradient[0] * row[0] + gradient[1] * row[1] + gradient[2] * row[2];
+}
+
+// What one p adds to the sums; `seen` is the row weighed at both nodes, and interpolated. The gradient of
+// the two entries of Y is g_c e_p(x), times diffuse and (1 - fraction, fraction).
+template <typename V>
+BIOFACENET_INLINE PixelSums<V> gradients_of(const Reading<V>& fixed, const Reading<V>& seen) {
+  return {seen.value * fixed.slope, fixed.value * seen.slope, seen.value * fixed.value};
 }
 
 }  // namespace BIOFACENET_TARGET

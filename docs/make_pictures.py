@@ -2,8 +2,9 @@
 
     python docs/make_pictures.py [RUN]
 
-With the folder of a training run, also its last picture. Needs the `test` extra: scikit-image carries the
-NASA portrait of astronaut Eileen Collins.
+With the folder of a training run, also its last picture. The faces on heads of ICT-FaceKit are made
+where BIOFACENET_FACES_DIR names a folder that holds the model in ``ict``. Needs the `test` extra:
+scikit-image carries the NASA portrait of astronaut Eileen Collins.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ from biofacenet.web.examples import FOLDER, SEEDS
 IMAGES = Path(__file__).parent / "images"
 SYNTHETIC = Path("data/synthetic")
 
+HEADS_SEED, HEADS_SIZE = 5, 128
+
 # Places on the portrait, in pixels of the 512 x 512 photo: left, top, right, bottom.
 LIPS = [(214, 140, 236, 142), (214, 150, 233, 154)]
 CHEEKS = [(190, 123, 198, 131), (249, 121, 259, 131)]
@@ -67,8 +70,16 @@ def main(run: Path | None) -> None:
         if name == "network":
             write_sheet(measure_face(found, {"face": 1}), IMAGES / "measure.png")
             edited(found)
+    if faces := os.environ.get("BIOFACENET_FACES_DIR"):
+        model_heads(Path(faces) / "ict")
     if authors := os.environ.get("BIOFACENET_AUTHORS_DIR"):
         tables(Path(authors))
+
+
+def model_heads(heads: Path) -> None:
+    """Synthetic faces on heads of ICT-FaceKit (MIT licence, which is named wherever they are shown)."""
+    faces = generate(range(24), seed=HEADS_SEED, size=HEADS_SIZE, heads=heads)
+    contact_sheet(faces.image, IMAGES / "heads.png", columns=8)
 
 
 def portrait(name: str, found: Result, sheet: Path) -> None:

@@ -13,18 +13,30 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ..decomposition.parts import part_index
 from ..photos.boxes import Box, Part
 from ..photos.framing import cut
-from ..photos.matting import grown, guided, smooth_step, spread, with_holes_filled
+from ..photos.matting import grown, guided, smooth_step, with_holes_filled
 from ..photos.reading import Photo
-from ..physics.colour import linear_to_srgb
+from ..physics.colour import linear_to_srgb, luminance
 from ..system.device import plain_defaults
 from .face_places import places
+from .features import (
+    SOFTNESS,
+    brows,
+    eroded,
+    mouth,
+    share_of_light,
+    skin_between_hairs,
+    skin_light,
+    upper,
+)
+from .spectacles import spectacles
 
-__all__ = ["MARGIN", "Areas", "Frame", "areas_of", "frame_of", "within"]
+__all__ = ["MARGIN", "Areas", "Frame", "areas_of", "frame_of", "skin_seen", "within"]
 
 MARGIN = 0.45
 """How far skin is followed beyond the square, in sides of it."""
@@ -34,6 +46,9 @@ FADING = (0.62, 0.9)
 
 LOW = 160
 """Longer side of the square while skin is grown."""
+
+COUNTED = 128
+"""Longer side at which skin is sought for numbers and sheets: a little more than networks see."""
 
 BODY = ("skin", "lips", "brows", "eyes", "teeth", "glasses")
 """Parts of which the mask of a face has no holes."""
@@ -53,15 +68,6 @@ ALIKE, ODD = 3.0, 3.0
 LEAST_DEVIATION = 2.0
 """Of a* and b*."""
 
-MOUTH = (0.1, 0.25)
-"""Share of lips and teeth from which a mouth is near."""
-
-REDDER, PALER, DIMMER = (3.0, 8.0), (0.65, 0.4), (0.35, 0.5)
-"""By how much a* of lips is above that of skin; what share of it teeth have, and of its lightness."""
-
-DARKER = (0.1, 0.8)
-"""Logarithms of light by which hairs of brows are darker than the skin around them: some, and altogether."""
-
 BORDER = 0.12
 """Width over which what is known within the square gives way to what goes on beyond it, in sides."""
 
@@ -74,9 +80,6 @@ hair, and is no cheek."""
 
 EDGE = 0.012
 """Half the width of the windows in which edges are sought, in sides of the square."""
-
-SOFTNESS = 1e-4
-"""Variance of sRGB below which an edge of the photo is none."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +138,7 @@ def frame_of(photo: Photo, part: Part, height: int, width: int, *, margin: float
     tall, across = height + 2 * around, width + 2 * around
     picture = cut(photo, wide, max(tall, across))
     if picture.shape[2:] != (tall, across):  # a side that is rounded the other way
-        picture = torch.nn.functional.interpolate(picture, size=(tall, across), mode="bilinear")
+        picture = F.interpolate(picture, size=(tall, across), mode="bilinear")
     rows, columns = slice(around, around + height), slice(around, around + width)
     return Frame(wide, picture, rows, columns)
 
@@ -161,6 +164,14 @@ class Areas:
     neck: Tensor
     """Parts of the skin; what is left of it belongs to none of them."""
 
+    def within(self, frame: Frame, smaller: Frame) -> Areas:
+        """The same in another frame of the same part, with less room around it."""
+        top = frame.rows.start - smaller.rows.start
+        left = frame.columns.start - smaller.columns.start
+        height, width = smaller.size
+        here = (..., slice(top, top + height), slice(left, left + width))
+        return Areas(**{name: plane[here].clone() for name, plane in vars(self).items()})
+
 
 @plain_defaults()
 def areas_of(
@@ -176,25 +187,35 @@ def areas_of(
     """
     shares = {name: _plane(frame, parts, name) for name in (*BODY, "hair", "cloth", "background")}
     picture = linear_to_srgb(frame.picture[0].clamp(0.0, 1.0)).permute(1, 2, 0).cpu().numpy()
-    near = _nearness(frame, photo, others)
+    light = luminance(frame.picture)[0, 0].cpu().numpy()
     whole = _whole(frame, shares, picture)
     radius = max(1, round(EDGE * frame.side))
     body = guided(picture, whole, radius, SOFTNESS)
+    usual = skin_light(light, body)
+    relative = light / np.maximum(usual, 1e-3)
+    thin = skin_between_hairs(body, shares["skin"], relative, frame.side)
+    near = _nearness(frame, photo, others)
+    lit = share_of_light(np.maximum(body, thin), light, usual) * near
     body = body * near
+    above = upper(shares["eyes"], shares["lips"])
     eyes, glasses = (smooth_step(shares[name], 0.2, 0.6) for name in ("eyes", "glasses"))
-    lips, teeth = _mouth(shares, body, picture, radius)
-    brows = _brows(shares["brows"], body, picture, radius)
+    eyes = eyes * above
+    linear = frame.picture[0].cpu().numpy()
+    told = spectacles(shares, body, linear, relative, frame.side) * (1.0 - eyes)
+    glasses = np.maximum(glasses, told)
+    lips, teeth = mouth(shares, body, picture, radius)
+    hairs = brows(shares["brows"] * above, body, light, radius)
     kept = np.ones_like(body)
-    for plane in (eyes, teeth, glasses, brows):
+    for plane in (eyes, teeth, glasses, hairs):
         kept *= 1.0 - plane
-    skin = body * kept * (1.0 - lips)
+    skin = lit * kept * (1.0 - lips)
     inside = 1.0 - shares["background"] - shares["cloth"]
     border = within(frame)
     head = np.maximum(body, guided(picture, inside, radius, SOFTNESS) * border)
     return Areas(
         skin=_tensor(skin),
         lips=_tensor(lips * kept * body),
-        brows=_tensor(brows),
+        brows=_tensor(hairs),
         eyes=_tensor(eyes),
         teeth=_tensor(teeth),
         hair=_tensor(np.clip(head - body, 0.0, 1.0) * smooth_step(shares["hair"], 0.1, 0.5)),
@@ -202,6 +223,28 @@ def areas_of(
         head=_tensor(head),
         **{name: _tensor(plane * skin) for name, plane in places(shares, frame.side).items()},
     )
+
+
+@plain_defaults()
+def skin_seen(image: Tensor, parts: Tensor) -> Tensor:
+    """Where skin is in the square of a face as edits have it: no blond hair, no teeth.
+
+    Args:
+        image: (1, 3, H, W), linear sRGB, the square.
+        parts: (1, 9, h, w), probabilities of parts, of any size.
+
+    Returns:
+        (1, 1, H, W), 0 or 1.
+    """
+    height, width = image.shape[2:]
+    scale = min(1.0, COUNTED / max(height, width))
+    size = max(1, round(height * scale)), max(1, round(width * scale))
+    picture = F.interpolate(image[:1].detach().float().cpu(), size=size, mode="area")
+    box = Box(0, 0, size[1], tall=None if size[0] == size[1] else size[0])
+    frame = Frame(box, picture, slice(0, size[0]), slice(0, size[1]))
+    skin = areas_of(frame, parts).skin
+    wide = F.interpolate(skin, size=(height, width), mode="bilinear", align_corners=False)
+    return (wide > 0.5).float()
 
 
 def _tensor(plane: np.ndarray) -> Tensor:
@@ -262,8 +305,8 @@ def _whole(frame: Frame, shares: dict[str, np.ndarray], picture: np.ndarray) -> 
     face = with_holes_filled(_largest(body > 0.5))
     side = frame.side * scale
     odd = _oddness(picture, body * (small(_square(frame)) > 0.5))
-    core = _eroded(body, max(1, round(0.02 * side))) * (odd < ALIKE)
-    sure = (core > SURE) | (_eroded(face, round(DEEP * side)) > 0.5)
+    core = eroded(body, max(1, round(0.02 * side))) * (odd < ALIKE)
+    sure = (core > SURE) | (eroded(face, round(DEEP * side)) > 0.5)
     stubble = small(shares["hair"]) * _chin_region(low, side)
     # Of what is taken for background some is skin in shadow, which its colour tells.
     else_where = (small(shares["hair"]) > 0.5) | (odd > ODD)
@@ -329,43 +372,3 @@ def _largest(mask: np.ndarray) -> np.ndarray:
     if number < 2:
         return mask
     return pieces == 1 + int(np.argmax(about[1:, cv2.CC_STAT_AREA]))
-
-
-def _eroded(plane: np.ndarray, radius: int) -> np.ndarray:
-    """The least within a radius, or with a negative radius the most."""
-    size = 2 * abs(radius) + 1
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
-    plane = np.ascontiguousarray(plane, np.float32)
-    return cv2.dilate(plane, disc) if radius < 0 else cv2.erode(plane, disc)
-
-
-def _mouth(
-    shares: dict[str, np.ndarray], body: np.ndarray, picture: np.ndarray, radius: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Lips and teeth: what a network is sure of, and near it what is redder, or far paler, than the skin.
-
-    Of smiles networks tell little, but that a mouth is there.
-    """
-    lips = guided(picture, smooth_step(shares["lips"], 0.5, 0.9), max(1, radius // 2), SOFTNESS)
-    teeth = smooth_step(shares["teeth"], 0.2, 0.6)
-    skin = (body > 0.9) & (shares["skin"] > 0.9)
-    if not skin.any():
-        return lips, teeth
-    lab = cv2.cvtColor(np.ascontiguousarray(picture, np.float32), cv2.COLOR_RGB2LAB)
-    light, red = lab[..., 0], lab[..., 1]
-    usual, bright = float(np.median(red[skin])), float(np.median(light[skin]))
-    near = smooth_step(_eroded(shares["lips"] + shares["teeth"], -max(1, radius // 2)), *MOUTH)
-    redder = smooth_step(red - usual, *REDDER)
-    paler = smooth_step(red / max(usual, 1.0), *PALER) * smooth_step(light / bright, *DIMMER)
-    lips = np.maximum(lips, near * redder)
-    unsure = 1.0 - smooth_step(shares["lips"], 0.8, 0.95)  # closed lips may be pale, too
-    teeth = np.maximum(teeth, near * unsure * paler)
-    return lips * (1.0 - teeth), teeth
-
-
-def _brows(share: np.ndarray, body: np.ndarray, picture: np.ndarray, radius: int) -> np.ndarray:
-    """The hairs of brows: what is near, and darker than the skin around; between hairs is skin."""
-    near = smooth_step(_eroded(share, -max(1, radius // 2)), 0.1, 0.4)
-    light = np.log(picture.mean(axis=2) ** 2.2 + 1e-3)[..., None]
-    usual = spread(light, body * (_eroded(1.0 - share, radius) > 0.9))
-    return near * smooth_step((usual - light)[..., 0], *DARKER)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import BioFaceNetError, DataError, PhotoError
@@ -19,6 +20,8 @@ from .methods import Method
 from .results import Result
 
 __all__ = [
+    "Writing",
+    "new_folders",
     "one_by_one",
     "process",
     "result_folders",
@@ -31,6 +34,18 @@ OF_ONE_FILE = {
 """Errors that speak of a file or its folder, and not of the disk that all share."""
 
 
+@dataclass(frozen=True)
+class Writing:
+    """How results are written."""
+
+    formats: Sequence[Format] = ()
+    """In which maps are written beside the usual ones."""
+    show_all: bool = False
+    """Whether sheets show maps beyond the skin too."""
+    overwrite: bool = False
+    """Whether folders of earlier results may be written to; new ones are numbered otherwise."""
+
+
 def process(
     photos: tuple[Path, ...],
     out: Path,
@@ -38,8 +53,7 @@ def process(
     wanted: Wanted,
     *,
     said: str,
-    formats: Sequence[Format] = (),
-    show_all: bool = False,
+    writing: Writing | None = None,
     video: Callable[[Path, Path], str] | None = None,
 ) -> None:
     """Decompose photo by photo and write results, a folder in `out` for each face.
@@ -50,8 +64,7 @@ def process(
         method: what decomposes a part of a photo.
         wanted: which parts of each photo.
         said: the method in words, for the terminal and the summary.
-        formats: in which maps are written beside the usual ones.
-        show_all: whether sheets show maps beyond the skin too.
+        writing: how results are written.
         video: what to do with a video, given its file and the folder for its results; says in a line
             what came of it. Without it, a video is taken for a photo, and refused.
 
@@ -62,8 +75,11 @@ def process(
         raise BioFaceNetError(
             "no photo named; name one or more, such as portrait.jpg (--help shows all settings)"
         )
-    folders = result_folders(out, photos)
+    how = writing or Writing()
+    folders = new_folders(out, photos, overwrite=how.overwrite)
     taken = {same_name(folder.name) for folder in folders}
+    if not how.overwrite:
+        taken |= _names_in(out)
 
     def decomposed(path: Path, first: Path) -> Iterator[str]:
         if video is not None and is_video(path):
@@ -73,7 +89,7 @@ def process(
         _tell_of_size(photo)
         results = [method(photo, part) for part in wanted.of(photo)]
         for result, folder in zip(results, _further(first, taken), strict=False):
-            write(result, folder, method=said, formats=formats, show_all=show_all)
+            write(result, folder, method=said, formats=how.formats, show_all=how.show_all)
             yield _line(result, folder)
 
     console.print(said)
@@ -172,9 +188,7 @@ def result_folders(out: Path, photos: tuple[Path, ...], *, new: bool = False) ->
         photos: files.
         new: whether folders that are there already count as taken, so that they stay as they are.
     """
-    taken: set[str] = set()
-    if new and out.is_dir():
-        taken = {same_name(path.name) for path in out.iterdir()}
+    taken = _names_in(out) if new else set()
     folders = []
     for path in photos:
         first = name = folder_name(path)
@@ -185,3 +199,31 @@ def result_folders(out: Path, photos: tuple[Path, ...], *, new: bool = False) ->
         taken.add(same_name(name))
         folders.append(out / name)
     return folders
+
+
+def new_folders(out: Path, sources: tuple[Path, ...], *, overwrite: bool = False) -> list[Path]:
+    """A folder for each source, beside those of earlier results; says in a line where these are kept.
+
+    Args:
+        out: folder for all of them.
+        sources: files.
+        overwrite: whether earlier results are to be replaced.
+    """
+    folders = result_folders(out, sources, new=not overwrite)
+    plain = result_folders(out, sources)
+    kept = [pair for pair in zip(plain, folders, strict=True) if pair[0] != pair[1]]
+    if len(kept) == 1:
+        before, after = kept[0]
+        console.print(
+            f"{shown(before)} is there already and stays; this goes to {shown(after)} (--overwrite replaces)"
+        )
+    elif kept:
+        console.print(
+            f"{len(kept)} folders in {shown(out)} are there already and stay; new ones are numbered, such as "
+            f"{kept[0][1].name} (--overwrite replaces)"
+        )
+    return folders
+
+
+def _names_in(folder: Path) -> set[str]:
+    return {same_name(path.name) for path in folder.iterdir()} if folder.is_dir() else set()

@@ -25,7 +25,7 @@ from ..system.device import plain_defaults
 from ..system.files import whole_directory
 from ..system.names import shown
 from .areas import MARGIN, Frame, areas_of, frame_of
-from .batch import one_by_one, result_folders
+from .batch import new_folders, one_by_one
 from .methods import Method
 from .results import Result
 from .retouching import Change, Retouch, change_of
@@ -110,7 +110,11 @@ def retouch(
     maps = result.decomposition
     assert maps.parts is not None
     frame = frame_of(result.photo, result.part, *result.image.shape[2:], margin=margin)
-    areas = areas_of(frame, maps.parts, result.photo, others)
+    # The mask is the same with any margin: what is around tells what is hair and wall.
+    wide = frame
+    if margin < MARGIN:
+        wide = frame_of(result.photo, result.part, *result.image.shape[2:])
+    areas = areas_of(wide, maps.parts, result.photo, others).within(wide, frame)
     return Retouch(frame, maps, areas, everywhere=everywhere)
 
 
@@ -222,5 +226,5 @@ def edit_all(
             edit_photo(photo, results, edit, folder, everywhere=doing.everywhere)
         yield f"{shown(path)} -> {shown(folder / 'edited.png')}  ({edit.words()})"
 
-    folders = result_folders(out, tuple(sources), new=not doing.overwrite)
+    folders = new_folders(out, tuple(sources), overwrite=doing.overwrite)
     one_by_one(tuple(sources), folders, edited, what="sources")

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..photos.matting import smooth_step
 
-__all__ = ["places"]
+__all__ = ["eyes_of", "places"]
 
 USUAL_EYES, USUAL_LIPS = (0.365, 0.405, 0.635), (0.5, 0.665)
 """Of the square that faces are framed in, in sides: across of one, down, across of the other."""
@@ -34,7 +34,7 @@ def places(shares: Mapping[str, np.ndarray], side: int) -> dict[str, np.ndarray]
         side: longer side of the square in which faces are framed, in pixels; it lies in the middle.
     """
     height, width = shares["eyes"].shape
-    eyes, lips = _eyes(shares["eyes"], side), _middle(shares["lips"])
+    eyes, lips = eyes_of(shares["eyes"], side), _middle(shares["lips"])
     usual = _usual(height, width, side)
     left, right = eyes or usual[:2]
     lips = usual[2] if lips is None else lips
@@ -74,7 +74,7 @@ def _usual(height: int, width: int, side: int) -> tuple[np.ndarray, np.ndarray, 
     return left, right, lips
 
 
-def _eyes(share: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray] | None:
+def eyes_of(share: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray] | None:
     """The middles of both eyes, the one that is left in the picture first."""
     middle = _middle(share)
     if middle is None:

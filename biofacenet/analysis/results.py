@@ -16,6 +16,7 @@ from ..photos.reading import Photo
 from ..photos.skin_pixels import seen_skin
 from ..photos.white import White
 from ..system.brief import Brief
+from .areas import skin_seen
 from .measuring.numbers import SkinNumbers, deviations, disagreement, skin_numbers, skin_of_parts
 
 __all__ = [
@@ -26,6 +27,9 @@ UNLIKELY = "but no skin looks so beside it"
 
 LEAST_SKIN = 0.02
 """Share of the pixels below which parts are not believed: there is no face, or a tiny one."""
+
+LEAST_SHARE = 0.5
+"""Of the skin of parts, below which what colours tell of it is not believed."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -83,14 +87,20 @@ class Result(Brief):
         """(1, 1, H, W), 0 or 1: the skin that numbers and sheets are of.
 
         That of the parts, its own or those told beside it: face, ears and neck without lips, brows, eyes
-        and beard. Where nobody tells parts, `skin`.
+        and beard; of a face without what its colours tell to be hair or teeth, as edits have it. Where
+        nobody tells parts, `skin`.
         """
         height, width = self.image.shape[2:]
-        found = skin_of_parts(self.decomposition)
-        if found is None and self.beside is not None:
-            found = skin_of_parts(self.beside.decomposition, (height, width))
+        told = self.decomposition
+        if told.parts is None and self.beside is not None:
+            told = self.beside.decomposition
+        found = skin_of_parts(told, (height, width))
         if found is None or float(found.mean()) < LEAST_SKIN:
             return (self.skin() > 0.5).float()
+        if self.part.is_face and told.parts is not None:
+            seen = found * skin_seen(self.image, told.parts).to(found)
+            if float(seen.sum()) >= LEAST_SHARE * float(found.sum()):
+                return seen
         return found
 
     @cached_property

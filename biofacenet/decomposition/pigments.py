@@ -10,7 +10,7 @@ from torch import Tensor
 from ..physics.skin import SKINS, from_axis, to_axis
 from .edit import Edit, Pigment, pigment_of
 
-__all__ = ["Maps", "changed_pigment", "median_of", "pigments_of"]
+__all__ = ["DARKEST_SKIN", "Maps", "changed_pigment", "median_of", "pigments_of"]
 
 LEAST_SURE = 0.9
 """Share of skin from which a pixel counts for a median."""

@@ -28,6 +28,7 @@ from ..system.fake import beside
 __all__ = [
     "Trace",
     "check_inputs",
+    "check_maps",
     "render",
     "trace",
 ]
@@ -89,6 +90,16 @@ def _fit(
     return all(one.dtype.is_floating_point and one.device == device for one in others)
 
 
+def check_maps(*maps: Tensor) -> None:
+    """Raise ValueError with one clear line where a map is no tensor, or the first is not (B, 1, H, W)."""
+    for name, tensor in zip(("melanin", "haemoglobin", "diffuse", "specular"), maps, strict=True):
+        if not isinstance(tensor, Tensor):
+            raise ValueError(f"{name} must be a (B, 1, H, W) tensor, got {type(tensor).__name__}")
+    shape = maps[0].shape
+    if len(shape) != 4 or shape[1] != 1:
+        raise ValueError(f"melanin must have shape (B, 1, H, W), got {tuple(shape)}")
+
+
 def check_inputs(
     melanin: Tensor,
     haemoglobin: Tensor,
@@ -100,10 +111,13 @@ def check_inputs(
     """Raise ValueError with one clear line where shapes, dtypes or devices do not fit together."""
     if _fit((melanin, haemoglobin, diffuse, specular), illuminant, camera):
         return
-    if melanin.ndim != 4 or melanin.shape[1] != 1:
-        raise ValueError(f"melanin must have shape (B, 1, H, W), got {tuple(melanin.shape)}")
+    check_maps(melanin, haemoglobin, diffuse, specular)
     if not melanin.dtype.is_floating_point:
         raise ValueError(f"melanin must be floating point, got {melanin.dtype}")
+    if camera.ndim == 0:
+        raise ValueError(f"camera must have shape (B, 2) or (B, 3, {BANDS}), got ()")
+    if isinstance(illuminant, Tensor) and illuminant.ndim == 0:
+        raise ValueError(f"illuminant must have shape (B, {BANDS}), got ()")
     curves = camera.ndim == 3
     if isinstance(illuminant, Illuminant):
         light_rows = max(illuminant.weights.shape[0], illuminant.cct.shape[0])
@@ -173,6 +187,7 @@ def trace(
     """
     if tables is not None and skin is not None:
         raise ValueError("give a skin or tables, not both")
+    check_maps(melanin, haemoglobin, diffuse, specular)
     illuminant, camera = as_tensors(illuminant, camera, like=melanin)
     check_inputs(melanin, haemoglobin, diffuse, specular, illuminant, camera)
     tables = (tables or Tables.computed(skin)).map(lambda table: beside(table, melanin))

@@ -139,6 +139,7 @@ class Renderer(nn.Module):
         camera: Camera,  # [B, 2] or [B, 3, 33]
     ) -> Tensor:
         """Linear sRGB (B, 3, H, W); see `biofacenet.render`."""
+        reference.check_maps(melanin, haemoglobin, diffuse, specular)
         dtype, device = melanin.dtype, melanin.device
         half = dtype in (torch.float16, torch.bfloat16)
         number = torch.float32 if half else dtype
@@ -177,6 +178,7 @@ class Renderer(nn.Module):
         camera: Camera,
     ) -> reference.Trace:
         """Every intermediate quantity, by the reference; see `biofacenet.reference.Trace`."""
+        reference.check_maps(melanin, haemoglobin, diffuse, specular)
         tables = self._held(self._tables_in, melanin, melanin.dtype)
         return reference.trace(
             melanin, haemoglobin, diffuse, specular, illuminant, camera, tables=tables

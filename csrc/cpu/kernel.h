@@ -23,32 +23,33 @@ struct Image {
   int64_t width;
 };
 
-// Rows of a table as the pixel loop reads them. With 5 or 6 functions and float32 (`packed`) a row is a
-// full one of sixteen numbers, blocks of four:
+// Rows of a table as the pixel loop reads them, zeros where nothing is. With float32 and 5 functions
+// (`full`) a row of Y is one of sixteen numbers, blocks of four:
 //     (Y_4r Y_4g Y_4b 0) (Y_0r .. Y_3r) (Y_0g .. Y_3g) (Y_0b .. Y_3b)
-// and, with 6, a tail (Y_5r Y_5g Y_5b 0), kept after all full rows. The functions of the fixed axis are
-// repeated to match: (e_4 e_4 e_4 0) (e_0 .. e_3) (e_0 .. e_3) (e_0 .. e_3), (e_5 e_5 e_5 0). Else a row
-// of Y is P blocks (Y_pr Y_pg Y_pb 0), and one of the functions is (e_0 .. e_P-1).
-constexpr int kFull = 16;
+// and the functions of the fixed axis are repeated to match: (e_4 e_4 e_4 0) (e_0 .. e_3) (e_0 .. e_3)
+// (e_0 .. e_3). With float32 and 6 to 8 (`eights`) a row is (Y_0r .. Y_7r) (Y_0g .. Y_7g), after all of
+// which come the rows (Y_0b .. Y_7b), and one of the functions is (e_0 .. e_7). Else a row of Y is P
+// blocks (Y_pr Y_pg Y_pb 0), and one of the functions is (e_0 .. e_P-1).
+constexpr int kFull = 16, kEight = 8;
 
 template <typename T>
-constexpr bool packed(int P) {
-  return sizeof(T) == sizeof(float) && (P == 5 || P == 6);
+constexpr bool full(int P) {
+  return sizeof(T) == sizeof(float) && P == 5;
 }
 
 template <typename T>
-constexpr int tail(int P) {
-  return packed<T>(P) ? 4 * (P - 5) : 0;
+constexpr bool eights(int P) {
+  return sizeof(T) == sizeof(float) && P > 5 && P <= kEight;
 }
 
 template <typename T>
 constexpr int table_row(int P) {
-  return packed<T>(P) ? kFull + tail<T>(P) : 4 * P;
+  return full<T>(P) ? kFull : (eights<T>(P) ? kFull + kEight : 4 * P);
 }
 
 template <typename T>
 constexpr int functions_row(int P) {
-  return packed<T>(P) ? kFull + tail<T>(P) : P;
+  return full<T>(P) ? kFull : (eights<T>(P) ? kEight : P);
 }
 
 // A thread's own copy of the basis, and the table of the image that it is at.

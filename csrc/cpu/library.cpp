@@ -4,6 +4,10 @@
 
 #include <torch/csrc/stable/ops.h>
 
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
 #include <algorithm>
 #include <atomic>
 #include <string>
@@ -177,10 +181,23 @@ void for_each_item(const Inputs& inputs, const Shape& shape, const KernelsOf<T>&
       });
 }
 
+// Asks for large pages under what is about to be filled: where memory is fresh the system gives it page by
+// page, and small ones take it longer than rendering does. No more than a hint.
+void prefer_large_pages([[maybe_unused]] void* data, [[maybe_unused]] int64_t bytes) {
+#if defined(MADV_HUGEPAGE)
+  constexpr uintptr_t kLarge = 1 << 21;
+  if (!data || bytes < int64_t(2 * kLarge)) return;
+  const uintptr_t begin = (reinterpret_cast<uintptr_t>(data) + kLarge - 1) / kLarge * kLarge;
+  const uintptr_t end = (reinterpret_cast<uintptr_t>(data) + uintptr_t(bytes)) / kLarge * kLarge;
+  if (begin < end) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
+#endif
+}
+
 template <typename T>
 void render_typed(const Inputs& inputs, const Shape& shape, const Tensor& image) {
   const KernelsOf<T>& kernels = chosen.load()->kernels->of<T>();
   T* output = static_cast<T*>(image.mutable_data_ptr());
+  prefer_large_pages(output, image.numel() * int64_t(sizeof(T)));
   const auto work = [&](const Worker<T>& worker, int64_t index, int64_t begin, int64_t end,
                         int64_t) {
     kernels.forward(worker.image(index), worker.skin(), begin, end,
@@ -272,6 +289,9 @@ void backward_typed(const Inputs& inputs, const Shape& shape, const Tensor& rend
   T* of_folded = writable<T>(wanted.haemoglobin);
   if (!inputs.melanin_fixed) std::swap(of_fixed, of_folded);
   T *const diffuse = writable<T>(wanted.diffuse), *const specular = writable<T>(wanted.specular);
+  for (T* maps : {of_fixed, of_folded, diffuse, specular}) {
+    prefer_large_pages(maps, shape.images * shape.pixels * int64_t(sizeof(T)));
+  }
   std::vector<OfLight> items(light ? shape.images * items_of(shape) : 0);
   for (const Maybe* gradient : wanted.of_light()) {
     if (*gradient) std::fill_n(writable<T>(*gradient), (*gradient)->numel(), T(0));

@@ -74,7 +74,32 @@ BIOFACENET_INLINE Block<T> splat_block(T value) {
   return value - Block<T>{};
 }
 
-// A block of a vector, and a vector that has a block and then zeros.
+// Eight numbers, of one vector or several.
+template <typename T>
+struct EightOf {
+  typedef T type __attribute__((vector_size(8 * sizeof(T))));
+  typedef T unaligned __attribute__((vector_size(8 * sizeof(T)), aligned(sizeof(T)), may_alias));
+};
+
+template <typename T>
+using Eight = typename EightOf<T>::type;
+
+template <typename T>
+BIOFACENET_INLINE Eight<T> load_eight(const T* from) {
+  return *reinterpret_cast<const typename EightOf<T>::unaligned*>(from);
+}
+
+template <typename T>
+BIOFACENET_INLINE void store_eight(T* to, const Eight<T>& eight) {
+  *reinterpret_cast<typename EightOf<T>::unaligned*>(to) = eight;
+}
+
+template <typename T>
+BIOFACENET_INLINE Eight<T> splat_eight(T value) {
+  return value - Eight<T>{};
+}
+
+// A block of a vector.
 template <int Index>
 BIOFACENET_INLINE Block<float> block(Vector<float> vector) {
 #if defined(__AVX512F__)
@@ -86,16 +111,6 @@ BIOFACENET_INLINE Block<float> block(Vector<float> vector) {
 #else
   static_assert(Index == 0, "one block to a vector");
   return vector;
-#endif
-}
-
-BIOFACENET_INLINE Vector<float> widen(Block<float> block) {
-#if defined(__AVX512F__)
-  return Vector<float>(_mm512_zextps128_ps512(__m128(block)));
-#elif defined(__AVX2__)
-  return Vector<float>(_mm256_zextps128_ps256(__m128(block)));
-#else
-  return block;
 #endif
 }
 

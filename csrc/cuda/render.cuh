@@ -209,7 +209,8 @@ __global__ void __launch_bounds__(kBackwardThreads, 1)
         const Position<float> x = locate(own.fixed[k], lit.fixed_nodes);
         const Position<float> y = locate(own.folded[k], lit.folded_nodes);
         float low[kFunctions], high[kFunctions], e[kFunctions], slope[kFunctions];
-        float rows[kFunctions][kChannels];
+        float rows[kFunctions][kChannels], above[kChannels];
+        for (int c = 0; c < kChannels; ++c) above[c] = gradient[c][k];
         tables.read_fixed(x.index, low);
         tables.read_fixed(x.index + 1, high);
         for (int j = 0; j < kFunctions; ++j) {
@@ -221,8 +222,7 @@ __global__ void __launch_bounds__(kBackwardThreads, 1)
         for (int side = 0; side < 2; ++side) {
           tables.read_folded(y.index + side, rows);
           for (int j = 0; j < kFunctions; ++j) {
-            float seen = gradient[0][k] * rows[j][0];
-            for (int c = 1; c < kChannels; ++c) seen += gradient[c][k] * rows[j][c];
+            const float seen = weigh(rows[j], above);
             value[side] += e[j] * seen;
             change[side] += slope[j] * seen;
           }

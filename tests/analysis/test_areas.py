@@ -1,13 +1,17 @@
 """The mask of skin: no holes but eyes and mouths, soft edges, hair out, and the neck beyond the square in."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from biofacenet.analysis.areas import Areas, areas_of, frame_of, within
+from biofacenet import Decomposition, Illuminant
+from biofacenet.analysis import Result, retouch
+from biofacenet.analysis.areas import Areas, areas_of, frame_of, skin_seen, within
 from biofacenet.analysis.face_places import places
+from biofacenet.analysis.measuring.numbers import skin_of_parts
 from biofacenet.decomposition.parts import PART_NAMES
 from biofacenet.photos.boxes import Box, Part
 from biofacenet.photos.reading import Photo
@@ -108,6 +112,25 @@ def test_skin_is_in_and_all_else_is_out(drawn: Drawn, found: Areas) -> None:
         assert plane.max() <= 1
 
 
+def test_the_mask_is_the_same_with_any_room_around(drawn: Drawn, found: Areas) -> None:
+    """The page shows the square alone, and saves the photo."""
+    maps = Decomposition(
+        *(torch.full((1, 1, SIDE, SIDE), value) for value in (-0.2, -0.1, 1.0, 0.01)),
+        illuminant=Illuminant.standard("D65"),
+        camera=torch.zeros(1, 2),
+        skin="measured",
+        parts=drawn.parts,
+    )
+    image = frame_of(drawn.photo, drawn.part, SIDE, SIDE, margin=0.0).picture
+    result = Result(drawn.photo, drawn.part, image, maps, maps.render())
+    wide, square = retouch(result), retouch(result, margin=0.0)
+    assert square.frame.size == (SIDE, SIDE)
+    assert torch.equal(wide.areas.skin, found.skin)
+    inside = (..., wide.frame.rows, wide.frame.columns)
+    for name, plane in vars(wide.areas).items():
+        assert torch.equal(getattr(square.areas, name), plane[inside]), name
+
+
 def test_the_neck_goes_on_beyond_the_square_and_fades(drawn: Drawn, found: Areas) -> None:
     rows = np.mgrid[:160, :160][0]
     near, far = drawn.neck & (rows >= 112) & (rows < 120), drawn.neck & (rows >= 134)
@@ -133,6 +156,80 @@ def test_blond_hair_that_a_network_takes_for_skin_is_told_by_its_hue() -> None:
     drawn.parts[0, :, there] = 0.0
     drawn.parts[0, 1, there] = 1.0
     assert drawn.mean(drawn.areas()[0].skin, above, 3) < 0.2
+
+
+def test_numbers_are_of_the_skin_that_edits_change() -> None:
+    """No blond hair and no teeth, also where a network takes them for skin; `Result.counted` asks here."""
+    drawn = Drawn(hair=BLOND)
+    hair = (drawn.labels == PART_NAMES.index("hair")) & (np.mgrid[:160, :160][0] < 34)
+    teeth = ellipse(80, 88, 6, 2, drawn.labels.shape)
+    pale = torch.tensor((0.86, 0.85, 0.80))[:, None]
+    drawn.photo.pixels[:, torch.from_numpy(teeth)] = pale
+    there = torch.from_numpy(hair[16 : 16 + SIDE, 32 : 32 + SIDE])
+    drawn.parts[0, :, there] = 0.0
+    drawn.parts[0, 1, there] = 1.0
+    maps = Decomposition(
+        *(torch.full((1, 1, SIDE, SIDE), value) for value in (-0.2, -0.1, 1.0, 0.01)),
+        illuminant=Illuminant.standard("D65"),
+        camera=torch.zeros(1, 2),
+        skin="measured",
+        parts=drawn.parts,
+    )
+    image = frame_of(drawn.photo, drawn.part, SIDE, SIDE, margin=0.0).picture
+    result = Result(drawn.photo, drawn.part, image, maps, maps.render())
+    places = {"hair": hair, "teeth": teeth, "face": ellipse(80, 70, 20, 12, teeth.shape)}
+    found = {
+        name: float(result.counted[0, 0][torch.from_numpy(where[16:112, 32:128])].mean())
+        for name, where in places.items()
+    }
+    assert found["hair"] < 0.1
+    assert found["teeth"] < 0.1
+    assert found["face"] > 0.8  # eyes are in it
+    whole = replace(result, part=replace(drawn.part, kind="whole"))
+    assert torch.equal(whole.counted, skin_of_parts(maps))  # no face is framed there
+    larger = skin_seen(torch.nn.functional.interpolate(image, scale_factor=3), drawn.parts)
+    assert larger.shape == (1, 1, 3 * SIDE, 3 * SIDE)
+
+
+@pytest.mark.parametrize(
+    "colour", [(0.62, 0.62, 0.64), (0.06, 0.06, 0.07), (0.2, 0.35, 0.75)], ids=str
+)
+def test_frames_that_a_network_takes_for_skin_are_told_by_their_colour(
+    colour: tuple[float, float, float],
+) -> None:
+    """Of metal, of black and of blue plastic; the skin behind their lenses changes as the rest."""
+    drawn = Drawn()
+    shape = drawn.labels.shape
+    frame, lenses = np.zeros(shape, bool), np.zeros(shape, bool)
+    for x in (70, 90):
+        inner = ellipse(x, 64, 7, 6, shape)
+        frame |= ellipse(x, 64, 9, 8, shape) & ~inner
+        lenses |= inner & ~ellipse(x, 64, 6, 3.5, shape)
+    skin = torch.tensor(SKIN)[:, None]
+    drawn.photo.pixels[:, torch.from_numpy(frame)] = torch.tensor(colour)[:, None]
+    drawn.photo.pixels[:, torch.from_numpy(lenses)] = skin
+    found = drawn.areas()[0]
+    assert drawn.mean(found.skin, frame, 0) < 0.1
+    assert drawn.mean(found.glasses, frame, 0) > 0.9
+    assert drawn.mean(found.skin, lenses, 0) > 0.75
+    assert drawn.mean(found.glasses, ellipse(80, 78, 14, 4, shape), 0) < 0.02
+    assert float(Drawn().areas()[0].glasses.mean()) < 0.2 * float(found.glasses.mean())
+
+
+def test_a_smile_of_which_a_network_tells_half_has_its_teeth_all_along() -> None:
+    drawn = Drawn()
+    mouth = ellipse(80, 88, 11, 4, drawn.labels.shape)
+    teeth = ellipse(80, 88, 8, 2, drawn.labels.shape)
+    drawn.photo.pixels[:, torch.from_numpy(mouth)] = torch.tensor((0.72, 0.36, 0.38))[:, None]
+    drawn.photo.pixels[:, torch.from_numpy(teeth)] = torch.tensor((0.86, 0.85, 0.80))[:, None]
+    columns = np.mgrid[:160, :160][1]
+    for where, share in ((mouth & (columns < 80), 0.15), (mouth & (columns >= 80), 0.9)):
+        there = torch.from_numpy(where[16 : 16 + SIDE, 32 : 32 + SIDE])
+        drawn.parts[0, :, there] = 0.0
+        drawn.parts[0, 1, there], drawn.parts[0, 2, there] = 1.0 - share, share
+    found = drawn.areas()[0]
+    for half in (teeth & (columns < 78), teeth & (columns >= 82)):
+        assert drawn.mean(found.skin, half, 0) < 0.25
 
 
 def test_a_smile_of_which_a_network_tells_little_shows_its_teeth_and_lips() -> None:

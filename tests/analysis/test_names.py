@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from rich.table import Table
 
-from biofacenet.analysis.batch import one_by_one, result_folders
+from biofacenet.analysis.batch import new_folders, one_by_one, result_folders
 from biofacenet.cli import run
 from biofacenet.data.synthetic.faces import generate
 from biofacenet.decomposition import Decomposition
@@ -60,6 +60,28 @@ def test_results_stay_in_their_folder(tmp_path: Path, name: str) -> None:
         folder.mkdir(parents=True)
         assert folder.resolve().parent == out.resolve()
     assert len(list(out.iterdir())) == 2
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_earlier_folders_stay_and_a_line_says_so(
+    tmp_path: Path, overwrite: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def names(*photos: str) -> list[str]:
+        places = tuple(map(Path, photos))
+        return [path.name for path in new_folders(tmp_path, places, overwrite=overwrite)]
+
+    assert names("me.jpg", "a/me.jpg") == ["me", "me-2"]
+    assert capsys.readouterr().out == ""
+    for name in ("me", "me-2", "you"):
+        (tmp_path / name).mkdir()
+    assert names("ME.jpg") == (["ME"] if overwrite else ["ME-3"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert ("--overwrite" in said) is not overwrite
+    assert ("ME-3" in said) is not overwrite
+    assert names("me.jpg", "you.jpg", "she.jpg") == (
+        ["me", "you", "she"] if overwrite else ["me-3", "you-2", "she"]
+    )
+    assert capsys.readouterr().out.startswith("" if overwrite else "2 folders")
 
 
 def test_names_that_some_file_system_takes_for_one(tmp_path: Path) -> None:

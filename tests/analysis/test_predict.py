@@ -18,7 +18,7 @@ from skimage.color import rgb2lab
 
 from biofacenet import BioFaceNet, Decomposition, Illuminant
 from biofacenet.analysis import ByNetwork
-from biofacenet.analysis.batch import result_folders
+from biofacenet.analysis.batch import _further, result_folders
 from biofacenet.errors import BioFaceNetError, NoFaceError, PhotoError
 from biofacenet.photos.boxes import Box, crop
 from biofacenet.photos.framing import choose_parts, crop_text, parse_crop
@@ -325,6 +325,35 @@ def predict(in_process: Command) -> Command:
         return in_process("biofacenet.predict", *arguments, cwd=folder)
 
     return call
+
+
+def test_earlier_results_stay_unless_they_may_go(workplace, predict):
+    def again(*arguments: str) -> tuple[list[str], str]:
+        how = ("--size", "32", "--resolution", "32", "--whole-image", "--out", "again")
+        done = predict(workplace, "other/astronaut.png", *how, *arguments)
+        assert done.returncode == 0, done.stderr
+        return sorted(path.name for path in (workplace / "again").iterdir()), done.stdout
+
+    assert again()[0] == ["astronaut"]
+    first = (workplace / "again" / "astronaut" / "summary.json").stat().st_ino
+    folders, said = again()
+    assert folders == ["astronaut", "astronaut-2"]
+    assert "astronaut-2" in said
+    assert "--overwrite" in said
+    assert (workplace / "again" / "astronaut" / "summary.json").stat().st_ino == first
+    folders, said = again("--overwrite")
+    assert folders == ["astronaut", "astronaut-2"]
+    assert (workplace / "again" / "astronaut" / "summary.json").stat().st_ino != first
+
+
+def test_further_faces_go_beside_earlier_results(tmp_path):
+    """The second face of a photo would be in the folder of the first in an earlier run."""
+    taken = {"me", "me-2", "me-3"}
+    further = _further(tmp_path / "me-3", taken)
+    assert [next(further).name for _ in range(3)] == ["me-3", "me-3-2", "me-3-3"]
+    taken = {"me", "me-2"}
+    further = _further(tmp_path / "me", taken)
+    assert [next(further).name for _ in range(2)] == ["me", "me-3"]
 
 
 def test_predict_writes_everything(workplace, predict):

@@ -7,7 +7,14 @@ import torch
 
 from biofacenet import Decomposition, Illuminant
 from biofacenet.analysis.areas import Areas, Frame
-from biofacenet.analysis.retouching import Change, Retouch, body, change_of, gloss
+from biofacenet.analysis.retouching import (
+    LIPS_FOLLOW,
+    Change,
+    Retouch,
+    body,
+    change_of,
+    gloss,
+)
 from biofacenet.decomposition import Edit
 from biofacenet.photos.boxes import Box
 
@@ -152,7 +159,10 @@ def test_lips_and_hair_keep_their_colour_unless_they_are_named() -> None:
 
     full = change(None, other)
     assert full < -0.3
-    assert change(None, lips) == change(None, hair) == 0.0
+    assert change("skin", lips) == change(None, hair) == 0.0
+    assert change(None, lips) == pytest.approx(LIPS_FOLLOW * full, rel=0.05)
+    blood = face.change(Edit(haemoglobin="x0.3")).gain.log()
+    assert blood[lips].abs().max() == 0.0 < blood[other].abs().max()  # type: ignore[index]
     assert change("skin,lips=0.5", lips) == pytest.approx(0.5 * full, rel=0.05)
     assert change("cheeks", cheek) == pytest.approx(full, rel=0.05)
     assert change("cheeks", other) == 0.0
@@ -175,6 +185,21 @@ def test_a_blotch_of_a_map_does_not_show_in_the_photo() -> None:
     assert float(exact[..., 17:19, 11:15].mean() / beside) > 2.0  # by the map itself
 
 
+def test_the_darkest_skin_darkens_as_a_whole() -> None:
+    """Edits end where real skin does; the lighter half of a face does not go there alone."""
+    maps = skin(melanin=0.45)  # 16 %, of 18 %
+    melanin = maps.melanin.clone()
+    melanin[..., :16] = 0.38
+    melanin[..., 20:] = 0.52
+    frame, areas = framed(replace(maps, melanin=melanin))
+    for edit in (Edit(melanin="x3"), Edit(melanin="+9%")):
+        gain = Retouch(frame, replace(maps, melanin=melanin), areas).change(edit).gain.log()
+        changes = gain[..., 12:36, 14:19].mean(1).flatten()
+        assert changes.max() < 0
+        assert changes.min() > 2 * changes.median()
+        assert changes.max() < changes.median() / 2
+
+
 def test_maps_change_where_the_photo_does() -> None:
     maps = skin()
     frame, areas = framed(maps)
@@ -182,7 +207,11 @@ def test_maps_change_where_the_photo_does() -> None:
     part = (..., slice(ROOM, ROOM + SIDE), slice(ROOM, ROOM + SIDE))
     where = areas.skin[part] == 1
     torch.testing.assert_close(after.melanosomes()[where], 2 * maps.melanosomes()[where])
-    torch.testing.assert_close(after.melanin[~where], maps.melanin[~where])
+    away = ~where & (areas.lips[part] == 0)
+    torch.testing.assert_close(after.melanin[away], maps.melanin[away])
+    torch.testing.assert_close(after.haemoglobin, maps.haemoglobin)
+    lips = maps.melanin.lerp(maps.edit(melanin="x2").melanin, LIPS_FOLLOW)
+    torch.testing.assert_close(after.melanin[~away], torch.where(where, after.melanin, lips)[~away])
     wall = areas.head[part] == 0
     assert torch.equal(after.specular[wall], maps.specular[wall])
 

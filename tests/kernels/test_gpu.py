@@ -4,164 +4,32 @@ Without a GPU, `test_without_gpu.py` runs this file in processes of their own, w
 BIOFACENET_TEST_GPU=interpreter for the Triton kernels and =imitation for the CUDA kernels.
 """
 
-import os
-from collections.abc import Callable, Iterator
-from dataclasses import replace
-
 import pytest
 import torch
 from torch import Tensor
 
 import biofacenet
-from biofacenet import Decomposition, Illuminant, Tables, kernels
+from biofacenet import Decomposition, Illuminant, kernels
 from biofacenet.errors import BackendUnavailableError
 from biofacenet.rendering import operator
-from biofacenet.rendering.basis import Basis
-from biofacenet.rendering.half_folded import LIGHT_NUMBERS, HalfFolded, render_lit
-
-MODE = os.environ.get("BIOFACENET_TEST_GPU", "gpu")
-ON_GPU = MODE == "gpu"
-INTERPRETED = MODE == "interpreter"
-DEVICE = "cuda" if ON_GPU else "cpu"
-BACKENDS = {"gpu": ("triton", "cuda"), "interpreter": ("triton",), "imitation": ("cuda",)}[MODE]
-NAMES = (
-    *("melanin", "haemoglobin", "diffuse", "specular"),
-    *("mixture", "cct", "spectrum", "camera", "weights", "highlight"),
+from biofacenet.rendering.half_folded import LIGHT_NUMBERS
+from tests.kernels.gpu_scenes import (
+    DEVICE,
+    INTERPRETED,
+    KINDS,
+    NAMES,
+    ON_GPU,
+    SIZES,
+    SOME,
+    compare,
+    exact,
+    half_folded,
+    scene,
+    uniform,
 )
+
 if ON_GPU and not torch.cuda.is_available():
     pytest.skip("no CUDA device", allow_module_level=True)
-gpu_only = pytest.mark.skipif(not ON_GPU, reason="only a GPU shows it")
-
-SIZES = [(1, 1, 1), (2, 1, 63), (1, 63, 1), (2, 33, 65), (9, 3, 5), (1, 32, 48)]
-SOME = (3, 9, 23)
-"""An image of several tiles, the last of them not full."""
-if ON_GPU:
-    SIZES += [(1, 1024, 1024), (512, 64, 64), (7, 500, 999)]
-if INTERPRETED:  # which takes milliseconds for each operation of a tile
-    SIZES = [(1, 1, 1), (2, 7, 11), (1, 13, 20)]
-    SOME = (2, 7, 11)
-
-TABLES = Tables.computed()
-KINDS = {"mixture": ("mixture", "cct", "camera"), "spectrum": ("spectrum", "camera")}
-KINDS["weights"] = ("weights", "highlight")
-
-
-@pytest.fixture(autouse=True)
-def _same_numbers_each_time() -> None:
-    torch.manual_seed(0)
-
-
-@pytest.fixture(params=BACKENDS)
-def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    if MODE == "imitation":
-        torch.ops.load_library(os.environ["BIOFACENET_TEST_LIBRARY"])
-        monkeypatch.setattr(kernels.cuda, "unavailable", lambda: None)
-        with kernels.register("imitation", kernels.cuda, device="cpu", half=True) as imitation:
-            yield imitation.name
-        return
-    if (reason := kernels.available()[request.param]) is not None:
-        if os.environ.get("BIOFACENET_REQUIRE_NATIVE"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    yield request.param
-
-
-@pytest.fixture
-def _three_programs_an_image(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In the interpreter each program goes over several tiles, as it does in large images."""
-    if INTERPRETED:
-        from biofacenet.kernels.triton import launch, shapes
-
-        by_rule = shapes.rule
-        monkeypatch.setattr(shapes, "rule", lambda *of: replace(by_rule(*of), programs=3))
-        monkeypatch.setattr(launch, "LEAST_STEPS", 1)
-
-
-def half_folded(p: int, q: int, dtype: torch.dtype, melanin_fixed: bool = True) -> HalfFolded:
-    """A made-up skin of so many functions, whose colours lie about 0..1."""
-    functions, others = torch.rand(19, p) / p**0.5, torch.rand(33, q) / q**0.5
-    mixing = (0.5 + torch.rand(33, q, p)) / (p * q) ** 0.5
-    basis = Basis(functions.double(), others.double(), mixing.double(), melanin_fixed)
-    return HalfFolded.of(TABLES, basis).to(DEVICE, dtype)
-
-
-def uniform(low: float, high: float, *shape: int) -> Tensor:
-    return low + (high - low) * torch.rand(*shape, dtype=torch.float64)
-
-
-def scene(
-    size: tuple[int, int, int],
-    dtype: torch.dtype,
-    light: str = "mixture",
-    lights: int | None = None,
-    maps: torch.dtype | None = None,
-) -> list[Tensor | None]:
-    """The ten tensors of the operator, maps a little beyond their ranges."""
-    batch, *plane = size
-    lights = batch if lights is None else lights
-    tensors = {
-        "melanin": uniform(-1.1, 1.1, batch, 1, *plane),
-        "haemoglobin": uniform(-1.1, 1.1, batch, 1, *plane),
-        "diffuse": uniform(0.2, 1.5, batch, 1, *plane),
-        "specular": uniform(-0.1, 0.4, batch, 1, *plane),
-        "mixture": torch.softmax(3.0 * uniform(0.0, 1.0, lights, 14), dim=1),
-        "cct": uniform(3500.0, 26000.0, lights),
-        "spectrum": uniform(0.1, 1.0, lights, 33),
-        "camera": uniform(-2.5, 2.5, lights, 2),
-        "weights": uniform(-0.02, 0.06, lights, 3, 33),
-        "highlight": uniform(0.5, 1.0, lights, 3),
-    }
-    kept = (*NAMES[:4], *KINDS[light])
-    return [
-        tensors[name].to(DEVICE, maps or dtype if name in NAMES[:4] else dtype)
-        if name in kept
-        else None
-        for name in NAMES
-    ]
-
-
-def exact(tensors: list[Tensor | None], skin: HalfFolded) -> tuple[list[Tensor | None], Tensor]:
-    """Leaves and image in float64, by plain torch."""
-    basis = replace(
-        skin.basis,
-        **{n: getattr(skin.basis, n).double() for n in ("functions", "others", "mixing")},
-    )
-    double = HalfFolded.of(TABLES.to(DEVICE), basis)
-    leaves = [None if t is None else t.detach().double().requires_grad_() for t in tensors]
-    images = max(len(t) for t in leaves if t is not None)
-    given = [t if t is None or len(t) == images else t.expand(images, *t.shape[1:]) for t in leaves]
-    return leaves, render_lit(tuple(given), double)
-
-
-def compare(
-    backend: str, tensors: list[Tensor | None], skin: HalfFolded, digits: float, of_light: float
-) -> None:
-    """Image and all gradients against plain torch, outputs poisoned by `new_empty` or not."""
-    leaves, expected = exact(tensors, skin)
-    inputs = [None if t is None else t.detach().requires_grad_() for t in tensors]
-    image = operator.render(inputs[:4], tuple(inputs[4:]), skin, backend)
-    # Rounding alone decides whether what is nearly 0 was clipped.
-    upward = torch.randn_like(expected) * (expected.abs() > 1e-3)
-    assert (image.double() - expected).abs().max() <= digits * max(
-        1.0, float(expected.detach().max())
-    )
-    present = [t for t in inputs if t is not None]
-    found = torch.autograd.grad(image, present, upward.to(image.dtype))
-    true = torch.autograd.grad(expected, [t for t in leaves if t is not None], upward)
-    names = [name for name, t in zip(NAMES, inputs, strict=True) if t is not None]
-    rounding = digits * (
-        10 + expected[0, 0].numel()
-    )  # of the sums over pixels, much of which cancels
-    for name, one, other in zip(names, found, true, strict=True):
-        assert one.shape == other.shape, name
-        assert one.dtype == dict(zip(NAMES, tensors, strict=True))[name].dtype, name
-        most = (
-            of_light * other.abs().max() + rounding
-            if name in NAMES[4:]
-            else (40.0 * digits * other.abs().max())
-        )
-        assert (one.double() - other).abs().max() <= most, name
-
 
 # Against plain torch -------------------------------------------------------------------------
 
@@ -356,90 +224,3 @@ def test_choice(backend: str) -> None:
         kernels.choose(backend, other)
     if ON_GPU:
         assert kernels.choose("auto", "cuda") in ("triton", "cuda")
-
-
-# Only a GPU shows ----------------------------------------------------------------------------
-
-
-def pair(size: tuple[int, int, int]) -> tuple[list[Tensor], Callable[..., Tensor]]:
-    """Leaves and the public renderer of them."""
-    m, h, d, s, mixture, cct, _, camera, _, _ = scene(size, torch.float32)
-    leaves = [t.requires_grad_() for t in (m, h, d, s, mixture, cct, camera)]
-
-    def image_of(*t: Tensor, backend: str) -> Tensor:
-        return biofacenet.render(*t[:4], Illuminant(t[4], t[5]), t[6], backend=backend)
-
-    return leaves, image_of
-
-
-@gpu_only
-def test_other_streams(backend: str) -> None:
-    inputs, image_of = pair((8, 256, 256))
-    expected = image_of(*inputs, backend=backend)
-    stream = torch.cuda.Stream()
-    stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream):
-        others = [t.detach().requires_grad_() for t in inputs]  # autograd ties a leaf to its stream
-        image = image_of(*others, backend=backend)
-        gradients = torch.autograd.grad(image, others, torch.ones_like(image))
-    torch.cuda.current_stream().wait_stream(stream)
-    assert torch.equal(image, expected)
-    true = torch.autograd.grad(expected, inputs, torch.ones_like(image))
-    for one, other in zip(gradients, true, strict=True):
-        assert torch.equal(one, other)
-
-
-@gpu_only
-def test_recorded_in_a_cuda_graph(backend: str) -> None:
-    """Folding, rendering and both gradients, replayed on other numbers."""
-    inputs, image_of = pair((4, 64, 64))
-    upward = torch.randn(4, 3, 64, 64, device="cuda")
-
-    def step() -> list[Tensor]:
-        image = image_of(*inputs, backend=backend)
-        return [image, *torch.autograd.grad(image, inputs, upward)]
-
-    stream = torch.cuda.Stream()
-    stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream):
-        for _ in range(3):
-            step()
-    torch.cuda.current_stream().wait_stream(stream)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        recorded = step()
-    with torch.no_grad():
-        for tensor, other in zip(inputs, pair((4, 64, 64))[0], strict=True):
-            tensor.copy_(other)
-    graph.replay()
-    torch.cuda.synchronize()
-    for one, other in zip(recorded, step(), strict=True):
-        assert torch.equal(one, other)
-
-
-@gpu_only
-@pytest.mark.filterwarnings("ignore")  # torch's own
-def test_compiled_against_eager(backend: str) -> None:
-    inputs, image_of = pair((4, 64, 64))
-    upward = torch.randn(4, 3, 64, 64, device="cuda")
-    expected = image_of(*inputs, backend=backend)
-    found = torch.compile(image_of, fullgraph=True)(*inputs, backend=backend)
-    assert (found - expected).abs().max() <= 2e-6 * expected.max()
-    true = torch.autograd.grad(expected, inputs, upward)
-    for one, other in zip(torch.autograd.grad(found, inputs, upward), true, strict=True):
-        assert (one - other).abs().max() <= 5e-3 * other.abs().max()
-
-
-@gpu_only
-def test_more_than_two_to_the_31_pixels(backend: str) -> None:
-    side = 46400
-    if torch.cuda.mem_get_info()[0] < 40 * 2**30:
-        pytest.skip("40 GiB of GPU memory")
-    light = scene((1, 4, 4), torch.float32)[4:]
-    skin = half_folded(6, 10, torch.float32)
-    maps = torch.rand(4, side, side, device="cuda", dtype=torch.float16)
-    large = [plane.view(1, 1, side, side) for plane in maps]
-    image = operator.render(large, tuple(light), skin, backend)
-    for rows in (slice(0, 4), slice(side - 4, side)):
-        part = [plane[:, :, rows] for plane in large]
-        assert torch.equal(operator.render(part, tuple(light), skin, backend), image[:, :, rows])

@@ -1,9 +1,11 @@
 """What is said of edits follows from the figures of photos."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from benchmarks.edits import EDITS, Figures, colours, markdown, summary
+from benchmarks.edit_figures import EDITS, Figures, colours, markdown, summary
 
 
 def figures(person: str, melanin: float, change: float, level: float = 60.0) -> Figures:
@@ -20,7 +22,9 @@ def figures(person: str, melanin: float, change: float, level: float = 60.0) -> 
         change=dict.fromkeys(names, change),
         even=dict.fromkeys(names, 0.99 if first else 0.97),
         outside=dict.fromkeys(names, outside),
+        even_with_highlights=dict.fromkeys(names, 0.9),
         edge=dict.fromkeys(names, 0.9),
+        edge_of_contrast=dict.fromkeys(names, 1.0),
         lab={"before": [level, 10.0, 12.0], "melanin x3": [level - 15.0, 12.0, 15.0]},
     )
 
@@ -38,4 +42,8 @@ def test_the_summary_is_of_all_photos_and_ratios_of_equals_alone() -> None:
     other = [*found, figures("d", 9.0, 0.1)]
     assert summary(other)["melanin x3"]["same sign"] == 0.0
     assert colours(found)["tanned white skin, L*"] == 45.0
-    assert "3 photos of 3 people" in markdown(found)
+    text = markdown([*found, replace(figures("e", 7.0, -0.4), group="black")])
+    assert "4 photos of 4 people" in text
+    assert text.index("| black | 1 | melanin x3 | 0.9700") < text.index("| white | 3 |")
+    listed = text[text.index("| least even") :].splitlines()[2:]
+    assert [line.split(" | ")[0] for line in listed][-1] == "| a.jpg"

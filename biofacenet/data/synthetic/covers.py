@@ -8,11 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .colours import any_colour
 from .draws import Draws
 from .features import EYE_X, EYE_Y
 from .identity import Identity
 from .parts import Parts
 from .view import View
+from .worn import Worn, draw_worn
 
 __all__ = ["Covers", "cloth_of", "draw_covers"]
 
@@ -35,6 +37,8 @@ class Covers:
     """Linear RGB as a part of the light; glare has more than 1."""
     cloth: Tensor
     """bool, hat or scarf."""
+    worn: Worn | None = None
+    """On a head of a model."""
 
     def over(self, parts: Parts) -> Parts:
         """What is left of the parts below."""
@@ -57,7 +61,11 @@ def draw_covers(draws: Draws, who: Identity, view: View) -> Covers:
     colour = torch.zeros(3, *nothing.shape)
     glasses, cloth = nothing, nothing
     if draws.chance(0.04 if who.child else 0.14 + 0.2 * who.age):
-        glasses, colour = _glasses(draws, view)
+        glasses, colour = _glasses(draws, view, glare=0.06 if who.modelled else 0.35)
+    if who.modelled:
+        worn = draw_worn(draws, who, view)
+        cloth = nothing if worn is None else worn.cloth
+        return Covers(glasses & ~cloth, colour, cloth, worn)
     if draws.chance(0.08):
         cloth = _hat(draws, view)
     elif who.masculine < 0.5 and draws.chance(0.12):
@@ -65,8 +73,8 @@ def draw_covers(draws: Draws, who: Identity, view: View) -> Covers:
     return Covers(glasses & ~cloth, colour, cloth)
 
 
-def _glasses(draws: Draws, view: View) -> tuple[Tensor, Tensor]:
-    """Two rims, a bridge, and arms on the sides of the head."""
+def _glasses(draws: Draws, view: View, *, glare: float) -> tuple[Tensor, Tensor]:
+    """Two rims, a bridge, and arms on the sides of the head; how often glare hides what is behind."""
     x, y, z = view.surface.point
     # A flat front before the eyes, wherever they are in this head.
     eyes = view.landmarks[36:48].reshape(2, 6, 3).mean(dim=1) @ view.pose
@@ -94,7 +102,7 @@ def _glasses(draws: Draws, view: View) -> tuple[Tensor, Tensor]:
         dark = torch.tensor([0.012, 0.011, 0.01])[:, None, None]
         colour = torch.where(lens & ~frame, dark * (1.0 + 2.0 * py.clamp(min=0.0)), colour)
         return shown | lens, colour
-    if draws.chance(0.35):  # the image of a window or lamp in the lenses
+    if draws.chance(glare):  # the image of a window or lamp in the lenses
         slope, place = draws.uniform(-1.5, 1.5), draws.uniform(-0.08, 0.08)
         band = lens & ((dy - slope * dx - place).abs() < draws.uniform(0.01, 0.05))
         colour = torch.where(
@@ -133,8 +141,11 @@ def _scarf(draws: Draws, view: View) -> Tensor:
     return torch.where(head, ~(oval & (z > 0.0)), (around < 1.0) | falls)
 
 
-def cloth_of(draws: Draws, view: View, rows: slice) -> Tensor:
-    """Reflectance of a piece of cloth on rows of samples: plain, striped, chequered or knitted: (3, R, S)."""
+def cloth_of(draws: Draws, view: View, rows: slice, *, varied: bool = False) -> Tensor:
+    """Reflectance of a piece of cloth on rows of samples: plain, striped, chequered or knitted: (3, R, S).
+
+    With ``varied``, of any colour from black to white.
+    """
     x, y = view.x[rows], view.y[rows]
     kind = draws.uniform(0.0, 1.0)
     if kind < 0.2:  # white
@@ -144,8 +155,11 @@ def cloth_of(draws: Draws, view: View, rows: slice) -> Tensor:
     else:
         base = torch.from_numpy(draws.rng.uniform(0.02, 0.6, 3) ** 1.5).float()
     other = torch.from_numpy(draws.rng.uniform(0.02, 0.8, 3)).float()
+    if varied and draws.chance(0.7):
+        base, other = any_colour(draws), any_colour(draws)
     pattern = torch.zeros_like(x)
     chosen, pitch = draws.uniform(0.0, 1.0), draws.uniform(8.0, 50.0)
+    chosen = chosen + 0.1 * varied  # stripes less often
     if chosen < 0.15:
         pattern = (torch.sin(pitch * (y + 0.15 * x.square())) > 0.3).float()
     elif chosen < 0.22:

@@ -14,20 +14,20 @@ import torch
 from torch import Tensor
 
 from ...decomposition import Decomposition
-from ...physics.colour import WHITE_ROW_SUMS
+from ...physics.colour import WHITE_ROW_SUMS, luminance
 from ...physics.lighting import unit
 from ...physics.names import SkinName
 from ...system.device import plain_defaults
 from ...system.workers import one_thread
 from ..geometry import Geometry
 from ..records import Faces
+from .backdrops import paint_any_background
 from .camera import draw_exposure, draw_light_and_camera
-from .covers import draw_covers
 from .draws import Draws
-from .hair import draw_hair
+from .dressing import dress
 from .heads.reading import read_heads
 from .identity import Identity, draw_identity
-from .light import draw_lights
+from .light import Lights, draw_lights
 from .paint import label_person, paint_person
 from .parts import commonest, divide_into_parts
 from .photograph import eight_bits, photograph, second_colour
@@ -98,13 +98,11 @@ def draw_heads(count: int, seed: int = 0) -> list[Head]:
 
 def _picture(draws: Draws, who: Identity, size: int, noise: bool, yaw: float | None) -> Faces:
     """One face, as a batch of one. The order of draws is that of a seed's faces since the first."""
-    view = place_head(draws, who, size, yaw)
-    hair, covers = draw_hair(draws, who), draw_covers(draws, who, view)
-    fine = draws.grain(view.x)
-    whole = divide_into_parts(view, hair.on_head(view, fine))
-    behind = hair.behind(view, fine)
+    worn = dress(draws, who, place_head(draws, who, size, yaw))
+    view, clothes = worn.view, worn.clothes
+    whole = divide_into_parts(view, worn.on_head, None if clothes is None else clothes.cover)
     pigments = draw_pigments(draws, who, view, whole)
-    parts = covers.over(whole)
+    parts = worn.covers.over(whole)
     lights = draw_lights(draws)
     shading = draw_shading(draws, view, lights, pigments, who.age)
     illuminant, camera = draw_light_and_camera(draws)
@@ -120,20 +118,21 @@ def _picture(draws: Draws, who: Identity, size: int, noise: bool, yaw: float | N
         camera=camera,
         skin=who.skin,
     )
-    labels = label_person(parts, pigments, covers, behind)
-    other = paint_person(draws, who, view, parts, shading, (hair, covers, behind))
-    other = torch.where(labels == 0, paint_background(draws, view, lights), other)
-    other = shrink(other * (1.0 - skin))
+    labels = label_person(parts, pigments, worn.covers, worn.behind)
+    other = paint_person(draws, who, parts, worn, shading, lights)
+    rendered, shown = truth.render(), covered > 0.5
+    scene = _scene(draws, who, view, lights, _brightness(rendered, shown))
+    other = shrink(torch.where(labels == 0, scene, other) * (1.0 - skin))
 
     # One exposure for shading, maps and lighting alike.
-    exposure = draw_exposure(draws, who.melanin, truth.render(), covered > 0.5)
+    exposure = draw_exposure(draws, who.melanin, rendered, shown)
     truth.diffuse.mul_(exposure)
     truth.specular.mul_(exposure).clamp_(min=LEAST_SPECULAR)
     image = truth.render()[0] * covered + exposure * WHITE * other
 
     if noise:
         image = second_colour(image, shrink(shading.normal), lights)
-    coded = photograph(draws, image) if noise else eight_bits(image)
+    coded = photograph(draws, image, deep=who.modelled) if noise else eight_bits(image)
     mask = (shrink(parts.face_skin.float().unsqueeze(0)) > 0.999).float()
     normals = unit(average_over(skin, view.surface.normal)) * mask
     place = ((average_over(skin, view.surface.point) + 1.3) / 2.6).clamp(0.0, 1.0)
@@ -148,6 +147,18 @@ def _picture(draws: Draws, who: Identity, size: int, noise: bool, yaw: float | N
         truth=truth,
         geometry=_geometry(view, labels, size),
     )
+
+
+def _scene(draws: Draws, who: Identity, view: View, lights: Lights, face: float) -> Tensor:
+    """What is behind a person whose skin is so bright: (3, S, S)."""
+    if who.modelled:
+        return paint_any_background(draws, view, lights, face)
+    return paint_background(draws, view, lights)
+
+
+def _brightness(rendered: Tensor, where: Tensor) -> float:
+    """Median luminance of (1, 3, S, S), in the scale of the shading."""
+    return float(luminance(rendered)[0][where].median()) / WHITE if where.any() else 0.3
 
 
 def _geometry(view: View, labels: Tensor, size: int) -> Geometry:

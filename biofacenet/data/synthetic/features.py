@@ -147,12 +147,12 @@ class Brows:
         """Height of their middle at |x|."""
         return self.height + 0.035 - 1.1 * (ax - 0.31).square()
 
-    def places(self, x: Tensor, y: Tensor) -> Tensor:
+    def places(self, x: Tensor, y: Tensor, softness: float = 0.008) -> Tensor:
         """Softly bounded eyebrows, 0..1."""
         ax = x.abs()
         arch = self.arch(ax)
         thickness = self.thickness * (1.15 - 0.9 * ((ax - 0.12) / 0.4).clamp(0.0, 1.0))
-        inside = torch.sigmoid((thickness - (y - arch).abs()) / 0.008)
+        inside = torch.sigmoid((thickness - (y - arch).abs()) / softness)
         return inside * smoothstep(0.07, 0.12, ax) * (1.0 - smoothstep(0.44, 0.5, ax))
 
 

@@ -8,13 +8,15 @@ from torch import Tensor
 from ...decomposition.parts import part_index
 from .covers import Covers, cloth_of
 from .draws import Draws
+from .dressing import Dressed
 from .eyes import eye_colour, mouth_colour
-from .hair import Hair, hair_colour
+from .grown import GrownHair
+from .hair import hair_colour
 from .identity import Identity
+from .light import Lights
 from .parts import Parts
 from .pigments import Pigments
-from .shading import Shading
-from .view import View
+from .shading import Shading, light_on
 
 __all__ = ["label_person", "paint_person"]
 
@@ -43,38 +45,49 @@ def label_person(parts: Parts, pigments: Pigments, covers: Covers, behind: Tenso
 def paint_person(
     draws: Draws,
     who: Identity,
-    view: View,
     parts: Parts,
+    worn: Dressed,
     shading: Shading,
-    style: tuple[Hair, Covers, Tensor],
+    lights: Lights,
 ) -> Tensor:
     """Linear RGB of all of a person but skin, in the scale of the shading: (3, S, S).
 
     Args:
         draws: of this face.
         who: whose face.
-        view: what the samples see.
         parts: of the head.
+        worn: hair, clothes and covers, with what the samples see.
         shading: of the samples.
-        style: hair, covers, and where hair is seen beside and behind the head.
+        lights: that shade them.
     """
-    hair, covers, behind = style
+    view, hair, covers, clothes = worn.view, worn.hair, worn.covers, worn.clothes
     fine = draws.grain(view.x)
     folds = (1.0 + 0.1 * fine) * shading.open
     picture = torch.zeros(3, *view.x.shape)
     rows = _rows(parts.cloth)
-    _put(picture, parts.cloth, rows, cloth_of(draws, view, rows) * folds[rows])
-    strands = hair_colour(draws, who, hair, view, shading, fine)
-    # Behind the head it is dark, most of all beside the neck.
-    depth = (0.75 + 0.35 * view.y).clamp(0.25, 0.8)
-    picture = torch.where(behind & ~parts.cloth, depth * strands, picture)
+    below, above = folds, folds
+    if clothes is not None:
+        below = (1.0 + 0.05 * fine) * clothes.shade * light_on(clothes.normal, lights)
+    if covers.worn is not None:
+        above = (1.0 + 0.06 * fine) * covers.worn.shade * light_on(covers.worn.normal, lights)
+    _put(picture, parts.cloth, rows, cloth_of(draws, view, rows, varied=who.modelled) * below[rows])
+    if isinstance(hair, GrownHair):
+        strands = hair.colour(draws, who, lights)
+        picture = torch.where(worn.behind & ~parts.cloth, strands, picture)
+    else:
+        strands = hair_colour(draws, who, hair, view, shading, fine)
+        # Behind the head it is dark, most of all beside the neck.
+        depth = (0.75 + 0.35 * view.y).clamp(0.25, 0.8)
+        picture = torch.where(worn.behind & ~parts.cloth, depth * strands, picture)
     picture = torch.where(parts.hair, strands, picture)
     rows = _rows(parts.eye)
     _put(picture, parts.eye, rows, eye_colour(draws, who, view, parts, shading, fine, rows))
     rows = _rows(parts.mouth)
     _put(picture, parts.mouth, rows, mouth_colour(draws, view, parts, shading, rows))
     rows = _rows(covers.cloth)
-    _put(picture, covers.cloth, rows, cloth_of(draws, view, rows) * folds[rows])
+    _put(
+        picture, covers.cloth, rows, cloth_of(draws, view, rows, varied=who.modelled) * above[rows]
+    )
     return torch.where(covers.glasses, covers.glasses_colour * shading.unoccluded, picture)
 
 

@@ -71,15 +71,15 @@ class Parts:
         return found
 
 
-def divide_into_parts(view: View, hair: Tensor) -> Parts:
-    """Label every sample, of which some on the head are covered by hair, (S, S)."""
+def divide_into_parts(view: View, hair: Tensor, cloth: Tensor | None = None) -> Parts:
+    """Label every sample, of which some on the head are covered by hair, (S, S), and some by ``cloth``."""
     surface, features = view.surface, view.features
     head = surface.hit & ~surface.neck
     hair = head & hair & ~features.mouth
     eye, mouth = features.eye & ~hair, features.mouth
     face_skin = head & ~hair & ~eye & ~mouth
     collar = -1.12 - 0.22 * (1.0 - ((view.x - view.neck.middle) / 0.5).square()).clamp(0.0)
-    cloth = _cloth(view, collar)
+    cloth = _cloth(view, collar) if cloth is None else cloth
     return Parts(
         hair=hair,
         eye=eye,

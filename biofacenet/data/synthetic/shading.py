@@ -20,7 +20,7 @@ from .light import Lights, Source
 from .pigments import Pigments
 from .view import View
 
-__all__ = ["LEAST_SPECULAR", "SKIN_REFLECTANCE", "Shading", "draw_shading", "highlight"]
+__all__ = ["LEAST_SPECULAR", "SKIN_REFLECTANCE", "Shading", "draw_shading", "highlight", "light_on"]
 
 LEAST_SPECULAR = 1e-4
 
@@ -121,6 +121,16 @@ def draw_shading(
         specular.clamp(LEAST_SPECULAR, 4.0),
         lights.sources,
     )
+
+
+def light_on(normal: Tensor, lights: Lights) -> Tensor:
+    """What falls on surfaces with unit normals (3, S, S), where nothing stands in its way: (S, S)."""
+    found = sh_shading(normal[None], lights.ambient[None])[0, 0].clamp(min=0.0)
+    for source in lights.sources:
+        wrap = 0.1 + 0.25 * source.size
+        cosine = torch.einsum("c,chw->hw", source.direction, normal)
+        found = found + source.strength * ((cosine + wrap) / (1.0 + wrap)).clamp(min=0.0)
+    return found.clamp(min=0.02)
 
 
 def _of_surroundings(normal: Tensor, ambient: Tensor, occlusion: Tensor) -> Tensor:

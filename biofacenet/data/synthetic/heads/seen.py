@@ -15,6 +15,7 @@ from .faces import ModelledHead, eyeball_middle
 from .marks import KINDS
 from .prepared import IRIS
 from .raster import Grid, depth_maps, rasterise
+from .shell import ShellMaker
 from .sky import occlusion
 
 __all__ = ["Seen", "see_modelled_head"]
@@ -35,6 +36,9 @@ SHADOW_BIAS, MOST_BIAS, SHADOW_SOFT = 0.02, 0.2, 3
 """How much nearer to the light something must be to cast a shadow on what faces the light, and at most on
 what turns away from it; points over which edges are soft."""
 
+BROW_EDGE = 0.014
+"""Softness of the borders of brows, in canonical units."""
+
 FAR = 9.0
 """Distance from an iris where there is no eye."""
 
@@ -49,6 +53,8 @@ class Seen:
     """(68, 3), in camera coordinates."""
     neck: float
     """Place of the neck across the picture."""
+    shells: ShellMaker
+    """The head, for what lies over it."""
 
 
 def bend(places: np.ndarray, vertices: np.ndarray, pose: Pose) -> np.ndarray:
@@ -103,7 +109,10 @@ def see_modelled_head(head: ModelledHead, pose: Pose, brows: Brows, x: Tensor, y
     landmarks = torch.from_numpy(vertices[model.landmarks])
     foot = vertices[model.mean[:, 1] < NECK_FOOT]
     middle = float(foot[:, 0].mean()) if len(foot) else float(vertices[:, 0].mean())
-    return Seen(surface, features, landmarks, middle)
+    depth = np.where(hit, mixed[5].numpy(), np.float32(-np.inf))
+    first, step = float(x[0, 0]), float(x[0, 1] - x[0, 0])
+    shells = ShellMaker(model, vertices, normals, depth, first, float(y[0, 0]), step)
+    return Seen(surface, features, landmarks, middle, shells)
 
 
 def _drawn(head: ModelledHead, vertices: np.ndarray, x: Tensor, y: Tensor) -> Grid:
@@ -155,7 +164,7 @@ def _features(
         mouth=mouth,
         teeth=teeth,
         lips=torch.where(front, lips, 0.0),
-        brows=brows.places(place_x, place_y) * front,
+        brows=brows.places(place_x, place_y, BROW_EDGE) * front,
         iris=torch.where(eye, iris, FAR),
         lid=torch.where(front, lid, 0.0),
         nostril=torch.where(front, nostril * down, 0.0),

@@ -1,0 +1,239 @@
+"""Hair on a head of a model: a shell over the scalp, made of strands whose edge no two share.
+
+Shading of strands: what a fibre returns goes by the angle to its tangent (Kajiya and Kay, Rendering fur with
+three dimensional textures, SIGGRAPH 1989), with a second, coloured highlight (Marschner et al., Light
+scattering from human hair fibers, SIGGRAPH 2003).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from ...physics.lighting import sh_shading, unit
+from .draws import Draws
+from .features import smoothstep
+from .hair import Hair, draw_hair
+from .heads.shell import Shell
+from .identity import Identity
+from .light import Lights
+from .shape import read_texture
+from .strands import Run, draw_run, long_noise, shares
+from .view import View
+
+__all__ = ["GrownHair", "grow_hair"]
+
+HIGHER = 0.13
+"""How much higher than on a parametric head, whose forehead is low, a hairline lies, in canonical units."""
+
+TEMPLE, NAPE = 0.24, -0.72
+"""Canonical depth of the hairline at the temples, and height of its end at the back."""
+
+LOCKS, STRANDS, FINE = 16.0, 48.0, 130.0
+"""How many of them lie side by side in a canonical unit."""
+
+THIN = 0.09
+"""How far from its edge hair grows as thick as it does, in canonical units."""
+
+CURTAIN_TOP = 0.35
+"""Height in the picture from which long hair hangs free."""
+
+HALF_HEAD = 0.8
+
+
+@dataclass(frozen=True)
+class GrownHair:
+    """Hair, as the samples of a picture show it; (S, S) or (3, S, S)."""
+
+    on_head: Tensor
+    """bool, samples of the head that it covers."""
+    behind: Tensor
+    """bool, samples beside and behind the head with hair."""
+    near: Tensor
+    """0..1, how near to the hair's edge skin is, which gets less light there."""
+    normal: Tensor
+    """Unit normals, in camera coordinates."""
+    tangent: Tensor
+    """Unit, along the strands, in camera coordinates."""
+    locks: Tensor
+    """Noise of the locks and strands, about 1 in size."""
+    open: Tensor
+    """0..1, share of the light that is left between strands and below others."""
+    shaved: bool
+    dull: bool
+    """Whether it is curly: its highlights lie everywhere."""
+
+    def shading(self, view: View) -> View:
+        """The view in which hair takes light from the skin beside it."""
+        occlusion = view.surface.occlusion * (1.0 - 0.4 * self.near)
+        return replace(view, surface=replace(view.surface, occlusion=occlusion))
+
+    def colour(self, draws: Draws, who: Identity, lights: Lights) -> Tensor:
+        """Linear RGB of hair on all samples: (3, S, S)."""
+        base = torch.from_numpy(who.hair_colour).float()[:, None, None]
+        if self.shaved:
+            skin = torch.tensor([0.16, 0.1, 0.075])[:, None, None] * (0.25 + 0.75 * who.light)
+            base = 0.7 * base + 0.3 * skin
+        # Single strands differ in colour as in brightness: sun, grey hairs.
+        varied = draws.uniform(0.1, 0.3) * (0.6 if self.dull else 1.0)
+        base = base * torch.exp(varied * self.locks)
+        gloss = draws.uniform(0.01, 0.06) * (0.25 if self.dull or self.shaved else 1.0)
+        lit = sh_shading(self.normal[None], lights.ambient[None])[0, 0] * self.open
+        white, coloured = torch.zeros_like(lit), torch.zeros_like(lit)
+        for source in lights.sources:
+            half = unit(source.direction + torch.tensor([0.0, 0.0, 1.0]))
+            facing = torch.einsum("c,chw->hw", source.direction, self.normal)
+            reaches = source.strength * self.open * ((facing + 0.25) / 1.25).clamp(0.0, 1.0)
+            at_light = torch.einsum("c,chw->hw", source.direction, self.tangent)
+            at_half = torch.einsum("c,chw->hw", half, self.tangent)
+            lit = lit + reaches * (0.45 + 0.55 * (1.0 - at_light.square()).clamp(min=0.0).sqrt())
+            # The scales of a hair tilt its mirror images: one toward the root, one away from it.
+            white = white + reaches * (1.0 - (at_half + 0.08).square()).clamp(min=0.0) ** 40
+            coloured = coloured + reaches * (1.0 - (at_half - 0.12).square()).clamp(min=0.0) ** 12
+        broken = (1.0 + (0.3 if self.dull else 0.5) * self.locks).clamp(min=0.0)
+        return base * (0.85 * lit + 0.7 * coloured * broken) + gloss * white * broken
+
+
+def grow_hair(draws: Draws, who: Identity, view: View, *, covered: bool) -> GrownHair:
+    """Draw hair on a head of a model; with a hat or scarf over it, ``covered``, it lies flat."""
+    style = draw_hair(draws, who)
+    man = who.masculine > 0.55
+    kinds = {"tied": "back", "long": "parting", "curly": "curls", "shaved": "curls"}
+    kind = kinds.get(style.kind, "crown")
+    if style.kind == "short" and style.fringe == 0.0 and draws.chance(0.5):
+        kind = "back" if draws.chance(0.5) else "parting"
+    run = draw_run(draws, kind, style.parting)
+    rise = {"bald": 0.02, "shaved": 0.012, "short": 0.03 + 0.9 * style.volume}
+    rising = rise.get(style.kind, 0.03 + style.volume)
+    rising = min(rising, 0.03) if covered else rising
+    temple = TEMPLE + draws.gaussian(0.05) + (0.0 if man else 0.06)
+    shells = view.shells
+    if shells is None:
+        raise ValueError("hair grows on heads of a model")
+    places = shells.places
+    inside = _inside(style, places, temple)
+    risen = _risen(style, places, inside, rising, run)
+    if style.kind == "long" and not covered and draws.chance(0.7):  # over the ears
+        risen = risen.where(~shells.ears, 0.03)
+    else:
+        inside = inside.masked_fill(shells.ears, -1.0)
+    shell = shells.make(inside + 0.03, risen)
+    return _as_seen(style, run, shell, view, temple, covered=covered)
+
+
+def _inside(style: Hair, point: Tensor, temple: float) -> Tensor:
+    """How far within the hair canonical places (3, ..) are, about in canonical units; negative outside."""
+    x, y, z = point
+    ax = x.abs()
+    if style.bald:
+        return torch.minimum(torch.minimum(-0.05 - z, y + 0.45), 0.6 - y)
+    line = style.crest + HIGHER - (ax / 0.78) ** 3 * style.drop
+    if style.fringe > 0.0:
+        parted = ((x - style.parting).abs() / 0.25).clamp(max=1.0)
+        line = line - 1.3 * style.fringe * parted * (1.0 - 0.5 * (ax / 0.7) ** 2)
+    front = y - line
+    tip = ((style.tip + 0.2 - y) / 0.2).clamp(min=0.0)
+    sides = temple - 0.3 * tip - z
+    # Rounded where they meet.
+    both = torch.maximum(front, sides) + 0.25 * (0.2 - (front - sides).abs()).clamp(min=0.0)
+    return torch.minimum(both, y - NAPE)
+
+
+def _risen(style: Hair, places: Tensor, inside: Tensor, rising: float, run: Run) -> Tensor:
+    """How far the hair stands out at the vertices: (V,)."""
+    across, along = run.places(places)
+    rough = 0.3 if style.kind == "curly" else 0.25
+    lumps = 0.6 * long_noise(5.0 * across, 4.0 * along)
+    lumps = (lumps + 0.4 * long_noise(14.0 * across, 6.0 * along)).clamp(-1.8, 1.8)
+    top = 1.0 + 0.35 * smoothstep(0.4, 1.1, places[1])
+    risen = 0.004 + rising * top * smoothstep(0.0, 0.22, inside) * (1.0 + rough * lumps)
+    return risen.clamp(min=0.004)
+
+
+def _as_seen(
+    style: Hair,
+    run: Run,
+    shell: Shell,
+    view: View,
+    temple: float,
+    *,
+    covered: bool,
+) -> GrownHair:
+    """Which samples show hair, and how it lies there."""
+    surface = view.surface
+    shown = shell.hit
+    point, normal = shell.point[:, shown], shell.normal[:, shown]
+    across, along = run.places(point)
+    strands = run.noise(across, along, STRANDS)
+    fine = run.noise(across, along, FINE)
+    chance = shares(0.75 * strands + 0.65 * fine)
+    if style.kind in ("shaved", "bald"):  # single hairs
+        chance = shares(0.7 * long_noise(3.0 * FINE * across, 2.0 * FINE * along) + 0.7 * fine)
+    edge = shell.inside[shown] - 0.03 + 0.015 * read_texture(style.edge, *point[:2, None])[0, 0]
+    thin = 2.2 * THIN if style.kind in ("shaved", "bald") else THIN
+    grows = smoothstep(-0.025, thin, edge) > 0.98 * chance
+    # At its outline hair ends strand by strand.
+    ragged = 0.35 if style.kind == "curly" else 0.25
+    grows &= normal[2] > ragged * shares(strands) * (style.kind != "shaved")
+    cover = torch.zeros_like(shown)
+    cover[shown] = grows
+    locks, turned = torch.zeros_like(view.x), torch.zeros(3, *view.x.shape)
+    locks[shown] = 0.5 * run.noise(across, along, LOCKS) + 0.5 * strands + 0.45 * fine
+    in_head = view.pose.T @ normal
+    turned[:, shown] = view.pose @ run.direction(point, in_head)
+    free = torch.ones_like(view.x)
+    free[shown] = 0.55 + 0.45 * smoothstep(-0.02, 0.12, edge)
+    free = free * (1.0 + 0.25 * locks.clamp(-2.0, 0.0))
+    head = surface.hit & ~surface.neck
+    on_head, behind = cover & head, cover & ~head
+    hanging, fall = _curtain(style, view, run)
+    if covered:
+        hanging = torch.zeros_like(hanging)
+    hanging = hanging & ~head & ~cover
+    locks = torch.where(hanging, fall, locks)
+    below = smoothstep(-1.3, 0.3, view.y) * (1.0 + 0.25 * fall.clamp(-2.0, 0.0))
+    free = torch.where(hanging, 0.25 + 0.55 * below, free)
+    down = torch.tensor([0.0, -1.0, 0.0])[:, None, None]
+    near = torch.exp(_inside(style, surface.point, temple).clamp(max=0.0) / 0.04)
+    near = near * head * ~surface.ear * (style.kind not in ("bald", "shaved"))
+    return GrownHair(
+        on_head=on_head,
+        behind=behind | hanging,
+        near=near,
+        normal=torch.where(cover, shell.normal, _round(view)),
+        tangent=torch.where(cover, turned, down),
+        locks=locks,
+        open=free.clamp(0.1, 1.0),
+        shaved=style.kind == "shaved",
+        dull=style.kind == "curly",
+    )
+
+
+def _curtain(style: Hair, view: View, run: Run) -> tuple[Tensor, Tensor]:
+    """Where long hair hangs beside and behind the neck, (S, S), bool, and noise of its strands."""
+    if style.kind not in ("long", "curly") or style.length > -0.2:
+        return torch.zeros_like(view.surface.hit), torch.zeros_like(view.x)
+    shift = float(view.pose[0, 2]) * -0.25
+    curly = style.kind == "curly"
+    x = view.x - shift + run.wave * torch.sin(7.0 * view.y + run.offset[0])
+    x = x + (0.05 if curly else 0.02) * long_noise(2.5 * x + run.offset[1], 3.0 * view.y)
+    fineness = (0.4 * STRANDS, 0.4 * STRANDS) if curly else (STRANDS, 2.5)
+    strands = long_noise(fineness[0] * x, fineness[1] * view.y)
+    fine = long_noise(2.3 * fineness[0] * x, 1.4 * fineness[1] * view.y)
+    chance = shares(0.75 * strands + 0.65 * fine)
+    wide = HALF_HEAD + style.volume + 0.12 * (0.1 - view.y).clamp(0.0, 1.0)
+    wide = wide + 0.04 * long_noise(4.0 * view.y + run.offset[1], x.sign())
+    hangs = (x.abs() < wide - 0.07 * chance) & (view.y < CURTAIN_TOP)
+    ends = style.length + 0.12 * long_noise(9.0 * x + run.offset[0], torch.zeros_like(x))
+    hangs = hangs & (smoothstep(-0.12, 0.12, view.y - ends) > 0.98 * chance)
+    throat = view.surface.neck & (view.x - view.neck.middle).abs().lt(0.3)
+    locks = 0.5 * long_noise(LOCKS * x, 1.5 * view.y) + 0.5 * strands + 0.45 * fine
+    return hangs & ~throat, locks
+
+
+def _round(view: View) -> Tensor:
+    """Normals of a ball about the head: (3, S, S)."""
+    x, y = (view.x / 1.15).clamp(-0.95, 0.95), ((view.y - 0.1) / 1.5).clamp(-0.9, 0.9)
+    return unit(torch.stack((x, y, (1.0 - x**2 - 0.5 * y**2).clamp(min=0.05).sqrt())))
