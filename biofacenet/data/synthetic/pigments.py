@@ -75,12 +75,7 @@ def draw_pigments(draws: Draws, who: Identity, view: View, parts: Parts) -> Pigm
 
     hairs = float(np.clip(0.75 - 1.6 * who.hair_colour.mean(), 0.15, 0.85))
     hairs = max(hairs, who.melanin + 0.1)
-    beard_grain = fine.flip(1)
-    if who.modelled:
-        hairy, beard_grain = draw_brow_hairs(draws, brows, x, y), beard_noise(view.surface.point)
-    else:
-        strokes = (1.0 + 0.35 * fine.flip(1)).clamp(0.2, 1.6)
-        hairy = (brows * draws.uniform(0.45, 0.95) * strokes).clamp(0.0, 1.0)
+    hairy, beard_grain = _brow_hairs(draws, who, view, brows, fine.flip(1))
     grown = _beard(draws, who, view, thick, beard_grain)
     if grown is not None:
         hairy = torch.maximum(hairy, grown * front * (1.0 - lips))
@@ -151,6 +146,17 @@ def _oily_places() -> Tensor:
         + 0.5 * spot(0.0, -0.85, 0.12, 0.09)
         + 0.6 * spot(0.0, MOUTH_Y - 0.05, 0.14, 0.03)
     )
+
+
+def _brow_hairs(
+    draws: Draws, who: Identity, view: View, brows: Tensor, fine: Tensor
+) -> tuple[Tensor, Tensor]:
+    """How much of the skin brows hide, 0..1, and a beard's noise; of single hairs on heads of a model."""
+    x, y, _ = view.surface.point
+    if who.modelled:
+        return draw_brow_hairs(draws, brows, x, y), beard_noise(view.surface.point)
+    strokes = (1.0 + 0.35 * fine).clamp(0.2, 1.6)
+    return (brows * draws.uniform(0.45, 0.95) * strokes).clamp(0.0, 1.0), fine
 
 
 def _beard(draws: Draws, who: Identity, view: View, thick: Tensor, fine: Tensor) -> Tensor | None:
