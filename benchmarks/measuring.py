@@ -143,8 +143,8 @@ def markdown(figures: Mapping[str, Mapping[str, Mapping[str, Mapping[str, float]
     lines += ["ICC(3,1) of a neutral and a smiling photo: `python -m benchmarks.measuring`.", ""]
     lines += [
         "`redness_rgb` is of the photos' own colours, without any model: log R/G less what of it goes with "
-        "melanin. A smile reddens and moves skin, each face's in its own way. Blood repeats as well as that "
-        "redness does: more is not in the photos.",
+        "melanin. A smile reddens and moves skin, each face's in its own way: what it leaves of agreement "
+        "there is about as much as blood can have.",
         "",
     ]
     for people, found in figures.items():

@@ -17,7 +17,7 @@ from .system.settings import option
 
 __all__ = ["Settings", "main"]
 
-EXAMPLES = ("portrait.jpg", "portrait.jpg --skin published --size 512", "portrait.jpg --white auto")
+EXAMPLES = ("portrait.jpg", "portrait.jpg --skin published --size 512")
 
 
 @dataclass

@@ -212,7 +212,8 @@ def many() -> str:
         f"{found['machine']} with {found['cores']} cores: {per_photo:.2f} s of CPU time a photo, which is "
         f"{workers / per_photo:.2f} photos a second where the {workers} cores are free (the machine did "
         f"other work, a mean of {found['load'][2]:.0f} at a time, and it took {found['wall_s']:.0f} s): "
-        f"10,000 in {1e4 * per_photo / workers / 3600.0:.1f} hours. All processes together took at most {found['peak_bytes'] / 1e9:.2f} GB: "
+        f"10,000 in {1e4 * per_photo / workers / 3600.0:.1f} hours. All processes together took at "
+        f"most {found['peak_bytes'] / 1e9:.2f} GB: "
         f"{found['peak_bytes_first_half'] / 1e9:.2f} GB in the first half of the photos, "
         f"{found['peak_bytes_last_quarter'] / 1e9:.2f} GB in the last quarter."
     )

@@ -116,7 +116,9 @@ def find_card(photo: Photo) -> Card:
     cards = _cards(quads, linear)
     if len(cards) == 1:
         return Card("card", _in_photo(cards[0], scale), REFLECTANCES["grey"])
-    remedy = "name it by --white LEFT,TOP,WIDTH,HEIGHT"
+    remedy = (
+        "name it by --white LEFT,TOP,WIDTH,HEIGHT, or leave --white out and have relative levels"
+    )
     if cards:
         places = "; ".join(",".join(map(str, _in_photo(card, scale))) for card in cards[:3])
         raise PhotoError(
@@ -196,9 +198,9 @@ def _checker(
             break
     if best is None:
         return None
-    places = _at(best[1], np.array([[column, NEUTRAL[0]] for column in range(COLUMNS)], float))
+    middles = _at(best[1], np.array([[column, NEUTRAL[0]] for column in range(COLUMNS)], float))
     half = 0.25 * best[2]
-    return [(float(x - half), float(y - half), 2.0 * half, 2.0 * half) for x, y in places]
+    return [(float(x - half), float(y - half), 2.0 * half, 2.0 * half) for x, y in middles]
 
 
 def _grid(seed: _Quad, alike: list[_Quad]) -> dict[tuple[int, int], np.ndarray]:

@@ -66,16 +66,15 @@ def decomposition_figure(
     margin, gap, columns = 48, 40, 4
     side = (1600 - 2 * margin - (columns - 1) * gap) / columns
     tall = side * min(max(photo.shape[2] / photo.shape[3], 0.5), 1.6)
-    lines = [(said.get("level", ""), QUIET), (said.get("warning", ""), ALERT)]
-    lines = [(text, colour) for text, colour in lines if text]
+    lines = [one for one in (("level", QUIET), ("warning", ALERT)) if said.get(one[0])]
     first = (84 if title else 44) + 26 * len(lines)
     second = first + tall + 106
     third = second + tall + 100
     sheet = Sheet(1600, third + 250 + 66)
     if title:
         sheet.text(margin, 40, title, size=17, bold=True)
-    for number, (text, colour) in enumerate(reversed(lines)):
-        sheet.text(margin, first - 40 - 26 * number, text, size=10.5, colour=colour, most=180)
+    for number, (name, colour) in enumerate(reversed(lines)):
+        sheet.text(margin, first - 40 - 26 * number, said[name], size=10.5, colour=colour, most=180)
     for index, panel in enumerate(_panels(photo, decomposition, view)):
         left = margin + index % columns * (side + gap)
         top = first if index < columns else second
