@@ -51,7 +51,8 @@ class Edit:
     redder cheeks, or less redness."""
     areas: str | None = option(None, shown="skin", metavar="NAME[=STRENGTH],..")
     """Where pigments change, and how strongly, 0..1: skin, lips, brows, eyes, hair, or of the skin cheeks,
-    forehead, nose, chin, neck; such as skin,lips=0.5 or skin,nose=0 or cheeks."""
+    forehead, nose, chin, neck; such as skin,lips=0.5 or skin,nose=0 or cheeks. Where none is named, lips
+    get half of a change of melanin, too."""
     diffuse_scale: float = 1.0
     """Factor on the diffuse shading."""
     specular_scale: float = 1.0
