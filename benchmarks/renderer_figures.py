@@ -150,6 +150,8 @@ def plot(results: Sequence[Result], note: str, path: Path) -> None:
         "bytes a pixel",
         lambda result: result.forward_backward_extra_bytes_per_pixel,
     )
+    memory_axes.set_yscale("linear")  # what is fused needs none
+    memory_axes.yaxis.set_major_formatter(FuncFormatter(lambda number, _: f"{number:,g}"))
     shown = {result.renderer for result in results}
     handles = [
         Line2D([], [], color=colour, marker=marker, markersize=7, linewidth=2, label=name)

@@ -16,7 +16,7 @@ from biofacenet.data.synthetic.identity import Identity, draw_identity
 from biofacenet.data.synthetic.light import draw_lights
 from biofacenet.data.synthetic.shading import light_on
 from biofacenet.data.synthetic.strands import Run, draw_run, long_noise, shares
-from biofacenet.data.synthetic.strokes import beard_noise, draw_brow_hairs
+from biofacenet.data.synthetic.strokes import beard_noise, draw_brow_hairs, draw_lashes
 from biofacenet.data.synthetic.view import View, place_head
 
 KINDS = ("crown", "back", "parting", "curls")
@@ -212,6 +212,19 @@ def test_brows_are_hairs_where_they_grow() -> None:
     assert float(within.std()) > 0.1
     half = draw_brow_hairs(Draws(3, 0), 0.5 * brows, x, y)[brows > 0.0]
     assert float(half.mean()) < 0.85 * float(within.mean())
+
+
+def test_lashes_stand_at_the_lid() -> None:
+    x, y = torch.meshgrid(
+        torch.linspace(0.1, 0.5, 300), torch.linspace(0.2, 0.0, 150), indexing="xy"
+    )
+    lid = torch.exp(-(((y - 0.12) / 0.014) ** 2))
+    hidden = draw_lashes(Draws(4, 0), lid, x, y, made_up=True)
+    assert 0.0 <= float(hidden.min()) <= float(hidden.max()) <= 1.0
+    assert float(hidden[lid < 1e-4].max()) == 0.0
+    assert float(hidden[lid > 0.9].mean()) > 0.4
+    between = hidden[(lid > 0.1) & (lid < 0.5)]
+    assert float(between.std()) > 0.05  # single ones
 
 
 def test_a_beard_grows_down() -> None:

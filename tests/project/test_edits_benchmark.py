@@ -1,11 +1,15 @@
 """What is said of edits follows from the figures of photos."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
 from benchmarks.edit_figures import EDITS, Figures, colours, markdown, summary
+from benchmarks.edits import _contrast, _highlights
+from biofacenet.physics.colour import linear_to_srgb
 
 
 def figures(person: str, melanin: float, change: float, level: float = 60.0) -> Figures:
@@ -27,6 +31,28 @@ def figures(person: str, melanin: float, change: float, level: float = 60.0) -> 
         edge_of_contrast=dict.fromkeys(names, 1.0),
         lab={"before": [level, 10.0, 12.0], "melanin x3": [level - 15.0, 12.0, 15.0]},
     )
+
+
+def test_highlights_are_told_by_the_photo_and_edges_beside_their_contrast() -> None:
+    image = torch.tensor((0.35, 0.2, 0.15)).reshape(1, 3, 1, 1).repeat(1, 1, 64, 64)
+    image[..., 8:12, 8:12] = 0.8
+    skin = np.zeros((64, 64), bool)
+    skin[:, :32] = True
+    found = _highlights(image, skin)
+    assert found[8:12, 8:12].all()
+    assert found.sum() == 16
+    # Skin on the left, dark hair that stays on the right; the edge of a perfect mask is of its contrast.
+    share = (
+        ((36.0 - torch.arange(64.0)) / 8.0).clamp(0.0, 1.0).reshape(1, 1, 1, 64).repeat(1, 1, 64, 1)
+    )
+    areas = SimpleNamespace(skin=share, head=torch.ones(1, 1, 64, 64))
+    before = (share * 0.3 + (1.0 - share) * 0.02).repeat(1, 3, 1, 1)
+    after = (share * 0.45 + (1.0 - share) * 0.02).repeat(1, 3, 1, 1)
+    ratio = _contrast(SimpleNamespace(areas=areas), before, after)  # type: ignore[arg-type]
+    light = [linear_to_srgb(torch.tensor(value)) for value in (0.3, 0.45, 0.02)]
+    expected = float((light[1] - light[2]) / (light[0] - light[2]))
+    np.testing.assert_allclose(ratio[:, 28:36], expected, rtol=0.05)
+    assert expected > 1.2
 
 
 def test_the_summary_is_of_all_photos_and_ratios_of_equals_alone() -> None:

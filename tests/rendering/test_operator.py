@@ -246,7 +246,9 @@ def test_kernel_against_its_twin_in_torch(
 
 
 @pytest.mark.parametrize("shared", [False, True])
-@pytest.mark.parametrize(("functions", "others"), [(1, 3), (5, 1), (5, 13), (6, 25), (7, 3), (8, 13), (9, 5)])
+@pytest.mark.parametrize(
+    ("functions", "others"), [(1, 3), (5, 1), (5, 13), (6, 25), (7, 3), (8, 13), (9, 5)]
+)
 def test_sums_of_any_length(
     instruction_set: str, functions: int, others: int, shared: bool
 ) -> None:

@@ -25,11 +25,11 @@ def draw_lips(draws: Draws, who: Identity, *, made_up: bool) -> tuple[float, flo
 
 def _photographed(draws: Draws, who: Identity) -> tuple[float, float]:
     """As in photographs of the Face Research Lab London Set: lips of all people hold little melanin and
-    much blood, so that those of dark skin are brighter than their cheeks; a quarter are as dark as the skin.
+    much blood, so that those of dark skin are brighter than their cheeks; some are as dark as the skin.
     """
-    level = -0.39 + draws.gaussian(0.05) + draws.uniform(0.1, 0.75) * max(who.melanin + 0.2, 0.0)
-    if draws.chance(0.25 * (1.0 - who.light)):
+    level = -0.39 + draws.gaussian(0.05) + draws.uniform(0.05, 0.5) * max(who.melanin + 0.2, 0.0)
+    if draws.chance(0.15 * (1.0 - who.light)):
         level = who.melanin + draws.uniform(-0.1, 0.12)
-    level = max(level, who.melanin - 0.42)
+    level = max(level, who.melanin - 0.6)
     blood = draws.uniform(0.95, 1.4) if draws.chance(0.85) else draws.uniform(0.5, 0.95)
     return min(level, who.melanin + 0.1) - who.melanin, blood - who.haemoglobin

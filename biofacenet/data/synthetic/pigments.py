@@ -17,7 +17,7 @@ from .identity import Identity
 from .lips import draw_lips
 from .parts import Parts
 from .shape import read_texture
-from .strokes import beard_noise, draw_brow_hairs
+from .strokes import beard_noise, draw_brow_hairs, draw_lashes
 from .view import View
 
 __all__ = ["Pigments", "draw_pigments"]
@@ -88,8 +88,10 @@ def draw_pigments(draws: Draws, who: Identity, view: View, parts: Parts) -> Pigm
     haemoglobin = haemoglobin - 0.25 * hairy
     # Lashes and the shadow of the lid's edge.
     liner = draws.uniform(0.8, 1.3) if made_up else draws.uniform(0.5, 0.8)
-    liner = liner * (1.3 if who.modelled else 1.0)
-    melanin = melanin + (liner * parts.lid).clamp(max=1.0) * (0.88 - melanin)
+    lashes = (liner * parts.lid).clamp(max=1.0)
+    if who.modelled:
+        lashes = torch.maximum(lashes, draw_lashes(draws, parts.lid, x, y, made_up=made_up))
+    melanin = melanin + lashes * (0.88 - melanin)
     melanin = melanin + 0.75 * parts.nostril * (0.9 - melanin)
     return Pigments(
         melanin.clamp(-0.98, 0.98),

@@ -1,4 +1,4 @@
-"""Hairs of brows and beards on heads of a model, one beside the other."""
+"""Hairs of brows, lashes and beards on heads of a model, one beside the other."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import torch
 from torch import Tensor
 
 from .draws import Draws
+from .features import EYE_Y
 from .strands import long_noise, shares
 
-__all__ = ["beard_noise", "draw_brow_hairs"]
+__all__ = ["beard_noise", "draw_brow_hairs", "draw_lashes"]
 
 INNER, WIDE = 0.08, 0.4
 """Where brows begin, as distance from the middle, and how long they are, in canonical units."""
@@ -28,6 +29,19 @@ def draw_brow_hairs(draws: Draws, brows: Tensor, x: Tensor, y: Tensor) -> Tensor
     many = many + 0.85 * long_noise(230.0 * across, 26.0 * outward + side)
     dense, strong = draws.uniform(0.65, 1.2), draws.uniform(0.6, 0.95)
     return strong * ((dense * brows - shares(many)) / 0.8 + 0.5).clamp(0.0, 1.0) * (brows > 0.05)
+
+
+def draw_lashes(draws: Draws, lid: Tensor, x: Tensor, y: Tensor, *, made_up: bool) -> Tensor:
+    """How much of the skin above the edge of the upper lid lashes hide, 0..1: (S, S).
+
+    They fan out to the temples; the nearness of the edge, ``lid``, falls like a Gaussian of 1.4 mm.
+    """
+    offset = draws.uniform(0.0, 40.0)
+    fan = x.abs() - 0.6 * (y - EYE_Y) + offset
+    single = long_noise(120.0 * fan, 5.0 * y)
+    long = draws.uniform(0.5, 0.9) if made_up else draws.uniform(0.15, 0.7)
+    reach = lid.clamp(min=0.0) ** 0.25
+    return long * ((1.1 * reach - shares(single)) / 0.5 + 0.3).clamp(0.0, 1.0) * (reach > 0.15)
 
 
 def beard_noise(point: Tensor) -> Tensor:

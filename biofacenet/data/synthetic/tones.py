@@ -42,7 +42,7 @@ MEASURED_LIMITS = ((-0.47, 0.62), (-0.8, 0.97))
 """Least and most of melanin and haemoglobin. Beyond 0.62 the constant reflection of the surface outweighs
 the skin below it and turns it grey, as no skin is."""
 
-PHOTOGRAPHED_DARK, PHOTOGRAPHED_DARKEST = ToneGroup(0.4, 0.1, -0.03, 0.3, 0.0), 0.58
+PHOTOGRAPHED_DARK, PHOTOGRAPHED_DARKEST = ToneGroup(0.43, 0.1, -0.1, 0.3, 0.0), 0.58
 """Dark skin as photographs show it, and its limit, for faces on heads of a model. The spectra of the archive
 hold all of the surface's reflection, which is most of what the darkest skin returns; the black people of
 the Face Research Lab London Set have ln G/B of 0.38 in the median, where its dark skin has 0.2
