@@ -17,11 +17,8 @@ from .system.settings import option
 
 __all__ = ["Settings", "main"]
 
-EXAMPLES = (
-    "portrait.jpg",
-    "album --out maps --format exr --refine 60",
-    "portrait.jpg --white auto",
-)
+EXAMPLES = ("portrait.jpg", "album --out maps --format exr --refine 60")
+
 
 Against: TypeAlias = Literal["none", "fit"]
 

@@ -24,6 +24,7 @@ from biofacenet.analysis.formats import planes, write_formats
 from biofacenet.analysis.measuring.colours import colour_numbers, skin_colours
 from biofacenet.analysis.measuring.numbers import deviations, skin_numbers
 from biofacenet.analysis.video import Smooth, _steady
+from biofacenet.analysis.video_white import with_level
 from biofacenet.data import FacePairs, Faces, find_pairs, generate, read_truth, write_pairs
 from biofacenet.decomposition import Edit
 from biofacenet.decomposition.maps import edited
@@ -316,6 +317,8 @@ def test_a_white_is_looked_at_with_the_skin_that_maps_are_of(maps: Decomposition
         skin: absolute(replace(found, skin=skin), found.render() / 2.0)
         for skin in ("published", "measured")
     }
+    for skin in seen:
+        assert with_level(replace(found, skin=skin), mask, 0.1, 0.2).skin == skin
     assert {skin: one.decomposition.skin for skin, one in seen.items()} == {
         "published": "published",
         "measured": "measured",
@@ -365,7 +368,12 @@ TAKES = {
     # Tested above; the rest of measuring looks at maps and parts as they are.
     *("analysis/measuring/colours.py:colour_numbers", "analysis/measuring/numbers.py:_percent"),
     *(f"analysis/measuring/numbers.py:{name}" for name in ("deviations", "skin_numbers")),
-    *(f"fitting/absolute.py:{name}" for name in ("absolute", "_level", "_skin")),
+    *(
+        f"fitting/absolute.py:{name}"
+        for name in ("absolute", "_level", "_light", "_shared_out", "_skin")
+    ),
+    *("analysis/whitening.py:_with_shape", "analysis/video_white.py:with_level"),
+    "analysis/video.py:_at_level",
     *(f"analysis/measuring/photo.py:{name}" for name in ("_asymmetry", "_pigments", "_turned")),
     *("analysis/measuring/photo.py:_surface_light", "analysis/measuring/numbers.py:skin_of_parts"),
     *(f"analysis/measuring/regions.py:{name}" for name in ("_beside_eyes", "_by_parts", "_lips")),
