@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ...decomposition.parts import part_index
 from ...network.unet import BioFaceNet
+from ...physics.colour import luminance
 from ...system.lasting import kept
 from .regions import Regions
 
@@ -31,6 +32,10 @@ LOOKED_AT = 96
 
 EDGE = 1.0 / 48.0
 """Width of the soft edge of a wall, in sides."""
+
+
+DARKER = 0.3
+"""Share of the wall's median light below which something else is seen."""
 
 
 @kept
@@ -61,8 +66,10 @@ def wall_share(image: Tensor) -> Tensor:
     small = F.adaptive_avg_pool2d(image, min(size, LOOKED_AT))
     parts = _finder().decompose(small).parts
     assert parts is not None
-    place = part_index("background")
-    wall = (parts.argmax(dim=1, keepdim=True) == place).float()
+    wall = (parts.argmax(dim=1, keepdim=True) == part_index("background")).float()
+    light = luminance(small)
+    if wall.any():  # dark hair is taken for wall at times, and is to stay
+        wall = wall * (light > DARKER * light[wall > 0].median())
     reach = max(1, round(0.5 * EDGE * small.shape[-1]))
     # Grown by as much as it is then softened: a rim of the old wall would tell it.
     wall = F.max_pool2d(wall, 2 * reach + 1, 1, reach)
