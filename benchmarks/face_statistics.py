@@ -31,6 +31,7 @@ from biofacenet.data.pair_files import find_pairs
 from biofacenet.data.pairs import FacePairs
 from biofacenet.data.truth import read_truth
 from biofacenet.decomposition import Decomposition
+from biofacenet.decomposition.parts import UNLABELLED, part_index
 from biofacenet.evaluation.people.regions import regions_of
 from biofacenet.photos.boxes import Box, crop
 from biofacenet.photos.reading import read_photo
@@ -159,12 +160,14 @@ def training_faces(folder: Path) -> list[Crop]:
     for file in find_pairs(folder):
         for start in range(0, file.count, 32):
             rows = range(start, min(start + 32, file.count))
-            channels = FacePairs([file]).read(rows).channels
+            read = FacePairs([file], geometry=True).read(rows)
+            channels, geometry = read.channels, read.geometry
             truth = read_truth(file, rows)
             bare = _albedo(truth)
             fractions = truth.melanosomes()
             for i in range(len(rows)):
-                found = _training_face(channels[i], bare[i], fractions[i, 0])
+                labels = None if geometry is None else geometry.parts[i, 0]
+                found = _training_face(channels[i], bare[i], fractions[i, 0], labels)
                 if found is not None:
                     crops.append(found)
     return crops
@@ -184,7 +187,9 @@ def _albedo(truth: Decomposition) -> Tensor:
     return even.render() / float(WHITE_ROW_SUMS[1])
 
 
-def _training_face(channels: Tensor, bare: Tensor, melanosomes: Tensor) -> Crop | None:
+def _training_face(
+    channels: Tensor, bare: Tensor, melanosomes: Tensor, labels: Tensor | None
+) -> Crop | None:
     image, mask = channels[:3], channels[6] > 0.5
     x, y = 2.6 * channels[7] - 1.3, 2.6 * channels[8] - 1.3
     parts = {
@@ -192,6 +197,8 @@ def _training_face(channels: Tensor, bare: Tensor, melanosomes: Tensor) -> Crop 
         "forehead": mask & (x.abs() < 0.3) & ((y - 0.45).abs() < 0.09),
         "lips": mask & (x.abs() < 0.13) & ((y + 0.605).abs() < 0.03),
     }
+    if labels is not None and (labels != UNLABELLED).any():
+        parts["lips"] = mask & (labels == part_index("lips"))
     if min(int(where.sum()) for where in parts.values()) < 6:
         return None
     colours = [logarithms(median_colour(bare, parts[name])) for name in PARTS[:2]]
@@ -251,6 +258,8 @@ def statistics_of(crops: Sequence[Crop]) -> dict[str, np.ndarray]:
             values = colour if name == "cheeks" else relative
             add(f"{name}, {tone}: ln R/G{'' if name == 'cheeks' else ' over cheeks'}", values[0])
             add(f"{name}, {tone}: ln G/B{'' if name == 'cheeks' else ' over cheeks'}", values[1])
+            if name == "lips":
+                add(f"{name}, {tone}: ln Y over cheeks", relative[2])
     return {name: np.concatenate(values) for name, values in found.items()}
 
 

@@ -7,6 +7,9 @@ import pytest
 import torch
 
 from benchmarks.face_statistics import PARTS, Crop, coverage, statistics_of, training_faces
+from biofacenet.data.pair_files import find_pairs
+from biofacenet.data.pairs import FacePairs
+from biofacenet.decomposition.parts import part_index
 from biofacenet.preparation.settings import SyntheticSettings
 from biofacenet.preparation.synthetic import synthesize
 
@@ -55,6 +58,13 @@ def test_training_faces_have_the_colour_of_their_pigments(tmp_path: Path) -> Non
     )
     faces = training_faces(tmp_path / "set")
     assert faces
+    geometry = FacePairs(find_pairs(tmp_path / "set"), geometry=True).read(range(4)).geometry
+    assert geometry is not None
+    labelled = [parts == part_index("lips") for parts in geometry.parts[:, 0]]
+    assert all(
+        any((face.parts["lips"] <= lips).all() and lips.any() for lips in labelled)
+        for face in faces
+    )
     for face in faces:
         assert np.isfinite(face.colours).all()
         red, yellow, bright = face.colours.T

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .colours import any_colour
 from .draws import Draws
 from .features import EYE_X, EYE_Y
 from .identity import Identity
@@ -133,8 +134,11 @@ def _scarf(draws: Draws, view: View) -> Tensor:
     return torch.where(head, ~(oval & (z > 0.0)), (around < 1.0) | falls)
 
 
-def cloth_of(draws: Draws, view: View, rows: slice) -> Tensor:
-    """Reflectance of a piece of cloth on rows of samples: plain, striped, chequered or knitted: (3, R, S)."""
+def cloth_of(draws: Draws, view: View, rows: slice, *, varied: bool = False) -> Tensor:
+    """Reflectance of a piece of cloth on rows of samples: plain, striped, chequered or knitted: (3, R, S).
+
+    With ``varied``, of any colour from black to white.
+    """
     x, y = view.x[rows], view.y[rows]
     kind = draws.uniform(0.0, 1.0)
     if kind < 0.2:  # white
@@ -144,6 +148,8 @@ def cloth_of(draws: Draws, view: View, rows: slice) -> Tensor:
     else:
         base = torch.from_numpy(draws.rng.uniform(0.02, 0.6, 3) ** 1.5).float()
     other = torch.from_numpy(draws.rng.uniform(0.02, 0.8, 3)).float()
+    if varied and draws.chance(0.7):
+        base, other = any_colour(draws), any_colour(draws)
     pattern = torch.zeros_like(x)
     chosen, pitch = draws.uniform(0.0, 1.0), draws.uniform(8.0, 50.0)
     if chosen < 0.15:

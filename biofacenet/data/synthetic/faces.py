@@ -14,13 +14,14 @@ import torch
 from torch import Tensor
 
 from ...decomposition import Decomposition
-from ...physics.colour import WHITE_ROW_SUMS
+from ...physics.colour import WHITE_ROW_SUMS, luminance
 from ...physics.lighting import unit
 from ...physics.names import SkinName
 from ...system.device import plain_defaults
 from ...system.workers import one_thread
 from ..geometry import Geometry
 from ..records import Faces
+from .backdrops import paint_any_background
 from .camera import draw_exposure, draw_light_and_camera
 from .covers import draw_covers
 from .draws import Draws
@@ -122,18 +123,23 @@ def _picture(draws: Draws, who: Identity, size: int, noise: bool, yaw: float | N
     )
     labels = label_person(parts, pigments, covers, behind)
     other = paint_person(draws, who, view, parts, shading, (hair, covers, behind))
-    other = torch.where(labels == 0, paint_background(draws, view, lights), other)
+    rendered, shown = truth.render(), covered > 0.5
+    if who.modelled:
+        scene = paint_any_background(draws, view, lights, _brightness(rendered, shown))
+    else:
+        scene = paint_background(draws, view, lights)
+    other = torch.where(labels == 0, scene, other)
     other = shrink(other * (1.0 - skin))
 
     # One exposure for shading, maps and lighting alike.
-    exposure = draw_exposure(draws, who.melanin, truth.render(), covered > 0.5)
+    exposure = draw_exposure(draws, who.melanin, rendered, shown)
     truth.diffuse.mul_(exposure)
     truth.specular.mul_(exposure).clamp_(min=LEAST_SPECULAR)
     image = truth.render()[0] * covered + exposure * WHITE * other
 
     if noise:
         image = second_colour(image, shrink(shading.normal), lights)
-    coded = photograph(draws, image) if noise else eight_bits(image)
+    coded = photograph(draws, image, deep=who.modelled) if noise else eight_bits(image)
     mask = (shrink(parts.face_skin.float().unsqueeze(0)) > 0.999).float()
     normals = unit(average_over(skin, view.surface.normal)) * mask
     place = ((average_over(skin, view.surface.point) + 1.3) / 2.6).clamp(0.0, 1.0)
@@ -148,6 +154,11 @@ def _picture(draws: Draws, who: Identity, size: int, noise: bool, yaw: float | N
         truth=truth,
         geometry=_geometry(view, labels, size),
     )
+
+
+def _brightness(rendered: Tensor, where: Tensor) -> float:
+    """Median luminance of (1, 3, S, S), in the scale of the shading."""
+    return float(luminance(rendered)[0][where].median()) / WHITE if where.any() else 0.3
 
 
 def _geometry(view: View, labels: Tensor, size: int) -> Geometry:

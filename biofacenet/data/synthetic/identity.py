@@ -55,6 +55,11 @@ class Identity:
     """(3,), linear RGB."""
     head: Head | ModelledHead
 
+    @property
+    def modelled(self) -> bool:
+        """Whether the head is one of a head model: all that is around it varies more."""
+        return isinstance(self.head, ModelledHead)
+
 
 def draw_identity(
     draws: Draws,
@@ -66,7 +71,7 @@ def draw_identity(
 
     Its head is parametric, or one of a head model.
     """
-    tone = draw_tone(draws, skin)
+    tone = draw_tone(draws, skin, photographed=heads is not None)
     middle, width = LIGHTNESS[skin]
     light = 1.0 / (1.0 + math.exp(4.0 * (tone.melanin - middle) / width))
     masculine = draws.uniform(0.0, 1.0)
@@ -84,7 +89,9 @@ def draw_identity(
         mouth=mouth,
         eyes=Eyes.draw(draws),
         brows=Brows.draw(draws, masculine),
-        hair_colour=_draw_hair_colour(draws, light, age),
+        hair_colour=_draw_hair_colour(draws, light, age)
+        if heads is None
+        else _draw_any_hair_colour(draws, light, age),
         head=_draw_head(draws, masculine, child, mouth)
         if heads is None
         else draw_modelled_head(draws, heads),
@@ -102,6 +109,14 @@ def _draw_hair_colour(draws: Draws, light: float, age: float) -> np.ndarray:
     if draws.chance(0.04):
         colour = 0.3 * colour + 0.7 * dyed
     return np.asarray(colour * draws.uniform(0.6, 1.3))
+
+
+def _draw_any_hair_colour(draws: Draws, light: float, age: float) -> np.ndarray:
+    """That of many people whatever their skin: dyed, bleached, or a wig; darker and brighter."""
+    if draws.chance(0.35):
+        light, age = 1.0, draws.uniform(0.0, 1.0)
+    colour = _draw_hair_colour(draws, light, age)
+    return np.asarray((colour * np.exp(draws.gaussian(0.35))).clip(0.004, 0.6))
 
 
 def _draw_head(draws: Draws, masculine: float, child: bool, mouth: Mouth) -> Head:

@@ -63,7 +63,7 @@ def paint_person(
     folds = (1.0 + 0.1 * fine) * shading.open
     picture = torch.zeros(3, *view.x.shape)
     rows = _rows(parts.cloth)
-    _put(picture, parts.cloth, rows, cloth_of(draws, view, rows) * folds[rows])
+    _put(picture, parts.cloth, rows, cloth_of(draws, view, rows, varied=who.modelled) * folds[rows])
     strands = hair_colour(draws, who, hair, view, shading, fine)
     # Behind the head it is dark, most of all beside the neck.
     depth = (0.75 + 0.35 * view.y).clamp(0.25, 0.8)
@@ -74,7 +74,9 @@ def paint_person(
     rows = _rows(parts.mouth)
     _put(picture, parts.mouth, rows, mouth_colour(draws, view, parts, shading, rows))
     rows = _rows(covers.cloth)
-    _put(picture, covers.cloth, rows, cloth_of(draws, view, rows) * folds[rows])
+    _put(
+        picture, covers.cloth, rows, cloth_of(draws, view, rows, varied=who.modelled) * folds[rows]
+    )
     return torch.where(covers.glasses, covers.glasses_colour * shading.unoccluded, picture)
 
 

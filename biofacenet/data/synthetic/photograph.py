@@ -26,16 +26,20 @@ STORED_AT = (1.0, 1.5, 2.0, 3.0)
 LUMA = (0.299, 0.587, 0.114)
 
 
+USUAL, DEEP = (0.9, 1.15), (0.95, 1.25)
+"""Saturation that development gives, as a factor."""
+
+
 def eight_bits(image: Tensor) -> Tensor:
     """Linear RGB of any shape in sRGB, rounded to 8 bits: 0..1."""
     return torch.round(255.0 * linear_to_srgb(image)) / 255.0
 
 
-def photograph(draws: Draws, image: Tensor) -> Tensor:
-    """Take a photograph of linear RGB (3, S, S): sRGB, 0..1, of 8 bits."""
+def photograph(draws: Draws, image: Tensor, *, deep: bool = False) -> Tensor:
+    """Take a photograph of linear RGB (3, S, S): 8 bits, 0..1 sRGB; ``deep``: colours deepened more."""
     image = _through_lens(draws, image)
     image = _sensed(draws, image)
-    return _stored(draws, _developed(draws, image))
+    return _stored(draws, _developed(draws, image, DEEP if deep else USUAL))
 
 
 def second_colour(image: Tensor, normal: Tensor, lights: Lights) -> Tensor:
@@ -92,7 +96,7 @@ def _sensed(draws: Draws, image: Tensor) -> Tensor:
     return image + noise
 
 
-def _developed(draws: Draws, image: Tensor) -> Tensor:
+def _developed(draws: Draws, image: Tensor, saturation: tuple[float, float]) -> Tensor:
     """A tone curve with a soft shoulder, contrast, saturation and sharpening: sRGB."""
     knee = draws.uniform(0.6, 1.0)
     room = 1.0 - knee + 1e-3
@@ -102,7 +106,7 @@ def _developed(draws: Draws, image: Tensor) -> Tensor:
     curve = encoded * encoded * (3.0 - 2.0 * encoded)
     encoded = encoded + contrast * (curve - encoded)
     grey = torch.einsum("c,chw->hw", torch.tensor(LUMA), encoded)
-    encoded = grey + draws.uniform(0.9, 1.15) * (encoded - grey)
+    encoded = grey + draws.uniform(*saturation) * (encoded - grey)
     if draws.chance(0.5):
         encoded = encoded + draws.uniform(0.1, 0.8) * (encoded - _blurred(encoded, 0.8))
     return encoded.clamp(0.0, 1.0)

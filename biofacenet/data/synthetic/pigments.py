@@ -14,6 +14,7 @@ from .detail import draw_detail
 from .draws import Draws
 from .features import EYE_X, EYE_Y, MOUTH_Y, beard
 from .identity import Identity
+from .lips import draw_lips
 from .parts import Parts
 from .shape import read_texture
 from .view import View
@@ -64,8 +65,11 @@ def draw_pigments(draws: Draws, who: Identity, view: View, parts: Parts) -> Pigm
     haemoglobin = who.haemoglobin + of_blood * (0.3 + 0.7 * front) + marks[1]
     haemoglobin = haemoglobin + detail.grain[1] * fine.flip(0)
     haemoglobin = haemoglobin + draws.uniform(0.05, 0.3) * view.surface.ear
-    lip_melanin, lip_blood = _lips(draws, who.light, made_up=made_up)
+    lip_melanin, lip_blood = draw_lips(draws, who, made_up=made_up)
     melanin = melanin + lips * lip_melanin
+    if who.modelled:  # the upper lip is darker, most of all that of dark skin
+        upper = torch.sigmoid((y - MOUTH_Y) / 0.012)
+        melanin = melanin + lips * upper * draws.uniform(0.0, 0.25) * (1.0 - who.light)
     haemoglobin = haemoglobin + lips * (1.0 + 0.12 * folds) * lip_blood
 
     hairs = float(np.clip(0.75 - 1.6 * who.hair_colour.mean(), 0.15, 0.85))
@@ -117,15 +121,6 @@ def _redder_places(draws: Draws) -> Tensor:
     wings = draws.uniform(0.0, 0.2) * spot(0.12, -0.33, 0.05, 0.06)
     pale = draws.uniform(-0.05, 0.12) * spot(0.0, 0.5, 0.5, 0.2)
     return flushed * (cheeks + nose + chin) + lids + wings - pale
-
-
-def _lips(draws: Draws, light: float, *, made_up: bool) -> tuple[float, float]:
-    """What lips, bare or painted, add to melanin and haemoglobin: those of light skin hold less melanin."""
-    melanin = draws.uniform(-0.22, -0.03) * light + draws.uniform(-0.06, 0.12) * (1.0 - light)
-    blood = draws.uniform(0.35, 0.95)
-    if made_up and draws.chance(0.6):
-        melanin, blood = melanin + draws.uniform(-0.1, 0.25), draws.uniform(0.6, 1.3)
-    return melanin, blood
 
 
 def _shadow(draws: Draws, *, made_up: bool) -> Tensor:

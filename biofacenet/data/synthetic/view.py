@@ -37,6 +37,11 @@ HALF_FRAME = 1.17
 
 FRAME_CENTRE_Y = -0.13
 
+MODELLED_HALF_FRAME, MODELLED_CENTRE_Y = 1.33, -0.15
+"""The same for heads of a model, whose eyes are farther apart for their height: so that the distance of the
+eyes is 0.245 of the side and their height 0.41 from the top, as in photographs that are framed by the faces
+found on them (0.242 and 0.408 in the median of 37 people of the Face Research Lab London Set)."""
+
 
 @dataclass(frozen=True)
 class Frame:
@@ -96,8 +101,11 @@ def place_head(draws: Draws, who: Identity, size: int, yaw: float | None = None)
     drawn_yaw, drawn_pitch = draws.gaussian(16.0), draws.gaussian(7.0)
     angles = (drawn_yaw if yaw is None else yaw, drawn_pitch, draws.gaussian(4.0))
     pose = Pose(*np.radians(angles).tolist())
-    half = HALF_FRAME * draws.uniform(0.93, 1.08) * (1.04 if who.child else 1.0)
-    frame = Frame(half, draws.gaussian(0.04), FRAME_CENTRE_Y + draws.gaussian(0.035))
+    usual, middle = HALF_FRAME, FRAME_CENTRE_Y
+    if who.modelled:
+        usual, middle = MODELLED_HALF_FRAME, MODELLED_CENTRE_Y
+    half = usual * draws.uniform(0.93, 1.08) * (1.04 if who.child else 1.0)
+    frame = Frame(half, draws.gaussian(0.04), middle + draws.gaussian(0.035))
     gaze = draws.gaussian(0.015)
     width = draws.uniform(0.36, 0.42) + 0.08 * who.masculine
     turn = pose.rotation()

@@ -11,7 +11,7 @@ from .light import Lights
 from .shape import read_texture
 from .view import View
 
-__all__ = ["paint_background"]
+__all__ = ["BRIGHTNESS", "light_on_wall", "outdoors", "paint_background", "room"]
 
 BRIGHTNESS = {
     "front": (0.3, 1.2),
@@ -32,8 +32,8 @@ def paint_background(draws: Draws, view: View, lights: Lights) -> Tensor:
     if kind < 0.5:
         return level * _wall(draws, view)
     if kind < 0.75:
-        return level * _room(draws, view)
-    return level * _outdoors(draws, view)
+        return level * room(draws, view)
+    return level * outdoors(draws, view)
 
 
 def _colour(draws: Draws, low: float, high: float, greyish: float) -> Tensor:
@@ -47,6 +47,11 @@ def _wall(draws: Draws, view: View) -> Tensor:
     colour = _colour(draws, 0.05, 0.85, greyish)
     if draws.chance(0.35):
         colour = _colour(draws, 0.6, 0.85, 0.95)
+    return colour[:, None, None] * light_on_wall(draws, view)
+
+
+def light_on_wall(draws: Draws, view: View) -> Tensor:
+    """How bright a wall is from place to place, about 1: (S, S)."""
     angle = draws.uniform(0.0, 2.0 * np.pi)
     ramp = float(np.cos(angle)) * view.x + float(np.sin(angle)) * view.y
     light = 1.0 + draws.uniform(0.0, 0.3) * ramp
@@ -57,10 +62,10 @@ def _wall(draws: Draws, view: View) -> Tensor:
         x, y = view.x - draws.gaussian(0.4), view.y + draws.uniform(0.0, 0.3)
         head = ((x / 0.85).square() + (y / 1.25).square()).sqrt()
         light = light * (1.0 - draws.uniform(0.1, 0.5) * torch.sigmoid((1.0 - head) / 0.08))
-    return colour[:, None, None] * light.clamp(0.1, 2.0)
+    return light.clamp(0.1, 2.0)
 
 
-def _room(draws: Draws, view: View) -> Tensor:
+def room(draws: Draws, view: View) -> Tensor:
     """Soft rectangles: furniture, pictures, doors, windows."""
     picture = _colour(draws, 0.05, 0.7, 0.7)[:, None, None].expand(3, *view.x.shape)
     blur = draws.uniform(0.01, 0.12)
@@ -75,7 +80,7 @@ def _room(draws: Draws, view: View) -> Tensor:
     return picture
 
 
-def _outdoors(draws: Draws, view: View) -> Tensor:
+def outdoors(draws: Draws, view: View) -> Tensor:
     """Sky over leaves, stone or water, with discs of light where it is far out of focus."""
     sky = torch.tensor([0.35, 0.5, 0.8]) * draws.uniform(0.6, 1.3)
     sky = sky + draws.uniform(0.0, 1.0) * (sky.mean() * 1.2 - sky)
