@@ -256,7 +256,7 @@ class Settings:
     exposure: float | None = by_preset("exposure", metavar="STOPS")
     """Standard deviation of a random exposure, in stops."""
     variety: float | None = by_preset("variety", metavar="CHANCE")
-    """Chance that a face gets another wall, brighter or darker cloth, hair or eyes, and each of three spots
+    """Chance that a face gets another wall, brighter or darker cloth or hair, and each of three spots
     of pigment, where its parts and maps are known; of photographs, where the network is sure of them."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Precision of the network; the renderer and the losses stay in float32. auto: bfloat16 where the

@@ -220,7 +220,8 @@ def disagreements(
 
     before = torch.cat((first.melanin, first.haemoglobin), dim=1)
     if seen.added is not None:
-        before = before + seen.added
+        # In other surroundings, the photo as it was taken is the example.
+        before = before.detach() + seen.added
     after = torch.cat((second.melanin, second.haemoglobin), dim=1)
     pigments = (after - change.moved(before)).square().sum(dim=1, keepdim=True)
     lit = change.moved(change.light * first.diffuse)
