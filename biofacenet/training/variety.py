@@ -44,8 +44,9 @@ SPREAD = (0.008, 0.05)
 MELANIN, HAEMOGLOBIN = (0.05, 0.6), (0.1, 0.7)
 """Least and most change of the map in the middle of a spot."""
 
-PALE = 0.2
-"""Share of spots with less pigment than the skin around, by up to half as much."""
+PALE = 0.05
+"""Share of spots with less pigment than the skin around, by up to half as much: few, as what is round and
+bright is most often a highlight."""
 
 FARTHEST = (0.05, 20.0)
 """Factor by which a spot may change a colour."""
