@@ -12,6 +12,7 @@ from ..errors import BioFaceNetError, DataError
 from ..system.device import usable_cpus
 from . import augment
 from .run import Run
+from .variety import draw_variety, varied
 
 __all__ = [
     "batches",
@@ -68,14 +69,18 @@ def faces_of_epoch(run: Run) -> Iterator[FaceBatch]:
     ]
     for step, raw in enumerate(batches(run, run.training, numbers), start=run.step):
         batch = decode(raw.to(run.team.device), normals_encoding=run.settings.normals)
+        numbers_of_step = generator(run, 1, step)
         if run.plan.flip or run.plan.exposure:
             changes = augment.draw(
                 run.batch,
                 flip=run.plan.flip,
                 exposure=run.plan.exposure,
-                generator=generator(run, 1, step),
+                generator=numbers_of_step,
             )
             batch = augment.apply(batch, changes.part(mine).to(run.team.device))
+        if run.plan.variety:
+            drawn = draw_variety(run.batch, run.plan.variety, numbers_of_step)
+            batch = varied(batch, drawn.part(mine).to(run.team.device))
         side = side_of_step(run, step)
         if side is not None:
             batch = augment.resize(batch, side)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from ..data.pairs import decode
+from ..data.pairs import FaceBatch, decode
 from .augment import resize
 from .batches import generator, side_of_step
 from .losses import appearance_loss, bounds_loss
@@ -23,11 +23,15 @@ from .symmetry import (
     person_loss,
     views,
 )
+from .variety import Variety, draw_variety, spotted, surrounded
 
 __all__ = ["Photographs", "photographs_of_step"]
 
 CHANCE = 3
 """Purpose of the random numbers, beside those of batches."""
+
+SURE = 0.5
+"""Probability from which on a pixel counts as what the network says it shows."""
 
 
 class Photographs:
@@ -104,9 +108,31 @@ def photographs_of_step(run: Run) -> Photographs | None:
         batch = resize(batch, side)
     height, width = batch.image.shape[2:]
     change = draw_change(count, height, width, numbers)
+    other, added = batch.image, None
+    if run.plan.variety:
+        drawn = draw_variety(count, run.plan.variety, numbers).part(mine).to(run.team.device)
+        other, added = elsewhere(run, batch, drawn)
     if persons is not None:
         persons = persons[mine].to(run.team.device)
-    return Photographs(run, views(batch, change.part(mine).to(run.team.device), persons))
+    change = change.part(mine).to(run.team.device)
+    return Photographs(run, views(batch, change, persons, other=other, added=added))
+
+
+@torch.no_grad()
+def elsewhere(run: Run, photos: FaceBatch, changes: Variety) -> tuple[Tensor, Tensor]:
+    """Photographs with spots by the network's own maps, and other surroundings where it is sure of them.
+
+    Returns:
+        (B, 3, H, W), the changed photos; (B, 2, H, W), added melanin and haemoglobin.
+    """
+    with autocast(run):
+        maps, raw = run.network.with_raw_outputs(photos.image)
+    image, more = spotted(photos.image, photos.mask, maps, changes)
+    added = torch.cat((more.melanin - maps.melanin, more.haemoglobin - maps.haemoglobin), dim=1)
+    if raw.parts is not None:
+        sure = (torch.softmax(raw.parts.float(), dim=1) > SURE).to(image)
+        image = surrounded(image, sure, photos.mask, changes)
+    return image, added
 
 
 def together(

@@ -78,6 +78,8 @@ class Preset:
     """Mirror every other face."""
     exposure: float
     """Standard deviation of a random exposure, in stops."""
+    variety: float
+    """Chance of another wall, of each part's light, and of each spot, face by face."""
     weights: LossWeights
     sides: tuple[int, ...]
     """Sides that batches are resized to, one of them by chance; as stored when empty."""
@@ -101,6 +103,7 @@ PRESETS = {
         average=0.99,
         flip=True,
         exposure=0.1,
+        variety=0.0,
         weights=LossWeights(
             appearance=3e-3,
             camera=1e-3,
@@ -126,6 +129,7 @@ PRESETS = {
         average=0.0,
         flip=False,
         exposure=0.0,
+        variety=0.0,
         weights=LossWeights(),
         sides=(),
         faces=SyntheticSettings(out=Path("data/synthetic-published"), skin="published"),
@@ -144,6 +148,7 @@ PRESETS = {
         average=0.998,
         flip=True,
         exposure=0.3,
+        variety=0.0,
         weights=LossWeights(
             appearance=1e-3,
             camera=0.0,
@@ -250,6 +255,9 @@ class Settings:
     """Mirror every other face, by chance."""
     exposure: float | None = by_preset("exposure", metavar="STOPS")
     """Standard deviation of a random exposure, in stops."""
+    variety: float | None = by_preset("variety", metavar="CHANCE")
+    """Chance that a face gets another wall, brighter or darker cloth or hair, and each of three spots
+    of pigment, where its parts and maps are known; of photographs, where the network is sure of them."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Precision of the network; the renderer and the losses stay in float32. auto: bfloat16 where the
     processor or the GPU has instructions for it."""
@@ -319,6 +327,8 @@ def check(settings: Settings) -> None:
         raise BioFaceNetError(f"--average must lie in [0, 1), got {settings.average}")
     if settings.exposure is not None and not 0 <= settings.exposure < math.inf:
         raise BioFaceNetError(f"--exposure must be at least 0, got {settings.exposure}")
+    if settings.variety is not None and not 0 <= settings.variety <= 1:
+        raise BioFaceNetError(f"--variety must lie in [0, 1], got {settings.variety}")
     if settings.workers is not None and settings.workers < 0:
         raise BioFaceNetError(f"--workers must be at least 0, got {settings.workers}")
     if settings.learn != "all" and settings.from_ is None and settings.resume is None:

@@ -136,6 +136,8 @@ class Views:
     """(B, 1, H, W), uint8, parts of the photos, where landmarks tell some."""
     persons: Tensor | None = None
     """(B,), equal for photos of one person, -1 where nobody knows."""
+    added: Tensor | None = None
+    """(B, 2, H, W), melanin and haemoglobin that the other view has more, where the first one has them."""
 
     def split(self, parts: int) -> list[Views]:
         """In equal parts."""
@@ -150,21 +152,32 @@ class Views:
                 self.change.part(place),
                 None if self.labels is None else self.labels[place],
                 None if self.persons is None else self.persons[place],
+                None if self.added is None else self.added[place],
             )
             for place in places
         ]
 
 
-def views(photos: FaceBatch, change: Change, persons: Tensor | None = None) -> Views:
+def views(
+    photos: FaceBatch,
+    change: Change,
+    persons: Tensor | None = None,
+    *,
+    other: Tensor | None = None,
+    added: Tensor | None = None,
+) -> Views:
     """Photos, and what they look like after a change.
 
     Args:
         photos: as they are.
         change: of each.
         persons: (B,), who is on them.
+        other: (B, 3, H, W), the photos with other surroundings or spots, for the other view; the same
+            when not given.
+        added: (B, 2, H, W), the spots' melanin and haemoglobin.
     """
     white = neutral().to(photos.image).view(3, 1, 1)
-    lit = change.light * photos.image + white * change.highlight
+    lit = change.light * (photos.image if other is None else other) + white * change.highlight
     whole = (lit.amax(dim=1, keepdim=True) < CLIPPED) & (
         photos.image.amax(dim=1, keepdim=True) < CLIPPED
     )
@@ -177,6 +190,7 @@ def views(photos: FaceBatch, change: Change, persons: Tensor | None = None) -> V
         change=change,
         labels=None if photos.geometry is None else photos.geometry.parts,
         persons=persons,
+        added=added,
     )
 
 
@@ -204,8 +218,12 @@ def disagreements(
     def mean(values: Tensor) -> Tensor:
         return (values * mask).sum() / pixels.clamp(min=1.0)
 
-    pigments = (second.melanin - change.moved(first.melanin)).square()
-    pigments = pigments + (second.haemoglobin - change.moved(first.haemoglobin)).square()
+    before = torch.cat((first.melanin, first.haemoglobin), dim=1)
+    if seen.added is not None:
+        # In other surroundings, the photo as it was taken is the example.
+        before = before.detach() + seen.added
+    after = torch.cat((second.melanin, second.haemoglobin), dim=1)
+    pigments = (after - change.moved(before)).square().sum(dim=1, keepdim=True)
     lit = change.moved(change.light * first.diffuse)
     diffuse = (second.diffuse.clamp(min=1e-3).log() - lit.clamp(min=1e-3).log()).square()
     within = (1, 2, 3)

@@ -16,6 +16,8 @@ from faces_folder import SIDE, points, write_landmarks, write_people, write_pict
 from PIL import Image
 
 from biofacenet import BioFaceNet, Decomposition, Illuminant
+from biofacenet.data.synthetic.faces import generate
+from biofacenet.decomposition.parts import part_index
 from biofacenet.errors import BioFaceNetError, DataError
 from biofacenet.evaluation.baselines import pigment_directions
 from biofacenet.evaluation.metrics import WHITE, albedo, rank_correlation
@@ -29,9 +31,11 @@ from biofacenet.evaluation.people.run import ranking
 from biofacenet.evaluation.people.statistics import area_under_curve
 from biofacenet.evaluation.people.targets import TARGETS
 from biofacenet.evaluation.people.views import PersonViews, PlainView, Polarised, views_of
+from biofacenet.evaluation.people.walls import WALLS, before_walls, wall_share
 from biofacenet.evaluation.settings import Settings, check
 from biofacenet.fitting.agreement import icc_1
 from biofacenet.photos.boxes import Box, Part
+from biofacenet.physics.colour import srgb_to_linear
 from biofacenet.preparation.people import Person, read_folder
 
 SIZE = 48
@@ -102,8 +106,10 @@ def ideal_views() -> tuple[PersonViews, dict[str, Decomposition]]:
         "blood": spotted(truth, "haemoglobin", implants.blood),
     }
     answers |= {name: truth for name in changed if name not in answers}
+    wall = 1.0 - regions.mask
+    changed |= dict.fromkeys(WALLS, image + wall * (0.5 - image))
     changed |= {"shift": image, "scale": image, "jpeg": image}
-    answers |= dict.fromkeys(("shift", "scale", "jpeg"), truth)
+    answers |= dict.fromkeys(("shift", "scale", "jpeg", *WALLS), truth)
     person = Person("001", "white")
     return PersonViews(person, (PlainView(image, regions),), changed, implants, {}), answers
 
@@ -133,18 +139,30 @@ def spotted(truth: Decomposition, pigment: str, spot: torch.Tensor) -> Decomposi
 def test_an_ideal_method_gives_the_right_answers() -> None:
     views, answers = ideal_views()
 
+    truth, _ = even_skin()
+    assert views.implants is not None
+    own = [
+        replace(truth, melanin=truth.melanin + 0.2 * views.implants.place),
+        replace(truth, haemoglobin=truth.haemoglobin + 0.5 * views.implants.place),
+    ]
+
     def ideal(images: torch.Tensor) -> Found:
-        assert len(images) == 1 + len(views.changed)
-        truth, _ = even_skin()
-        whole = Decomposition.join([truth, *(answers[name] for name in views.changed)])
+        maps = [truth, *(answers[name] for name in views.changed)]
+        if len(images) == 2:  # spots as its own skin has them
+            maps = own
+            for image, one in zip(images, own, strict=True):
+                torch.testing.assert_close(image[None], one.render(), rtol=1e-3, atol=1e-5)
+        assert len(images) == len(maps)
+        whole = Decomposition.join(maps)
         return Found(whole.melanin, whole.haemoglobin, whole)
 
     values = numbers_of(ideal, views).values
     ones = ("slope_diffuse", "highlight", "brown_albedo", "brown_own", "blood_albedo", "blood_own")
+    ones += ("own_melanin", "own_melanin_albedo", "own_haemoglobin", "own_haemoglobin_albedo")
     for name in ones:
         assert values[name] == pytest.approx(1.0, abs=0.02), name
     for pigment in ("melanin", "haemoglobin"):
-        for change in ("half", "side", "slope", "mirror", "gain", "shift", "scale", "jpeg"):
+        for change in ("half", "side", "slope", "mirror", "gain", "shift", "scale", "jpeg", "wall"):
             assert values[f"{change}_{pigment}"] == pytest.approx(0.0, abs=1e-5), change
     assert values["rmse"] == pytest.approx(0.0, abs=1e-6)
     assert values["lips"] == pytest.approx(0.3, abs=1e-3)
@@ -179,6 +197,47 @@ def test_a_method_that_gets_it_wrong_is_told_by_how_much() -> None:
     assert values["highlight"] < 0.01
     assert values["brown_own"] == pytest.approx(values["brown_albedo"], abs=1e-4)
     assert abs(values["blood_own"]) < 1e-4
+    assert values["own_melanin"] == pytest.approx(values["own_melanin_albedo"], abs=1e-4)
+    assert abs(values["own_haemoglobin"]) < 1e-4
+
+
+def test_a_method_that_leans_on_the_wall_is_told() -> None:
+    """Skin is as dark as what surrounds it is bright."""
+    views, _ = ideal_views()
+    truth, regions = even_skin()
+
+    def leaning(images: torch.Tensor) -> Found:
+        around = (images.mean(1, keepdim=True) * (1.0 - regions.mask)).mean((1, 2, 3), keepdim=True)
+        melanin = around.expand(-1, 1, 64, 64).contiguous()
+        whole = replace(Decomposition.join([truth] * len(images)), melanin=melanin)
+        return Found(whole.melanin, whole.haemoglobin, whole)
+
+    values = numbers_of(leaning, views).values
+    level = float(((0.5 - truth.render().mean(1, keepdim=True)) * (1.0 - regions.mask)).mean())
+    for name in ("wall_black_melanin", "wall_white_melanin"):
+        assert values[name] == pytest.approx(level, abs=1e-5)
+    for name in ("wall_melanin", "wall_coloured_melanin"):
+        assert values[name] == pytest.approx(abs(level), abs=1e-5)
+    assert values["wall_haemoglobin"] == 0.0
+
+
+def test_walls_are_painted_where_the_wall_is() -> None:
+    """Behind a face of known parts; on the face itself nothing changes."""
+    made = generate([3], 5, size=64)
+    assert made.geometry is not None
+    image = srgb_to_linear(made.image)
+    true = made.geometry.parts == part_index("background")
+    share = wall_share(image)
+    assert share[true].mean() > 0.9
+    assert share[made.mask > 0].max() < 0.5
+    mask = made.mask
+    painted = before_walls(image, Regions(mask, mask, mask, mask, mask))
+    assert list(painted) == list(WALLS)
+    sure = (share > 0.99).expand_as(image)
+    for name, found in painted.items():
+        colour = torch.tensor(WALLS[name]).view(1, 3, 1, 1).expand_as(image)
+        torch.testing.assert_close(found[sure], colour[sure], rtol=0.0, atol=0.02)
+        assert torch.equal(found * mask, image * mask)
 
 
 def test_a_constant_is_no_slope() -> None:
@@ -526,7 +585,8 @@ def test_the_worst_person_comes_last() -> None:
 
     def method(amount: float) -> Callable[[torch.Tensor], Found]:
         def of(images: torch.Tensor) -> Found:
-            whole = Decomposition.join([truth, *(answers[name] for name in views.changed)])
+            maps = [truth, *(answers[name] for name in views.changed)][: len(images)]
+            whole = Decomposition.join(maps)
             noise = amount * torch.linspace(0, 1, len(images)).reshape(-1, 1, 1, 1)
             whole = replace(whole, melanin=whole.melanin + noise)
             return Found(whole.melanin, whole.haemoglobin, whole)

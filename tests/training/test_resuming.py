@@ -485,6 +485,7 @@ ALLOWED: dict[str, object] = {
     "learning_rate": 1e-4,
     "flip": False,
     "exposure": 0.0,
+    "variety": 0.5,
     "precision": "float32",
     "compile": True,
     "device": "auto",

@@ -53,6 +53,11 @@ CHANGES = {
     "shift": "shifted",
     "scale": "wider",
     "jpeg": "JPEG",
+    "wall_black": "black wall",
+    "wall_white": "white wall",
+    "wall_red": "red wall",
+    "wall_green": "green wall",
+    "wall_blue": "blue wall",
 }
 """Names of changes, and the same for people."""
 
@@ -69,6 +74,8 @@ class Implants:
     """(1, 3, S, S), logarithm of what the spot of melanin multiplied."""
     blood: Tensor
     """(1, 3, S, S), the same of the spot of blood."""
+    place: Tensor
+    """(1, 1, S, S), 0..1, how much of the spots is at each pixel."""
 
 
 @kept
@@ -122,6 +129,7 @@ def implanted(image: Tensor, regions: Regions) -> tuple[dict[str, Tensor], Impla
         highlight=HIGHLIGHT * _bump(regions.forehead),
         brown=brown,
         blood=blood,
+        place=left,
     )
     changed = {
         "half": HALF * image,

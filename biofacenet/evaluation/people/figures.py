@@ -203,6 +203,33 @@ MEASUREMENTS: tuple[Measurement, ...] = (
     Measurement("brown_own", "brown spot, share by melanin", 1.0, _mean("brown_own")),
     Measurement("blood_albedo", "spot of blood, share in albedo", 1.0, _mean("blood_albedo")),
     Measurement("blood_own", "spot of blood, share by haemoglobin", 1.0, _mean("blood_own")),
+    Measurement(
+        "own_brown_albedo",
+        "more melanin, as its own skin, share in albedo",
+        1.0,
+        _mean("own_melanin_albedo"),
+    ),
+    Measurement(
+        "own_brown", "more melanin, as its own skin, share by melanin", 1.0, _mean("own_melanin")
+    ),
+    Measurement(
+        "own_blood_albedo",
+        "more blood, as its own skin, share in albedo",
+        1.0,
+        _mean("own_haemoglobin_albedo"),
+    ),
+    Measurement(
+        "own_blood",
+        "more blood, as its own skin, share by haemoglobin",
+        1.0,
+        _mean("own_haemoglobin"),
+    ),
+    *_both("wall", "another wall", _mean),
+    Measurement("wall_black", "black wall: melanin", 0.0, _mean("wall_black_melanin"), "map"),
+    Measurement("wall_white", "white wall: melanin", 0.0, _mean("wall_white_melanin"), "map"),
+    Measurement(
+        "wall_coloured", "coloured wall: melanin", 0.0, _mean("wall_coloured_melanin"), "map"
+    ),
     *_both("shift", "shifted, RMS", _rms),
     *_both("scale", "wider framing", _size),
     *_both("jpeg", "JPEG", _size),

@@ -13,6 +13,7 @@ from ..metrics import albedo, masked_mean
 from .methods import Found, Method
 from .regions import Regions
 from .views import PersonViews, Polarised
+from .walls import WALLS
 
 __all__ = ["SHOWN", "Numbers", "Sheet", "numbers_of"]
 
@@ -20,6 +21,11 @@ FLOOR = 1e-4
 """Least albedo and shading that a logarithm is taken of."""
 
 GAINS = ("red+", "red-", "blue+", "blue-")
+
+COLOURED = ("wall_red", "wall_green", "wall_blue")
+
+OWN_SPOTS = {"melanin": 0.2, "haemoglobin": 0.5}
+"""By how much a pigment's own map is raised in the middle of a spot, to its end at most."""
 
 SHOWN = ("half", "side", "mirror", "highlight", "brown", "blood")
 """Changes that stand on a person's sheet."""
@@ -86,6 +92,7 @@ def numbers_of(method: Method, views: PersonViews) -> Numbers:
     if plain[0].decomposition is None:
         return result
     result.values.update(_known_places(plain[0], changed, views))
+    result.values.update(_own_spots(method, plain[0], views))
     return replace(result, sheet=_sheet(plain, changed, views))
 
 
@@ -138,6 +145,11 @@ def _changes(
         values[f"{key}_{name}"] = moved(key)
     values[f"side_{name}"] = _sides(after["side"], regions) - _sides(before, regions)
     values[f"gain_{name}"] = float(np.mean([abs(moved(key)) for key in GAINS]))
+    if all(key in after for key in WALLS):
+        for key in ("wall_black", "wall_white"):
+            values[f"{key}_{name}"] = moved(key)
+        values[f"wall_coloured_{name}"] = float(np.mean([abs(moved(key)) for key in COLOURED]))
+        values[f"wall_{name}"] = float(np.mean([abs(moved(key)) for key in WALLS]))
     for key in ("mirror", "shift"):
         values[f"{key}_{name}"] = _rms(after[key] - before, regions.mask)
     if views.implants is not None:
@@ -186,6 +198,34 @@ def _known_places(plain: Found, changed: dict[str, Found], views: PersonViews) -
         values[f"{spot}_albedo"] = _share(_log_albedo(spotted) - _log_albedo(before), known)
         alone = replace(before, **{own: getattr(spotted, own)})
         values[f"{spot}_own"] = _share(_log_albedo(alone) - _log_albedo(before), known)
+    return values
+
+
+def _own_spots(method: Method, plain: Found, views: PersonViews) -> dict[str, float]:
+    """How much is found of spots of more pigment as the method's own maps have the skin.
+
+    The implants of `changes` darken all skin alike. What more of a pigment does to a colour depends on how
+    much there is: where there is much melanin, red falls most. So these spots are rendered from the
+    method's maps, with more pigment, and the photo changes by the same factors.
+    """
+    before, implants = plain.decomposition, views.implants
+    assert before is not None
+    assert implants is not None
+    image, edited = views.plain[0].image, {}
+    for name, most in OWN_SPOTS.items():
+        map_: Tensor = getattr(before, name)
+        edited[name] = replace(before, **{name: (map_ + implants.place * most).clamp(max=1.0)})
+    rendered = before.render().clamp(min=FLOOR)
+    images = [image * one.render().clamp(min=FLOOR) / rendered for one in edited.values()]
+    found = method(torch.cat(images))
+    values = {}
+    for number, (name, spotted) in enumerate(edited.items()):
+        seen = found[number].decomposition
+        assert seen is not None
+        true = _log_albedo(spotted) - _log_albedo(before)
+        values[f"own_{name}_albedo"] = _share(_log_albedo(seen) - _log_albedo(before), true)
+        alone = replace(before, **{name: getattr(seen, name)})
+        values[f"own_{name}"] = _share(_log_albedo(alone) - _log_albedo(before), true)
     return values
 
 

@@ -20,6 +20,7 @@ from ...preparation.people import Pair, PeopleFolder, Person, Shot
 from .changes import SCALE, Implants, implanted
 from .points import carried_over, found_points, inverse, moved
 from .regions import Regions, regions_of
+from .walls import before_walls
 
 __all__ = ["Framed", "PersonViews", "PlainView", "Polarised", "views_of"]
 
@@ -145,6 +146,7 @@ def _first(
     points = moved(inverse(to_photo), framed.points)
     regions = regions_of(points, image, str(photo.path))
     changed, implants = implanted(image, regions)
+    changed |= before_walls(image, regions)
     changed["shift"] = canvas[..., :size, :size].contiguous()
     larger = _widened(box, SCALE)
     changed["scale"] = _cut(photo, larger, size)
