@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -213,8 +214,8 @@ def _own_spots(method: Method, plain: Found, views: PersonViews) -> dict[str, fl
     assert implants is not None
     image, edited = views.plain[0].image, {}
     for name, most in OWN_SPOTS.items():
-        map_: Tensor = getattr(before, name)
-        edited[name] = replace(before, **{name: (map_ + implants.place * most).clamp(max=1.0)})
+        raised: Any = (getattr(before, name) + implants.place * most).clamp(max=1.0)
+        edited[name] = replace(before, **{name: raised})
     rendered = before.render().clamp(min=FLOOR)
     images = [image * one.render().clamp(min=FLOOR) / rendered for one in edited.values()]
     found = method(torch.cat(images))
