@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,11 +18,12 @@ from PIL import Image
 
 from biofacenet import BioFaceNet, Decomposition, Illuminant
 from biofacenet.data.synthetic.faces import generate
-from biofacenet.decomposition.parts import part_index
+from biofacenet.decomposition.parts import PART_NAMES, part_index
 from biofacenet.errors import BioFaceNetError, DataError
 from biofacenet.evaluation.baselines import pigment_directions
 from biofacenet.evaluation.metrics import WHITE, albedo, rank_correlation
 from biofacenet.evaluation.people import views as people_views
+from biofacenet.evaluation.people import walls as people_walls
 from biofacenet.evaluation.people.changes import implanted, side_light, usual_skin
 from biofacenet.evaluation.people.figures import MEASUREMENTS, figures_of, spreads
 from biofacenet.evaluation.people.methods import Found, by_network, components, indices
@@ -219,6 +221,21 @@ def test_a_method_that_leans_on_the_wall_is_told() -> None:
     for name in ("wall_melanin", "wall_coloured_melanin"):
         assert values[name] == pytest.approx(abs(level), abs=1e-5)
     assert values["wall_haemoglobin"] == 0.0
+
+
+def test_dark_hair_that_is_taken_for_wall_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    truth, _ = even_skin()
+    parts = torch.zeros(1, len(PART_NAMES), 64, 64)
+    parts[:, part_index("background"), :, 16:] = 1.0
+    parts[:, part_index("skin"), :, :16] = 1.0
+    told = SimpleNamespace(decompose=lambda _: replace(truth, parts=parts))
+    monkeypatch.setattr(people_walls, "_finder", lambda: told)
+    image = torch.full((1, 3, 64, 64), 0.6)
+    image[..., 48:] = 0.05
+    share = wall_share(image)
+    assert share[..., 20:44].min() == 1.0
+    assert share[..., 52:].max() == 0.0
+    assert share[..., :12].max() == 0.0
 
 
 def test_walls_are_painted_where_the_wall_is() -> None:
