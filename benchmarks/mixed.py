@@ -2,8 +2,9 @@
 
     python -m benchmarks.mixed runs/around/model runs/variety/model runs/shipped/model --share 0.7
 
-Weights that learned further and those they began with are often both near the best ones: a network between them
-keeps more of what each is good at than either (Wortsman et al., Robust fine-tuning of zero-shot models, 2022).
+Weights that learned further and those they began with are often both near the best ones: a network between
+them keeps more of what each is good at than either (Wortsman et al., Robust fine-tuning of zero-shot models,
+2022).
 """
 
 from __future__ import annotations
