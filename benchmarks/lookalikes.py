@@ -145,7 +145,7 @@ def sheet(rows: Sequence[tuple[str, Faces, Decomposition, Decomposition]], path:
         axes.set_xticks([])
         axes.set_yticks([])
     with whole_file(path) as temporary:
-        figure.savefig(temporary, dpi=110, format="png")
+        figure.savefig(temporary, dpi=80, format="png")
     plt.close(figure)
 
 

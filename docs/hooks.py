@@ -243,6 +243,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "measured skin": measured_skin,
     "other skin": lambda: stored("other-skin.md"),
     "people": lambda: stored("people.md"),
+    "lookalikes": lambda: stored("lookalikes.md"),
     "skin tones": skin_tones,
     "renderer": renderer_table,
     "measuring": lambda: stored("measuring.md").partition("\n")[2].replace("## ", "### "),
