@@ -339,11 +339,12 @@ TAKES = {
     *("evaluation/baselines.py:of", "plotting/maps.py:albedo_image"),
     *("training/losses.py:truth_loss", "training/losses.py:_without_highlights"),
     "training/symmetry.py:disagreements",  # tests/training/test_symmetry.py
+    "training/variety.py:spotted",  # tests/training/test_variety.py; by `Decomposition.render`
     *("decomposition/maps.py:check_same_skin", "analysis/editing.py:apply"),
     # What they render goes through `Decomposition.render`.
-    *(f"analysis/retouching.py:{name}" for name in ("body", "gloss", "change_of", "_glossier")),
+    *(f"analysis/retouching.py:{name}" for name in ("body", "gloss", "change_of", "_of_person")),
     *(f"analysis/retouching.py:{name}" for name in ("steadied", "__init__", "_smaller", "_smooth")),
-    "analysis/retouching.py:maps_under",
+    *("analysis/retouching.py:maps_under", "analysis/retouching.py:_glossier"),
     *("decomposition/maps.py:_shadings", "decomposition/maps.py:_check_balance"),
     *("analysis/formats.py:planes", "analysis/formats.py:write_formats"),
     # What they render goes through `Decomposition.render`, and nothing else of the skin matters.

@@ -267,7 +267,7 @@ def regions_of(result: Result) -> Regions:
     masks["forehead"] = below_hair if below_hair.any() else _large_pieces(masks["forehead"] & skin)
     masks["lips"] = lips
     ordered = {name: _plane(masks[name]) for name in REGIONS if name != WHOLE}
-    lids = _inside(across, down, LIDS) & (down < 0.0) & _beside_eyes(found, whole)
+    lids = _inside(across, down, LIDS) & (down < 0.0) & _beside_eyes(found)
     return Regions(laid, {WHOLE: whole, **ordered}, _plane(across > 0.0), _plane(lids))
 
 
@@ -332,13 +332,13 @@ def _large_pieces(mask: np.ndarray) -> np.ndarray:
     return found
 
 
-def _beside_eyes(found: Decomposition, whole: Tensor) -> np.ndarray:
-    """Skin that is surely no eye; nowhere, where eyes are not told."""
-    skin: np.ndarray = whole[0, 0].cpu().numpy() > 0.5
+def _beside_eyes(found: Decomposition) -> np.ndarray:
+    """Skin that is surely no eye, whatever its colour (lids may be painted); nowhere without parts."""
     if found.parts is None:
-        return np.zeros_like(skin)
-    eyes: np.ndarray = found.parts[0, part_index("eyes")].cpu().numpy()
-    return skin & (eyes < LID_EDGE)
+        return np.zeros(tuple(found.melanin.shape[2:]), bool)
+    skin, eyes = (found.parts[0, part_index(name)].cpu().numpy() for name in ("skin", "eyes"))
+    beside: np.ndarray = (skin > 0.5) & (eyes < LID_EDGE)
+    return beside
 
 
 def _lower_lip(lips: np.ndarray, across: np.ndarray, down: np.ndarray) -> float:
