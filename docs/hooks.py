@@ -243,6 +243,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "measured skin": measured_skin,
     "other skin": lambda: stored("other-skin.md"),
     "people": lambda: stored("people.md"),
+    "heads": lambda: stored("heads.md"),
     "lookalikes": lambda: stored("lookalikes.md"),
     "skin tones": skin_tones,
     "renderer": renderer_table,
