@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 import json
 import sys
 import tempfile
+import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
@@ -158,7 +160,17 @@ def _maps() -> Files:
         arrays: dict[str, Any] = {"format": np.array("biofacenet decomposition 1"), **maps.arrays()}
         np.savez(folder / "plain.npz", **arrays)
 
-    return found | _files(write)
+    return {name: _undated(content) for name, content in (found | _files(write)).items()}
+
+
+def _undated(archive: bytes) -> bytes:
+    """A ZIP archive with the same members, of one date: damage is then the same another day."""
+    found = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(archive)) as old, zipfile.ZipFile(found, "w") as new:
+        for member in old.infolist():
+            dateless = zipfile.ZipInfo(member.filename)
+            new.writestr(dateless, old.read(member), compress_type=member.compress_type)
+    return found.getvalue()
 
 
 PHOTO = (Path("a.png"),)
