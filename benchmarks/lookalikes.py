@@ -6,8 +6,9 @@
 Photographs of the people are not ours to show. A look-alike is a training face with a head of a statistical
 model, of the same sex, with the melanin and the blood that were found in the person's photo, in a light of
 its own; and its true maps are known. The first line writes the look-alikes to WORK. An earlier version of
-the program then decomposes them and the photos (`biofacenet predict WORK/*.png PHOTOS --out FOLDER`), and the
-second line puts it all on a sheet. None of the people was trained or tuned on.
+the program then decomposes them (`biofacenet predict WORK/*.png --whole-image --out FOLDER`) and the photos
+(`biofacenet predict PHOTOS --out FOLDER`), and the second line puts it all on a sheet. None of
+the people was trained or tuned on.
 """
 
 from __future__ import annotations
