@@ -37,6 +37,7 @@ from biofacenet.system.console import console
 from biofacenet.system.device import processor
 from biofacenet.system.files import whole_file, write_json
 from biofacenet.train import main as train
+from biofacenet.training.precision import multiplies_bfloat16
 
 __all__ = ["Settings", "measure"]
 
@@ -101,7 +102,7 @@ class AsAmx(TorchDispatchMode):  # type: ignore[no-untyped-call]
 def train_one(name: str, work: Path) -> None:
     """Train by the default preset: PRECISION-SEED."""
     precision, _, seed = name.partition("-")
-    imitate = precision == "bfloat16" and not torch.cpu._is_amx_tile_supported()
+    imitate = precision == "bfloat16" and not multiplies_bfloat16()
     mode = AsAmx() if imitate else contextlib.nullcontext()  # type: ignore[no-untyped-call]
     with mode:
         words = ["--data", str(work / "faces"), "--out", str(work / name), "--seed", seed]

@@ -9,7 +9,12 @@ import torch
 
 from .run import Run
 
-__all__ = ["autocast", "autocast_type"]
+__all__ = ["autocast", "autocast_type", "multiplies_bfloat16"]
+
+
+def multiplies_bfloat16() -> bool:
+    """Whether this CPU multiplies bfloat16 faster than float32: by AMX, or by AVX-512 BF16."""
+    return torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
 
 
 def autocast_type(run: Run) -> torch.dtype | None:
@@ -20,8 +25,7 @@ def autocast_type(run: Run) -> torch.dtype | None:
         if device == "cuda":
             half = torch.cuda.is_bf16_supported(including_emulation=False)
         else:
-            amx = torch.cpu._is_amx_tile_supported()
-            half = device == "cpu" and amx and not run.settings.compile
+            half = device == "cpu" and multiplies_bfloat16() and not run.settings.compile
         wanted = "bfloat16" if half else "float32"
     return torch.bfloat16 if wanted == "bfloat16" else None
 
