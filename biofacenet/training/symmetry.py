@@ -39,11 +39,19 @@ DIMMEST = (0.25, 0.85)
 TURN, NEARER, SHIFT = math.radians(6.0), 0.15, 0.05
 """Standard deviation of the turn; most of the logarithm of the scale, and of the shift in sides."""
 
-HIGHLIGHT, WIDTH = 0.4, (0.03, 0.2)
-"""Most of an added highlight, of the brightest a pixel can be; its standard deviation in sides."""
+HIGHLIGHT, WIDTH = 0.4, (0.015, 0.2)
+"""Most of an added highlight, of the brightest a pixel can be; its standard deviation in sides, drawn by its
+logarithm."""
 
 CLIPPED = 0.98
 """From here on a pixel may have lost light."""
+
+CHANGED = 10.0
+"""How much more a pixel counts whose pigments or highlights were changed as far as they may be: such pixels
+are few, and what is small would be smoothed away."""
+
+SPOT = 0.3
+"""Change of a pigment's map from which on it counts fully."""
 
 PIGMENTS_COUNT = 4.0
 """Weight of the pigments' disagreement beside those of the shadings, which are relative to their means."""
@@ -97,7 +105,8 @@ def draw_change(count: int, height: int, width: int, generator: torch.Generator)
     y = torch.linspace(-1.0, 1.0, height).view(-1, 1)
     x = torch.linspace(-1.0, 1.0, width)
     middle_x, middle_y = uniform(-0.7, 0.7, 2, count, 1, 1, 1)
-    spread = 2.0 * uniform(*WIDTH, count, 1, 1, 1)
+    narrow, wide = WIDTH
+    spread = 2.0 * uniform(math.log(narrow), math.log(wide), count, 1, 1, 1).exp()
     bump = torch.exp(-((x - middle_x).square() + (y - middle_y).square()) / (2.0 * spread.square()))
     some = (uniform(0.0, 1.0, count, 1, 1, 1) < 0.5).float()
     highlight = some * uniform(0.0, HIGHLIGHT / float(neutral().max()), count, 1, 1, 1) * bump
@@ -207,7 +216,8 @@ def disagreements(
 
     Returns:
         Of melanin and haemoglobin; of the logarithm of diffuse shading; of what highlights add, relative
-        to the mean luminance of the face.
+        to the mean luminance of the face. Where the other view has spots or a highlight more, they count
+        more.
 
     Raises:
         ValueError: the maps are of different skins.
@@ -219,11 +229,14 @@ def disagreements(
         return (values * mask).sum() / pixels.clamp(min=1.0)
 
     before = torch.cat((first.melanin, first.haemoglobin), dim=1)
+    spots = torch.zeros_like(first.melanin)
     if seen.added is not None:
         # In other surroundings, the photo as it was taken is the example.
         before = before.detach() + seen.added
+        spots = seen.added.abs().amax(dim=1, keepdim=True).div(SPOT).clamp(max=1.0)
     after = torch.cat((second.melanin, second.haemoglobin), dim=1)
     pigments = (after - change.moved(before)).square().sum(dim=1, keepdim=True)
+    pigments = (1.0 + CHANGED * change.moved(spots)) * pigments
     lit = change.moved(change.light * first.diffuse)
     diffuse = (second.diffuse.clamp(min=1e-3).log() - lit.clamp(min=1e-3).log()).square()
     within = (1, 2, 3)
@@ -231,6 +244,8 @@ def disagreements(
     bright = (bright / mask.sum(within, keepdim=True).clamp(min=1.0)).clamp(min=1e-2)
     shine = change.moved(change.light * first.specular + change.highlight)
     specular = (float(WHITE_ROW_SUMS[1]) * (second.specular - shine) / bright).square()
+    most = HIGHLIGHT / float(neutral().max())
+    specular = (1.0 + CHANGED * change.moved(change.highlight / most)) * specular
     return mean(pigments), mean(diffuse), mean(specular)
 
 

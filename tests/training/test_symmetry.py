@@ -95,9 +95,28 @@ def test_each_map_answers_for_itself(first: Decomposition) -> None:
     found = disagreements(first, missing, both, pixels)
     bright = (luminance(both.other) * mask).sum((1, 2, 3)) / mask.sum((1, 2, 3))
     share = float(WHITE_ROW_SUMS[1]) * how.highlight / bright.view(-1, 1, 1, 1)
-    expected = float((share.square() * mask).sum() / pixels)
-    assert expected > 1e-3
-    assert [float(value) for value in found] == pytest.approx([0.0, 0.0, expected], abs=1e-9)
+    alike = float((share.square() * mask).sum() / pixels)
+    assert alike > 1e-3
+    assert [float(value) for value in found[:2]] == pytest.approx([0.0, 0.0], abs=1e-9)
+    # What was added counts more than what was there: here, up to a little more than half of the most.
+    assert 2.0 * alike < float(found[2]) < 8.0 * alike
+
+
+def test_a_spot_counts_more_than_the_skin_around(first: Decomposition) -> None:
+    how = replace(change(), highlight=torch.zeros(COUNT, 1, HEIGHT, WIDTH, dtype=torch.float64))
+    spot = torch.zeros(COUNT, 2, HEIGHT, WIDTH, dtype=torch.float64)
+    spot[:, 0, 6:8, 9:11] = 0.4
+    both = replace(seen(first, how), added=spot)
+    pixels, second = both.other_mask.sum(), moved(first, how)
+
+    def off(other: Decomposition) -> float:
+        return float(disagreements(first, other, both, pixels)[0])
+
+    right = replace(second, melanin=second.melanin + spot[:, :1])
+    assert off(right) < 1e-10
+    elsewhere = replace(right, melanin=right.melanin + 0.1 * spot[:, :1].roll(4, dims=3))
+    within = replace(right, melanin=right.melanin + 0.1 * spot[:, :1])
+    assert off(within) == pytest.approx(11.0 * off(elsewhere))
 
 
 def test_maps_of_different_skins_are_not_compared(first: Decomposition) -> None:
