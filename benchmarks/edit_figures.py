@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -41,13 +42,24 @@ class Figures:
     change: dict[str, float] = field(default_factory=dict)
     """Median change of log luminance of the skin, by edit."""
     even: dict[str, float] = field(default_factory=dict)
-    """Share of the skin's pixels within half to twice the median, highlights apart: these are to stay."""
+    """Share of the skin's pixels within half to twice the median, highlights apart: these are to stay.
+    Hair by its colour and the edges of the lips are apart, too."""
+    even_of_outline: dict[str, float] = field(default_factory=dict)
+    """The same of all that landmarks take in: with fringes, lashes and the edges of the lips."""
+    even_by_model: dict[str, float] = field(default_factory=dict)
+    """The same if each pixel changed as the skin model has it for its own pigments."""
+    hairs: float = 0.0
+    """Share of the landmarks' outline that is hair by its colour."""
+    teeth: dict[str, float] = field(default_factory=dict)
+    """Mean change of the teeth of a smile, in 255ths of sRGB, by edit."""
     even_with_highlights: dict[str, float] = field(default_factory=dict)
     """The same with highlights."""
     outside: dict[str, dict[str, float]] = field(default_factory=dict)
     """Mean change of places that are to stay, in 255ths of sRGB, by edit and place."""
     edge: dict[str, float] = field(default_factory=dict)
     """Mean gradient of sRGB luminance along the mask's edge, relative to that before, by edit."""
+    texture: dict[str, float] = field(default_factory=dict)
+    """The same of the skin itself, far from edges too: what lightens skin lightens its texture."""
     edge_of_contrast: dict[str, float] = field(default_factory=dict)
     """The same, relative to the gradient before times what the contrast on both sides becomes: skin that
     gets lighter beside dark hair that stays makes a steeper edge without any seam."""
@@ -72,20 +84,30 @@ def summary(found: Sequence[Figures]) -> dict[str, dict[str, float]]:
             "even, share of photos from 99 %": float(
                 np.mean([one.even[name] >= 0.99 for one in found])
             ),
-            "even with highlights, mean": float(
-                np.mean([one.even_with_highlights[name] for one in found])
-            ),
+            "even with highlights, mean": _mean(one.even_with_highlights[name] for one in found),
+            "even of the outline, mean": _mean(one.even_of_outline[name] for one in found),
+            "even by the skin model, mean": _mean(one.even_by_model[name] for one in found),
+            "hair within the outline, mean": _mean(one.hairs for one in found),
+            "teeth, mean": _mean(one.teeth[name] for one in found if one.teeth),
+            "teeth, most": max((one.teeth[name] for one in found if one.teeth), default=math.nan),
             "change, least": min((one.change[name] for one in found), key=abs),
             "change, most": max((one.change[name] for one in found), key=abs),
             "same sign": float(len({one.change[name] > 0 for one in found}) == 1),
             "ratio of equals, most": _ratio_of_equals(found, name),
             "edge, mean": float(np.mean([one.edge[name] for one in found])),
             "edge, most": max(one.edge[name] for one in found),
-            "edge of contrast, mean": float(np.mean([one.edge_of_contrast[name] for one in found])),
+            "texture, mean": _mean(one.texture[name] for one in found),
+            "edge of contrast, mean": _mean(one.edge_of_contrast[name] for one in found),
             "edge of contrast, most": max(one.edge_of_contrast[name] for one in found),
             "square, most": max(one.square.get(name, 1.0) for one in found),
         }
     return table
+
+
+def _mean(values: Iterable[float]) -> float:
+    """Of none, NaN."""
+    known = list(values)
+    return float(np.mean(known)) if known else math.nan
 
 
 def _ratio_of_equals(found: Sequence[Figures], name: str) -> float:
