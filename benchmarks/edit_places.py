@@ -134,7 +134,12 @@ def teeth_of(image: Tensor, skin: np.ndarray, rows: slice, columns: slice) -> np
     axes = (round(MOUTH_RADII[0] * side), round(MOUTH_RADII[1] * side))
     mouth = cv2.ellipse(np.zeros(skin.shape, np.uint8), centre, axes, 0, 0, 360, 1, -1)
     pale = (red < TOOTH * np.median(red[skin])) & (light > LIT * np.median(light[skin]))
-    found: np.ndarray = (mouth > 0) & pale
+    _, pieces = cv2.connectedComponents(((mouth > 0) & pale).astype(np.uint8))
+    bright = [
+        bool(piece) and np.percentile(light[pieces == piece], 90) > np.median(light[skin])
+        for piece in range(int(pieces.max()) + 1)
+    ]  # a grey moustache is no row of teeth
+    found: np.ndarray = np.array(bright)[pieces]
     return found
 
 

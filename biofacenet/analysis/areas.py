@@ -203,7 +203,7 @@ def areas_of(
     told = spectacles(shares, body, linear, relative, frame.side) * (1.0 - eyes)
     glasses = np.maximum(glasses, told)
     lips, teeth = mouth(shares, body, picture, radius, frame.side)
-    white = beard(body, shares["skin"], linear, frame.side) * (1.0 - lips) * (1.0 - teeth)
+    white = beard(body, shares["skin"], np.maximum(lips, teeth), linear, frame.side)
     hairs = brows(shares["brows"] * above, body, light, radius)
     kept = np.ones_like(body)
     for plane in (eyes, teeth, glasses, hairs, white):

@@ -31,8 +31,11 @@ BEARD, BEARD_EDGE = (0.2, 0.09, 0.4), 0.03
 """Where a beard may be, from the middle of the square: half its width, from where and up to where down, and
 the softness of that, in sides of the square."""
 
-LEAST_BEARD = 0.004
-"""Area of a grey beard at least, in squares; less is a highlight."""
+DARKER = (0.3, 0.5), (0.1, 0.2)
+"""The first two of a moustache over a beard that is grey."""
+
+LEAST_BEARD, LEAST_MOUSTACHE = 0.004, 0.002
+"""Area of a grey beard and of a moustache at least, in squares; less is a highlight."""
 
 HAIRS = (0.12, 0.75)
 """Light of the darkest hairs of brows, relative to that of the skin around them."""
@@ -105,7 +108,9 @@ def brows(share: np.ndarray, body: np.ndarray, light: np.ndarray, radius: int) -
     return found.astype(np.float32)
 
 
-def beard(body: np.ndarray, skin: np.ndarray, picture: np.ndarray, side: int) -> np.ndarray:
+def beard(
+    body: np.ndarray, skin: np.ndarray, mouth: np.ndarray, picture: np.ndarray, side: int
+) -> np.ndarray:
     """A grey beard, as the share of a pixel's light that has no colour: (H, W), 0..1.
 
     White hairs among others take no pigment of the skin: with it they would turn brown.
@@ -113,6 +118,7 @@ def beard(body: np.ndarray, skin: np.ndarray, picture: np.ndarray, side: int) ->
     Args:
         body: (H, W), of the face.
         skin: (H, W), how likely skin is by a network.
+        mouth: (H, W), of lips and teeth, which are no beard.
         picture: (3, H, W), linear sRGB.
         side: of the square of the face, which lies in the middle, in pixels.
     """
@@ -129,14 +135,25 @@ def beard(body: np.ndarray, skin: np.ndarray, picture: np.ndarray, side: int) ->
     around = 2 * max(1, round(EDGE * side / 3)) + 1  # photos store colours coarsely
     colour = cv2.blur(colour[here].astype(np.float32), (around, around))
     grey = np.clip(1.0 - colour / max(usual, 0.02), 0.0, 1.0)
-    sure = smooth_step(grey, *GREYED) * smooth_step(grey * light[here] / lit, *GREY_LIGHT)
     inside = eroded(body, round(2 * EDGE * side))[here]  # beside a wall, its light is in the skin's
-    sure *= zone[here] * inside * smooth_step(light[here], *SEEN_LIGHT)
-    _, pieces = cv2.connectedComponents((sure > 0.25).astype(np.uint8))
-    large = np.bincount(pieces.ravel(), sure.ravel()) >= LEAST_BEARD * side**2
-    large[0] = False
-    found[here] = sure * grey * eroded(large[pieces].astype(np.float32), -1)
+    room = (zone * (1.0 - mouth))[here] * inside * smooth_step(light[here], *SEEN_LIGHT)
+    sure, darker = (
+        room * smooth_step(grey, *greyed) * smooth_step(grey * light[here] / lit, *lightness)
+        for greyed, lightness in ((GREYED, GREY_LIGHT), DARKER)
+    )
+    kept = sure * _pieces_of(sure, LEAST_BEARD * side**2)
+    if kept.any():  # then a moustache that is darker is grey, too
+        kept = np.maximum(kept, darker * _pieces_of(darker, LEAST_MOUSTACHE * side**2))
+    found[here] = kept * grey
     return found
+
+
+def _pieces_of(share: np.ndarray, area: float) -> np.ndarray:
+    """Where pieces of a share lie that sum up to an area at least: (H, W), 0 or 1."""
+    _, pieces = cv2.connectedComponents((share > 0.25).astype(np.uint8))
+    large = np.bincount(pieces.ravel(), share.ravel()) >= area
+    large[0] = False
+    return eroded(large[pieces].astype(np.float32), -1)
 
 
 def _beard_zone(shape: tuple[int, ...], side: int) -> np.ndarray:

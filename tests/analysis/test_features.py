@@ -118,10 +118,12 @@ def test_a_grey_beard_keeps_its_colour(colour: tuple[float, float, float], kept:
     skin = np.array((0.42, 0.26, 0.19), np.float32)[:, None, None]
     chin, spot = disc(48, 72, 16, 6), disc(48, 72, 2, 2)
     body = disc(48, 44, 34, 44).astype(np.float32)
+    mouth_ = np.zeros_like(body)
 
     def found(where: np.ndarray) -> np.ndarray:
         hair = np.array(colour, np.float32)[:, None, None]
-        return beard(body, body, np.where(where, hair, skin).astype(np.float32), SIDE)
+        picture = np.where(where, hair, skin).astype(np.float32)
+        return beard(body, body, mouth_, picture, SIDE)
 
     share = found(chin)
     assert share[~disc(48, 72, 19, 9)].max() == 0.0
@@ -130,6 +132,8 @@ def test_a_grey_beard_keeps_its_colour(colour: tuple[float, float, float], kept:
     else:
         assert share.max() < 0.05
     assert found(spot).max() == 0.0
+    mouth_[:] = chin
+    assert found(chin).max() < 0.2  # what is mouth is no beard
 
 
 def test_a_mouth_of_which_a_network_loses_the_middle_is_filled() -> None:
