@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -39,6 +38,8 @@ class Figures:
     """Median of the skin, in percent."""
     blood: float = 0.0
     """The same of blood."""
+    neutral: bool = True
+    """Whether the landmarks are the photo's own; of others only cheeks and forehead are measured."""
     change: dict[str, float] = field(default_factory=dict)
     """Median change of log luminance of the skin, by edit."""
     even: dict[str, float] = field(default_factory=dict)
@@ -74,11 +75,7 @@ def summary(found: Sequence[Figures]) -> dict[str, dict[str, float]]:
     table: dict[str, dict[str, float]] = {}
     for name in EDITS:
         outside = [one.outside[name] for one in found if name in one.outside]
-        table[name] = {
-            f"{place}, mean": float(np.nanmean([one[place] for one in outside]))
-            for place in (*OUTSIDE, "all")
-        } | {
-            "all, most": max(one["all"] for one in outside),
+        table[name] = (_of_outside(outside) if outside else {}) | {
             "even, mean": float(np.mean([one.even[name] for one in found])),
             "even, least": min(one.even[name] for one in found),
             "even, share of photos from 99 %": float(
@@ -88,8 +85,6 @@ def summary(found: Sequence[Figures]) -> dict[str, dict[str, float]]:
             "even of the outline, mean": _mean(one.even_of_outline[name] for one in found),
             "even by the skin model, mean": _mean(one.even_by_model[name] for one in found),
             "hair within the outline, mean": _mean(one.hairs for one in found),
-            "teeth, mean": _mean(one.teeth[name] for one in found if one.teeth),
-            "teeth, most": max((one.teeth[name] for one in found if one.teeth), default=math.nan),
             "change, least": min((one.change[name] for one in found), key=abs),
             "change, most": max((one.change[name] for one in found), key=abs),
             "same sign": float(len({one.change[name] > 0 for one in found}) == 1),
@@ -101,13 +96,22 @@ def summary(found: Sequence[Figures]) -> dict[str, dict[str, float]]:
             "edge of contrast, most": max(one.edge_of_contrast[name] for one in found),
             "square, most": max(one.square.get(name, 1.0) for one in found),
         }
+        if teeth := [one.teeth[name] for one in found if name in one.teeth]:
+            table[name] |= {"teeth, mean": _mean(teeth), "teeth, most": max(teeth)}
     return table
 
 
+def _of_outside(outside: Sequence[dict[str, float]]) -> dict[str, float]:
+    """What is to stay."""
+    found = {
+        f"{place}, mean": float(np.nanmean([one[place] for one in outside]))
+        for place in (*OUTSIDE, "all")
+    }
+    return found | {"all, most": max(one["all"] for one in outside)}
+
+
 def _mean(values: Iterable[float]) -> float:
-    """Of none, NaN."""
-    known = list(values)
-    return float(np.mean(known)) if known else math.nan
+    return float(np.mean(list(values)))
 
 
 def _ratio_of_equals(found: Sequence[Figures], name: str) -> float:
@@ -145,11 +149,11 @@ def colours(found: Sequence[Figures]) -> dict[str, float]:
 
 
 def markdown(found: Sequence[Figures]) -> str:
-    """The summary as tables."""
+    """The summary as tables, with a title that wants its sign."""
     table = summary(found)
     photos, people = len(found), len({one.person for one in found})
     lines = [
-        f"# Edits of {photos} photos of {people} people",
+        f"Edits of {photos} photos of {people} people",
         "",
         "| figure | " + " | ".join(table) + " |",
     ]

@@ -47,6 +47,14 @@ __all__ = ["measure"]
 SIZE = 512
 """Longer side of the face's square, in pixels, where nothing else is said."""
 
+TOLD = {
+    "neutral": "# ",
+    "others": "Of smiling photos, on cheeks and forehead:\n\n## ",
+    "neutral, held aside": "Of the neutral photos, held aside:\n\n## ",
+    "others, held aside": "Of the smiling ones, held aside:\n\n## ",
+}
+"""What stands before the tables of photos."""
+
 SHRUNK = 4
 """By which sides are divided where light on both sides of edges is compared."""
 
@@ -73,6 +81,7 @@ def measure(
     rows, columns = face.frame.rows, face.frame.columns
     outline = places["skin"]
     skin = outline & ~places["hairs"] & ~places["edge of lips"]
+    figures.neutral = neutral
     figures.hairs = float(places["hairs"].sum() / outline.sum())
     inside = skin[rows, columns] & (face.skin[0, 0] > 0.9).numpy()
     figures.melanin = 100.0 * float(
@@ -265,17 +274,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def written(found: Sequence[Figures], aside: Sequence[str], out: Path) -> str:
     """The tables, which are written with all figures."""
-    apart = [one for one in found if one.person in aside]
+    neutral = [one for one in found if one.neutral]
+    others = [one for one in found if not one.neutral]
+    kinds = {"neutral": neutral, "others": others}
+    kinds |= {
+        f"{kind}, held aside": [one for one in ones if one.person in aside]
+        for kind, ones in kinds.items()
+    }
+    known = {kind: ones for kind, ones in kinds.items() if ones}
     figures = {
-        "summary": summary(found),
-        "held aside": summary(apart) if apart else {},
-        "colours": colours(found),
+        "summary": {kind: summary(ones) for kind, ones in known.items()},
+        "colours": colours(neutral),
         "photos": [asdict(one) for one in found],
     }
     write_json(out.with_suffix(".json"), figures)
-    text = markdown(found)
-    if apart:
-        text += "\nOf these, held aside:\n\n" + markdown(apart).replace("# Edits", "## Edits")
+    text = "\n".join(TOLD[kind] + markdown(ones) for kind, ones in known.items())
     with whole_file(out.with_suffix(".md")) as temporary:
         temporary.write_text(text, "utf-8")
     return text

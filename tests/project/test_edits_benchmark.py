@@ -1,6 +1,8 @@
 """What is said of edits follows from the figures of photos."""
 
+import json
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,7 +11,7 @@ import torch
 
 from benchmarks.edit_figures import EDITS, Figures, colours, markdown, summary
 from benchmarks.edit_places import hairs, highlights, teeth_of
-from benchmarks.edits import _contrast
+from benchmarks.edits import _contrast, written
 from biofacenet.physics.colour import linear_to_srgb
 
 
@@ -101,3 +103,21 @@ def test_the_summary_is_of_all_photos_and_ratios_of_equals_alone() -> None:
     assert text.index("| black | 1 | melanin x3 | 0.9700") < text.index("| white | 3 |")
     listed = text[text.index("| least even") :].splitlines()[2:]
     assert [line.split(" | ")[0] for line in listed][-1] == "| a.jpg"
+
+
+def test_smiling_photos_have_tables_of_their_own_without_what_needs_landmarks(
+    tmp_path: Path,
+) -> None:
+    found = [figures("a", 2.0, -0.5), figures("b", 2.02, -0.6), figures("c", 5.0, -1.5, 40.0)]
+    smiling = [replace(one, neutral=False, outside={}, photo="s.jpg") for one in found]
+    text = written([*found, *smiling], ["a", "c"], tmp_path / "edits")
+    assert text == (tmp_path / "edits.md").read_text("utf-8")
+    assert "# Edits of 3 photos of 3 people" in text
+    assert "Of smiling photos, on cheeks and forehead:\n\n## Edits of 3 photos" in text
+    assert text.count("| eyes, mean |") == 2  # of the neutral ones, and of those held aside
+    stored = json.loads((tmp_path / "edits.json").read_text("utf-8"))
+    assert list(stored["summary"]) == [
+        *("neutral", "others", "neutral, held aside", "others, held aside"),
+    ]
+    assert "eyes, mean" not in stored["summary"]["others"]["melanin x3"]
+    assert len(stored["photos"]) == 6
