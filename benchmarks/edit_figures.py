@@ -20,6 +20,12 @@ EDITS = {
 
 OUTSIDE = ("eyes", "brows", "hair", "wall")
 
+NOTE = (
+    "Skin is without hair by its colour within the landmarks' outline (fringes, temples, lashes) and without "
+    "the edges of lips; `even of the outline` has both."
+)
+"""What readers of the tables should know."""
+
 WORST = 10
 """How many photos are listed."""
 
@@ -154,6 +160,8 @@ def markdown(found: Sequence[Figures]) -> str:
     photos, people = len(found), len({one.person for one in found})
     lines = [
         f"Edits of {photos} photos of {people} people",
+        "",
+        NOTE,
         "",
         "| figure | " + " | ".join(table) + " |",
     ]
