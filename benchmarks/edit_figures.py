@@ -10,7 +10,7 @@ import numpy as np
 
 from biofacenet.decomposition import Edit
 
-__all__ = ["EDITS", "OUTSIDE", "Figures", "colours", "markdown", "summary"]
+__all__ = ["EDITS", "NOTE", "OUTSIDE", "Figures", "colours", "markdown", "summary"]
 
 EDITS = {
     "melanin x3": Edit(melanin="x3"),
@@ -160,8 +160,6 @@ def markdown(found: Sequence[Figures]) -> str:
     photos, people = len(found), len({one.person for one in found})
     lines = [
         f"Edits of {photos} photos of {people} people",
-        "",
-        NOTE,
         "",
         "| figure | " + " | ".join(table) + " |",
     ]

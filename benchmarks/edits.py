@@ -39,7 +39,7 @@ from biofacenet.preparation.people import read_folder, read_landmarks
 from biofacenet.system.console import console, progress
 from biofacenet.system.files import whole_file, write_json
 
-from .edit_figures import EDITS, OUTSIDE, Figures, colours, markdown, summary
+from .edit_figures import EDITS, NOTE, OUTSIDE, Figures, colours, markdown, summary
 from .edit_places import encoded, highlights, places_of, teeth_of
 
 __all__ = ["measure"]
@@ -288,7 +288,9 @@ def written(found: Sequence[Figures], aside: Sequence[str], out: Path) -> str:
         "photos": [asdict(one) for one in found],
     }
     write_json(out.with_suffix(".json"), figures)
-    text = "\n".join(TOLD[kind] + markdown(ones) for kind, ones in known.items())
+    tables = {kind: TOLD[kind] + markdown(ones) for kind, ones in known.items()}
+    tables["neutral"] += f"\n{NOTE}\n"
+    text = "\n".join(tables.values())
     with whole_file(out.with_suffix(".md")) as temporary:
         temporary.write_text(text, "utf-8")
     return text
