@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from biofacenet.decomposition import Edit
 
-__all__ = ["EDITS", "OUTSIDE", "Figures", "colours", "markdown", "summary"]
+__all__ = ["EDITS", "NOTE", "OUTSIDE", "Figures", "colours", "markdown", "summary"]
 
 EDITS = {
     "melanin x3": Edit(melanin="x3"),
@@ -19,6 +19,12 @@ EDITS = {
 }
 
 OUTSIDE = ("eyes", "brows", "hair", "wall")
+
+NOTE = (
+    "Skin is without hair by its colour within the landmarks' outline (fringes, temples, lashes) and without "
+    "the edges of lips; `even of the outline` has both."
+)
+"""What readers of the tables should know."""
 
 WORST = 10
 """How many photos are listed."""
@@ -38,16 +44,29 @@ class Figures:
     """Median of the skin, in percent."""
     blood: float = 0.0
     """The same of blood."""
+    neutral: bool = True
+    """Whether the landmarks are the photo's own; of others only cheeks and forehead are measured."""
     change: dict[str, float] = field(default_factory=dict)
     """Median change of log luminance of the skin, by edit."""
     even: dict[str, float] = field(default_factory=dict)
-    """Share of the skin's pixels within half to twice the median, highlights apart: these are to stay."""
+    """Share of the skin's pixels within half to twice the median, highlights apart: these are to stay.
+    Hair by its colour and the edges of the lips are apart, too."""
+    even_of_outline: dict[str, float] = field(default_factory=dict)
+    """The same of all that landmarks take in: with fringes, lashes and the edges of the lips."""
+    even_by_model: dict[str, float] = field(default_factory=dict)
+    """The same if each pixel changed as the skin model has it for its own pigments."""
+    hairs: float = 0.0
+    """Share of the landmarks' outline that is hair by its colour."""
+    teeth: dict[str, float] = field(default_factory=dict)
+    """Mean change of the teeth of a smile, in 255ths of sRGB, by edit."""
     even_with_highlights: dict[str, float] = field(default_factory=dict)
     """The same with highlights."""
     outside: dict[str, dict[str, float]] = field(default_factory=dict)
     """Mean change of places that are to stay, in 255ths of sRGB, by edit and place."""
     edge: dict[str, float] = field(default_factory=dict)
     """Mean gradient of sRGB luminance along the mask's edge, relative to that before, by edit."""
+    texture: dict[str, float] = field(default_factory=dict)
+    """The same of the skin itself, far from edges too: what lightens skin lightens its texture."""
     edge_of_contrast: dict[str, float] = field(default_factory=dict)
     """The same, relative to the gradient before times what the contrast on both sides becomes: skin that
     gets lighter beside dark hair that stays makes a steeper edge without any seam."""
@@ -62,30 +81,43 @@ def summary(found: Sequence[Figures]) -> dict[str, dict[str, float]]:
     table: dict[str, dict[str, float]] = {}
     for name in EDITS:
         outside = [one.outside[name] for one in found if name in one.outside]
-        table[name] = {
-            f"{place}, mean": float(np.nanmean([one[place] for one in outside]))
-            for place in (*OUTSIDE, "all")
-        } | {
-            "all, most": max(one["all"] for one in outside),
+        table[name] = (_of_outside(outside) if outside else {}) | {
             "even, mean": float(np.mean([one.even[name] for one in found])),
             "even, least": min(one.even[name] for one in found),
             "even, share of photos from 99 %": float(
                 np.mean([one.even[name] >= 0.99 for one in found])
             ),
-            "even with highlights, mean": float(
-                np.mean([one.even_with_highlights[name] for one in found])
-            ),
+            "even with highlights, mean": _mean(one.even_with_highlights[name] for one in found),
+            "even of the outline, mean": _mean(one.even_of_outline[name] for one in found),
+            "even by the skin model, mean": _mean(one.even_by_model[name] for one in found),
+            "hair within the outline, mean": _mean(one.hairs for one in found),
             "change, least": min((one.change[name] for one in found), key=abs),
             "change, most": max((one.change[name] for one in found), key=abs),
             "same sign": float(len({one.change[name] > 0 for one in found}) == 1),
             "ratio of equals, most": _ratio_of_equals(found, name),
             "edge, mean": float(np.mean([one.edge[name] for one in found])),
             "edge, most": max(one.edge[name] for one in found),
-            "edge of contrast, mean": float(np.mean([one.edge_of_contrast[name] for one in found])),
+            "texture, mean": _mean(one.texture[name] for one in found),
+            "edge of contrast, mean": _mean(one.edge_of_contrast[name] for one in found),
             "edge of contrast, most": max(one.edge_of_contrast[name] for one in found),
             "square, most": max(one.square.get(name, 1.0) for one in found),
         }
+        if teeth := [one.teeth[name] for one in found if name in one.teeth]:
+            table[name] |= {"teeth, mean": _mean(teeth), "teeth, most": max(teeth)}
     return table
+
+
+def _of_outside(outside: Sequence[dict[str, float]]) -> dict[str, float]:
+    """What is to stay."""
+    found = {
+        f"{place}, mean": float(np.nanmean([one[place] for one in outside]))
+        for place in (*OUTSIDE, "all")
+    }
+    return found | {"all, most": max(one["all"] for one in outside)}
+
+
+def _mean(values: Iterable[float]) -> float:
+    return float(np.mean(list(values)))
 
 
 def _ratio_of_equals(found: Sequence[Figures], name: str) -> float:
@@ -123,11 +155,11 @@ def colours(found: Sequence[Figures]) -> dict[str, float]:
 
 
 def markdown(found: Sequence[Figures]) -> str:
-    """The summary as tables."""
+    """The summary as tables, with a title that wants its sign."""
     table = summary(found)
     photos, people = len(found), len({one.person for one in found})
     lines = [
-        f"# Edits of {photos} photos of {people} people",
+        f"Edits of {photos} photos of {people} people",
         "",
         "| figure | " + " | ".join(table) + " |",
     ]

@@ -6,7 +6,8 @@ FOLDER is one of people, as `evaluate --photos` takes it, with the 189 landmarks
 London Set. For each photo: how far eyes, brows, hair and wall change, how even the change of the skin is,
 whether more melanin darkens, how strong the edge of the mask is, and whether tanned skin has a colour that
 skin has. Of photos without landmarks of their own, such as smiling ones, only cheeks and forehead are
-measured, by points that are carried over. Writes FILE.json and FILE.md, numbers only.
+measured, by points that are carried over, and teeth, by their colour. Writes FILE.json and FILE.md,
+numbers only.
 """
 
 from __future__ import annotations
@@ -20,51 +21,45 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-import torch.nn.functional as F
 from skimage.color import rgb2lab
 from torch import Tensor
 
 from biofacenet import BioFaceNet
 from biofacenet.analysis import ByNetwork, retouch
-from biofacenet.analysis.areas import MARGIN
-from biofacenet.analysis.retouching import Retouch
+from biofacenet.analysis.retouching import Retouch, body
 from biofacenet.cli import run
+from biofacenet.decomposition import Edit
 from biofacenet.errors import DataError
 from biofacenet.evaluation.people.points import carried_over
-from biofacenet.evaluation.people.regions import regions_of
 from biofacenet.photos import choose_parts, read_photo
 from biofacenet.photos.boxes import Box
 from biofacenet.photos.matting import spread
-from biofacenet.physics.colour import linear_to_srgb, luminance
-from biofacenet.preparation.landmarks import filled
+from biofacenet.physics.colour import luminance
 from biofacenet.preparation.people import read_folder, read_landmarks
-from biofacenet.preparation.schemes import SCHEMES
 from biofacenet.system.console import console, progress
 from biofacenet.system.files import whole_file, write_json
 
-from .edit_figures import EDITS, OUTSIDE, Figures, colours, markdown, summary
+from .edit_figures import EDITS, NOTE, OUTSIDE, Figures, colours, markdown, summary
+from .edit_places import encoded, highlights, places_of, teeth_of
 
 __all__ = ["measure"]
 
 SIZE = 512
 """Longer side of the face's square, in pixels, where nothing else is said."""
 
-LOW = 192
-"""Side of the frame in which places are told by landmarks and colours."""
-
-HAIR = (*range(134, 145), *range(154, 147, -1))
-"""Points around hair: the hairline, and back over the top of the head."""
-
-CHIN = 129
-
-SURE = 0.025
-"""By which regions keep away from their outlines, in sides of the square: points lie on edges, not within."""
-
-PALE, BRIGHT = 0.6, 1.15
-"""Chroma and lightness (L*a*b*), relative to the median of the skin, of highlights."""
+TOLD = {
+    "neutral": "# ",
+    "others": "Of smiling photos, on cheeks and forehead:\n\n## ",
+    "neutral, held aside": "Of the neutral photos, held aside:\n\n## ",
+    "others, held aside": "Of the smiling ones, held aside:\n\n## ",
+}
+"""What stands before the tables of photos."""
 
 SHRUNK = 4
 """By which sides are divided where light on both sides of edges is compared."""
+
+LEAST_TEETH = 5e-4
+"""Area of teeth of which something is told, in squares."""
 
 MOST_CONTRAST = 3.0
 """Change of a contrast that is believed at most: some are of next to nothing."""
@@ -82,53 +77,84 @@ def measure(
         neutral: whether the points are the photo's own; of others only the skin is measured.
     """
     before = face.frame.picture
-    places = _places(points, before, neutral=neutral)
-    skin = places["skin"] & (face.areas.skin[0, 0] >= 0.0).numpy()
+    places = places_of(points, before, neutral=neutral)
     rows, columns = face.frame.rows, face.frame.columns
+    outline = places["skin"]
+    skin = outline & ~places["hairs"] & ~places["edge of lips"]
+    figures.neutral = neutral
+    figures.hairs = float(places["hairs"].sum() / outline.sum())
     inside = skin[rows, columns] & (face.skin[0, 0] > 0.9).numpy()
     figures.melanin = 100.0 * float(
         face.maps.melanosomes()[0, 0][torch.from_numpy(inside)].median()
     )
     figures.blood = 100.0 * float(face.maps.blood()[0, 0][torch.from_numpy(inside)].median())
     figures.lab["before"] = _lab(before, skin)
-    matt = skin & ~_highlights(before, skin)
+    teeth = teeth_of(before, skin, rows, columns) & (not neutral)
+    glossy = highlights(before, outline)
     edge, border = _edge(face), _border(face, skin)
     first = _gradient(before)
     for name, edit in EDITS.items():
         after = face.edited(edit)
-        change = (luminance(after) / luminance(before).clamp(min=1e-5)).log()[0, 0].numpy()
-        middle = float(np.median(change[skin]))
-        figures.change[name] = middle
-        alike = (change / middle >= 0.5) & (change / middle <= 2.0)
-        figures.even[name] = float(alike[matt].mean())
-        figures.even_with_highlights[name] = float(alike[skin].mean())
+        _evenness(figures, name, _change(before, after), (skin, outline, glossy))
+        figures.even_by_model[name] = _by_model(edit, face, (skin & ~glossy)[rows, columns])
         figures.lab[name] = _lab(after, skin)
         second = _gradient(after)
         figures.edge[name] = float(second[edge].mean() / first[edge].mean())
+        figures.texture[name] = float(second[skin].mean() / first[skin].mean())
         expected = first * _contrast(face, before, after)
         figures.edge_of_contrast[name] = float(second[edge].sum() / expected[edge].sum())
         if border.any():
             figures.square[name] = float(second[border].mean() / first[border].mean())
+        difference = 255.0 * (encoded(after) - encoded(before)).abs().mean(dim=1)[0].numpy()
+        if teeth.sum() >= LEAST_TEETH * (rows.stop - rows.start) ** 2:
+            figures.teeth[name] = float(difference[teeth].mean())
         if neutral:
-            difference = 255.0 * (_encoded(after) - _encoded(before)).abs().mean(dim=1)[0].numpy()
-            all_of_it = np.zeros_like(skin)
-            found = {}
-            for place in OUTSIDE:
-                here = places[place]
-                found[place] = float(difference[here].mean()) if here.any() else math.nan
-                all_of_it |= places[place]
-            figures.outside[name] = found | {"all": float(difference[all_of_it].mean())}
+            _outside(figures, name, difference, places)
     return figures
 
 
-def _highlights(image: Tensor, skin: np.ndarray) -> np.ndarray:
-    """Where a photo shows highlights, by its colours alone: paler than most of the skin, and brighter."""
-    lab = rgb2lab(_encoded(image)[0].permute(1, 2, 0).numpy()[skin])
-    chroma = np.hypot(lab[:, 1], lab[:, 2])
-    pale = chroma < PALE * np.median(chroma)
-    found = np.zeros_like(skin)
-    found[skin] = pale & (lab[:, 0] > BRIGHT * np.median(lab[:, 0]))
+def _change(before: Tensor, after: Tensor) -> np.ndarray:
+    """Of log luminance: (H, W)."""
+    found: np.ndarray = (luminance(after) / luminance(before).clamp(min=1e-5)).log()[0, 0].numpy()
     return found
+
+
+def _evenness(
+    figures: Figures,
+    name: str,
+    change: np.ndarray,
+    where: tuple[np.ndarray, np.ndarray, np.ndarray],
+) -> None:
+    """Shares of the skin that change alike; where: skin, the outline by landmarks, highlights."""
+    skin, outline, glossy = where
+    figures.change[name] = middle = float(np.median(change[skin]))
+    alike = _alike(change, middle)
+    figures.even[name] = float(alike[skin & ~glossy].mean())
+    figures.even_with_highlights[name] = float(alike[skin].mean())
+    figures.even_of_outline[name] = float(alike[outline & ~glossy].mean())
+
+
+def _alike(change: np.ndarray, middle: float) -> np.ndarray:
+    found: np.ndarray = (change / middle >= 0.5) & (change / middle <= 2.0)
+    return found
+
+
+def _by_model(edit: Edit, face: Retouch, skin: np.ndarray) -> float:
+    """The share of the skin that would change alike if each pixel changed as its own pigments have it."""
+    exact = _change(body(face.maps), body(face.maps.edit(edit)))[skin]
+    return float(_alike(exact, float(np.median(exact))).mean())
+
+
+def _outside(
+    figures: Figures, name: str, difference: np.ndarray, places: dict[str, np.ndarray]
+) -> None:
+    """Mean change of places that are to stay."""
+    found = {}
+    for place in OUTSIDE:
+        here = places[place]
+        found[place] = float(difference[here].mean()) if here.any() else math.nan
+    everything = np.logical_or.reduce([places[place] for place in OUTSIDE])
+    figures.outside[name] = found | {"all": float(difference[everything].mean())}
 
 
 def _contrast(face: Retouch, before: Tensor, after: Tensor) -> np.ndarray:
@@ -139,7 +165,7 @@ def _contrast(face: Retouch, before: Tensor, after: Tensor) -> np.ndarray:
     sides = [(skin > 0.95).astype(np.float32), (skin < 0.05) * head]
     found = []
     for image in (before, after):
-        light = _encoded(luminance(image))[0, 0].numpy()
+        light = encoded(luminance(image))[0, 0].numpy()
         first, second = (_beside(light, side, low) for side in sides)
         found.append(np.abs(first - second))
     ratio = found[1] / np.maximum(found[0], 1e-3)
@@ -155,18 +181,14 @@ def _beside(light: np.ndarray, side: np.ndarray, low: tuple[int, int]) -> np.nda
     return found
 
 
-def _encoded(image: Tensor) -> Tensor:
-    return linear_to_srgb(image.clamp(0.0, 1.0))
-
-
 def _lab(image: Tensor, where: np.ndarray) -> list[float]:
-    pixels = _encoded(image)[0].permute(1, 2, 0).numpy()[where]
+    pixels = encoded(image)[0].permute(1, 2, 0).numpy()[where]
     middle: np.ndarray = np.median(rgb2lab(pixels), axis=0)
     return middle.tolist()
 
 
 def _gradient(image: Tensor) -> np.ndarray:
-    light = _encoded(luminance(image))[0, 0].numpy()
+    light = encoded(luminance(image))[0, 0].numpy()
     across, down = (cv2.Sobel(light, cv2.CV_32F, *axis) for axis in ((1, 0), (0, 1)))
     return np.hypot(across, down)
 
@@ -185,36 +207,6 @@ def _border(face: Retouch, skin: np.ndarray) -> np.ndarray:
     rows, columns = face.frame.rows, face.frame.columns
     found[rows.stop - 2 : rows.stop + 2, columns] = True
     return found & (face.areas.skin[0, 0].numpy() > 0.9)
-
-
-def _places(points: np.ndarray, image: Tensor, *, neutral: bool) -> dict[str, np.ndarray]:
-    """Places by landmarks, each (H, W), true or false."""
-    side = image.shape[-1]
-    scheme = SCHEMES[len(points)]
-    low = F.interpolate(image, size=(LOW, LOW), mode="area")
-    regions = regions_of(points * (LOW / side), low, "photo")
-    skin = regions.mask * (1.0 - regions.lips) if neutral else regions.pigment
-    large = F.interpolate(skin, size=(side, side), mode="nearest")
-    found = {"skin": large[0, 0].numpy() > 0}
-    apart = max(1, round(SURE * side / (1 + 2 * MARGIN)))
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * apart + 1, 2 * apart + 1))
-
-    def area(outlines: Iterable[Sequence[int]]) -> np.ndarray:
-        return filled([points[list(outline)] for outline in outlines], side).astype(np.uint8)
-
-    head = cv2.fillConvexPoly(
-        np.zeros((side, side), np.uint8), cv2.convexHull(points.round().astype(np.int32)), 1
-    )
-    wall = cv2.dilate(head, disc) == 0
-    wall[round(points[CHIN, 1]) :] = False
-    face = area([scheme.face])
-    hair = area([HAIR]) & (1 - cv2.dilate(face, disc))
-    return found | {
-        "eyes": area(scheme.eyes) > 0,
-        "brows": area(scheme.brows) > 0,
-        "hair": cv2.erode(hair, disc) > 0,
-        "wall": wall,
-    }
 
 
 # A folder of people ----------------------------------------------------------------------------
@@ -282,17 +274,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def written(found: Sequence[Figures], aside: Sequence[str], out: Path) -> str:
     """The tables, which are written with all figures."""
-    apart = [one for one in found if one.person in aside]
+    neutral = [one for one in found if one.neutral]
+    others = [one for one in found if not one.neutral]
+    kinds = {"neutral": neutral, "others": others}
+    kinds |= {
+        f"{kind}, held aside": [one for one in ones if one.person in aside]
+        for kind, ones in kinds.items()
+    }
+    known = {kind: ones for kind, ones in kinds.items() if ones}
     figures = {
-        "summary": summary(found),
-        "held aside": summary(apart) if apart else {},
-        "colours": colours(found),
+        "summary": {kind: summary(ones) for kind, ones in known.items()},
+        "colours": colours(neutral),
         "photos": [asdict(one) for one in found],
     }
     write_json(out.with_suffix(".json"), figures)
-    text = markdown(found)
-    if apart:
-        text += "\nOf these, held aside:\n\n" + markdown(apart).replace("# Edits", "## Edits")
+    tables = {kind: TOLD[kind] + markdown(ones) for kind, ones in known.items()}
+    tables["neutral"] += f"\n{NOTE}\n"
+    text = "\n".join(tables.values())
     with whole_file(out.with_suffix(".md")) as temporary:
         temporary.write_text(text, "utf-8")
     return text

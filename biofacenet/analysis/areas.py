@@ -25,15 +25,17 @@ from ..physics.colour import linear_to_srgb, luminance
 from ..system.device import plain_defaults
 from .face_places import places
 from .features import (
+    EDGE,
     SOFTNESS,
+    beard,
     brows,
     eroded,
-    mouth,
     share_of_light,
     skin_between_hairs,
     skin_light,
     upper,
 )
+from .mouths import mouth
 from .spectacles import spectacles
 
 __all__ = ["MARGIN", "Areas", "Frame", "areas_of", "frame_of", "skin_seen", "within"]
@@ -77,9 +79,6 @@ LEAST_HUE, LEAST_CHROMA = 12.0, 4.0
 BELOW_HAIR, BESIDE_CHEEKS = 0.15, 0.28
 """From the square's middle down and to the side, in sides, from where on what is yellower than skin is no
 hair, and is no cheek."""
-
-EDGE = 0.012
-"""Half the width of the windows in which edges are sought, in sides of the square."""
 
 
 @dataclass(frozen=True)
@@ -203,22 +202,24 @@ def areas_of(
     linear = frame.picture[0].cpu().numpy()
     told = spectacles(shares, body, linear, relative, frame.side) * (1.0 - eyes)
     glasses = np.maximum(glasses, told)
-    lips, teeth = mouth(shares, body, picture, radius)
+    lips, teeth = mouth(shares, body, picture, radius, frame.side)
+    white = beard(body, shares["skin"], np.maximum(lips, teeth), linear, frame.side)
     hairs = brows(shares["brows"] * above, body, light, radius)
     kept = np.ones_like(body)
-    for plane in (eyes, teeth, glasses, hairs):
+    for plane in (eyes, teeth, glasses, hairs, white):
         kept *= 1.0 - plane
     skin = lit * kept * (1.0 - lips)
     inside = 1.0 - shares["background"] - shares["cloth"]
     border = within(frame)
     head = np.maximum(body, guided(picture, inside, radius, SOFTNESS) * border)
+    loose = np.clip(head - body, 0.0, 1.0) * smooth_step(shares["hair"], 0.1, 0.5)
     return Areas(
         skin=_tensor(skin),
         lips=_tensor(lips * kept * body),
         brows=_tensor(hairs),
         eyes=_tensor(eyes),
         teeth=_tensor(teeth),
-        hair=_tensor(np.clip(head - body, 0.0, 1.0) * smooth_step(shares["hair"], 0.1, 0.5)),
+        hair=_tensor(np.maximum(loose, white)),
         glasses=_tensor(glasses),
         head=_tensor(head),
         **{name: _tensor(plane * skin) for name, plane in places(shares, frame.side).items()},

@@ -1,45 +1,41 @@
-"""Lips, teeth and the hairs of brows, and how much of the light of an edge is the skin's; (H, W) each."""
+"""The hairs of brows and of grey beards, and how much of the light of an edge is the skin's; (H, W) each."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
 
 import cv2
 import numpy as np
 
-from ..photos.matting import guided, smooth_step, spread, with_holes_filled
+from ..photos.matting import smooth_step, spread
 
 __all__ = [
+    "beard",
     "brows",
     "eroded",
-    "mouth",
     "share_of_light",
     "skin_between_hairs",
     "skin_light",
     "upper",
 ]
 
+EDGE = 0.012
+"""Half the width of the windows in which edges are sought, in sides of the square."""
+
 SOFTNESS = 1e-4
 """Variance of sRGB below which an edge of the photo is none."""
 
-NEAR, OPEN = 0.25, 0.3
-"""Share of lips and teeth from which a mouth is near, and share of what is no skin that bounds one."""
+GREYED, GREY_LIGHT, SEEN_LIGHT = (0.35, 0.6), (0.25, 0.4), (0.06, 0.1)
+"""Share of uncoloured light from which a beard is grey, and is sure; that light, relative to the skin's, by
+which it is no shadow and no dark hair; and the linear light from which a photo has stored colour."""
 
-FAINT, REDDER = 0.12, (5.0, 10.0)
-"""Share from which a mouth may be there, and by how much a* of lips is above that of skin."""
+BEARD, BEARD_EDGE = (0.2, 0.09, 0.4), 0.03
+"""Where a beard may be, from the middle of the square: half its width, from where and up to where down, and
+the softness of that, in sides of the square."""
 
-LIKELY = (0.3, 0.7)
-"""Shares of mouth from which one is seen, and is sure, relative to its surest."""
+DARKER = (0.3, 0.5), (0.1, 0.2)
+"""The first two of a moustache over a beard that is grey."""
 
-LEAST_PIECE = 0.2
-"""Of the area of the largest piece of a mouth."""
-
-PALER, DIMMER, BRIGHTER = (0.8, 0.5), (0.7, 0.9), (1.15, 1.4)
-"""Of the skin's a* and lightness, what teeth have: less of the first, not much less of the other, or far
-more."""
-
-THAN_LIPS = (1.15, 1.35)
-"""Lightness of teeth, relative to that of which less has two fifths of the mouth."""
+LEAST_BEARD, LEAST_MOUSTACHE = 0.004, 0.002
+"""Area of a grey beard and of a moustache at least, in squares; less is a highlight."""
 
 HAIRS = (0.12, 0.75)
 """Light of the darkest hairs of brows, relative to that of the skin around them."""
@@ -84,109 +80,6 @@ def upper(eyes: np.ndarray, lips: np.ndarray) -> np.ndarray:
     return smooth_step(share, *BELOW_EYES)
 
 
-def mouth(
-    shares: Mapping[str, np.ndarray], body: np.ndarray, picture: np.ndarray, radius: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Lips and teeth.
-
-    A network knows where a mouth is better than what is in it: so what is no skin around lips is mouth,
-    and what is pale within is teeth. Of some smiles it knows a part; there colours tell the rest.
-
-    Args:
-        shares: what a network tells, by part.
-        body: of the face, without holes.
-        picture: (H, W, 3), sRGB-encoded.
-        radius: of edges, in pixels.
-    """
-    lips, teeth = np.zeros_like(body), np.zeros_like(body)
-    rows, columns = (
-        np.flatnonzero((shares["lips"] + shares["teeth"] > FAINT).any(axis=axis)) for axis in (1, 0)
-    )
-    if not len(rows):
-        return lips, teeth
-    here = tuple(
-        slice(max(0, found[0] - 5 * radius), found[-1] + 1 + 5 * radius)
-        for found in (rows, columns)
-    )
-    lips[here], teeth[here] = _mouth_in(
-        {name: shares[name][here] for name in ("skin", "lips", "teeth", "hair")},
-        picture[here],
-        _usual(picture[::2, ::2], (body > 0.9)[::2, ::2] & (shares["skin"] > 0.9)[::2, ::2]),
-        radius,
-    )
-    return lips, teeth
-
-
-def _usual(picture: np.ndarray, skin: np.ndarray) -> tuple[float, float] | None:
-    """Median L* and a* of the skin; None where there is none."""
-    if not skin.any():
-        return None
-    lab = cv2.cvtColor(np.ascontiguousarray(picture[skin][:, None], np.float32), cv2.COLOR_RGB2LAB)
-    return max(float(np.median(lab[..., 0])), 1.0), max(float(np.median(lab[..., 1])), 1.0)
-
-
-def _mouth_in(
-    shares: Mapping[str, np.ndarray],
-    picture: np.ndarray,
-    usual: tuple[float, float] | None,
-    radius: int,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Lips and teeth of a part of a picture; see `mouth`."""
-    told, half = shares["lips"] + shares["teeth"], max(1, radius // 2)
-    near = eroded(_large_pieces(told > NEAR), -radius) > 0.5
-    found = np.where(near, np.maximum(told, 1.0 - shares["skin"] - shares["hair"]), 0.0)
-    whole = with_holes_filled(found > OPEN)
-    found = np.maximum(found, np.where(found > OPEN, 0.0, whole))
-    if whole.any():
-        found = found / np.percentile(
-            found[whole > 0.0], 90
-        )  # of some mouths networks are never sure
-    found = guided(picture, smooth_step(found, *LIKELY), half, SOFTNESS)
-    teeth = smooth_step(shares["teeth"], 0.2, 0.6)
-    if usual is None:
-        return found * (1.0 - teeth), teeth
-    lab = cv2.cvtColor(np.ascontiguousarray(picture, np.float32), cv2.COLOR_RGB2LAB)
-    light, red = lab[..., 0] / usual[0], lab[..., 1] / usual[1]
-    pale = smooth_step(red, *PALER) * smooth_step(light, *DIMMER)
-    pale = np.maximum(pale, smooth_step(red, 1.1, 0.9) * smooth_step(light, *BRIGHTER))
-    rest = _smile(told, -2 * radius)
-    if rest.any():
-        shown = rest * np.maximum(pale, smooth_step(lab[..., 1] - usual[1], *REDDER))
-        thin = max(0, half - 1)
-        shown = eroded(eroded(shown, thin), -thin)  # no thin pieces, where teeth are not so
-        found = np.maximum(found, eroded(eroded(shown, -radius), radius))
-    if (found > OPEN).any():
-        lips = float(np.percentile(light[found > OPEN], 40))
-        pale = pale * smooth_step(light / max(lips, 1e-3), *THAN_LIPS)
-    inner = cv2.blur(eroded((found > OPEN).astype(np.float32), half), (2 * half + 1,) * 2)
-    teeth = np.maximum(teeth, inner * eroded(eroded(pale, -half), half))
-    return found * (1.0 - teeth), teeth
-
-
-def _smile(told: np.ndarray, radius: int) -> np.ndarray:
-    """Around what may be a mouth, where a network is sure of less than half of it; else nothing."""
-    faint = (told > FAINT).astype(np.uint8)
-    count, pieces = cv2.connectedComponents(faint)
-    found = np.zeros_like(told, np.float32)
-    if count < 2:
-        return found
-    weight = np.bincount(pieces.ravel(), (told * faint).ravel())
-    points = cv2.findNonZero((pieces == int(np.argmax(weight))).astype(np.uint8))
-    hull = cv2.fillConvexPoly(found, cv2.convexHull(points), 1.0)
-    if (told > 0.5).sum() >= 0.5 * hull.sum():
-        return np.zeros_like(found)
-    return eroded(hull, radius)
-
-
-def _large_pieces(mask: np.ndarray) -> np.ndarray:
-    """A mask without what is far smaller than its largest piece: nostrils are no mouths."""
-    _, pieces, about, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
-    large = about[:, cv2.CC_STAT_AREA] >= LEAST_PIECE * about[1:, cv2.CC_STAT_AREA].max(initial=0)
-    large[0] = False
-    found: np.ndarray = large[pieces].astype(np.float32)
-    return found
-
-
 def skin_light(light: np.ndarray, body: np.ndarray) -> np.ndarray:
     """Light of the skin (H, W), going on to where there is none.
 
@@ -213,6 +106,65 @@ def brows(share: np.ndarray, body: np.ndarray, light: np.ndarray, radius: int) -
     relative = np.maximum(relative, hair)
     found: np.ndarray = near * (1.0 - (relative - hair) / ((1.0 - hair) * relative))
     return found.astype(np.float32)
+
+
+def beard(
+    body: np.ndarray, skin: np.ndarray, mouth: np.ndarray, picture: np.ndarray, side: int
+) -> np.ndarray:
+    """A grey beard, as the share of a pixel's light that has no colour: (H, W), 0..1.
+
+    White hairs among others take no pigment of the skin: with it they would turn brown.
+
+    Args:
+        body: (H, W), of the face.
+        skin: (H, W), how likely skin is by a network.
+        mouth: (H, W), of lips and teeth, which are no beard.
+        picture: (3, H, W), linear sRGB.
+        side: of the square of the face, which lies in the middle, in pixels.
+    """
+    found = np.zeros_like(body)
+    zone = _beard_zone(body.shape, side)
+    known = (skin > 0.95) & (body > 0.95) & (zone == 0.0)
+    rows, columns = (np.flatnonzero((zone * body).any(axis=axis)) for axis in (1, 0))
+    if not known.any() or not len(rows):
+        return found
+    light = np.maximum(picture.mean(axis=0), LEAST_LIGHT)
+    colour = (picture[0] - picture[1]) / light
+    usual, lit = float(np.median(colour[known])), float(np.median(light[known]))
+    here = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    around = 2 * max(1, round(EDGE * side / 3)) + 1  # photos store colours coarsely
+    colour = cv2.blur(colour[here].astype(np.float32), (around, around))
+    grey = np.clip(1.0 - colour / max(usual, 0.02), 0.0, 1.0)
+    inside = eroded(body, round(2 * EDGE * side))[here]  # beside a wall, its light is in the skin's
+    room = (zone * (1.0 - mouth))[here] * inside * smooth_step(light[here], *SEEN_LIGHT)
+    sure, darker = (
+        room * smooth_step(grey, *greyed) * smooth_step(grey * light[here] / lit, *lightness)
+        for greyed, lightness in ((GREYED, GREY_LIGHT), DARKER)
+    )
+    kept = sure * _pieces_of(sure, LEAST_BEARD * side**2)
+    if kept.any():  # then a moustache that is darker is grey, too
+        kept = np.maximum(kept, darker * _pieces_of(darker, LEAST_MOUSTACHE * side**2))
+    found[here] = kept * grey
+    return found
+
+
+def _pieces_of(share: np.ndarray, area: float) -> np.ndarray:
+    """Where pieces of a share lie that sum up to an area at least: (H, W), 0 or 1."""
+    _, pieces = cv2.connectedComponents((share > 0.25).astype(np.uint8))
+    large = np.bincount(pieces.ravel(), share.ravel()) >= area
+    large[0] = False
+    return eroded(large[pieces].astype(np.float32), -1)
+
+
+def _beard_zone(shape: tuple[int, ...], side: int) -> np.ndarray:
+    """Where a beard may be: (H, W), 0..1."""
+    height, width = shape
+    down, across = np.mgrid[:height, :width].astype(np.float32) + 0.5
+    x, y = np.abs(across - width / 2) / side, (down - height / 2) / side
+    wide, top, bottom = BEARD
+    found: np.ndarray = smooth_step(x, wide, wide - BEARD_EDGE)
+    found = found * smooth_step(y, top, top + BEARD_EDGE)
+    return found * smooth_step(y, bottom, bottom - BEARD_EDGE)
 
 
 def share_of_light(body: np.ndarray, light: np.ndarray, usual: np.ndarray) -> np.ndarray:

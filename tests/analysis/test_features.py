@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 
 from biofacenet.analysis.features import (
+    beard,
     brows,
-    mouth,
     share_of_light,
     skin_between_hairs,
     skin_light,
     upper,
 )
+from biofacenet.analysis.mouths import mouth
 
 SIDE = 96
 ROWS, COLUMNS = np.mgrid[:SIDE, :SIDE] + 0.5
@@ -54,7 +55,7 @@ def test_between_the_hairs_of_a_brow_skin_changes_and_hairs_stay() -> None:
 def shares_of(lips: np.ndarray) -> dict[str, np.ndarray]:
     lips = lips.astype(np.float32)
     nothing = np.zeros_like(lips)
-    return {"skin": 1.0 - lips, "lips": lips, "teeth": nothing, "hair": nothing}
+    return {"skin": 1.0 - lips, "lips": lips, "teeth": nothing, "hair": nothing, "eyes": nothing}
 
 
 def coloured(where: np.ndarray, colour: tuple[float, float, float], rest: np.ndarray) -> np.ndarray:
@@ -67,20 +68,79 @@ def test_closed_lips_of_dark_skin_are_no_teeth_and_a_smile_has_some() -> None:
     closed = coloured(lips, (0.27, 0.235, 0.22), plain)  # greyer than the skin, and no darker
     closed = coloured(lips & (np.abs(ROWS - 60) < 1), (0.1, 0.08, 0.08), closed)
     body = np.ones((SIDE, SIDE), np.float32)
-    found, teeth = mouth(shares_of(lips), body, closed, 2)
+    found, teeth = mouth(shares_of(lips), body, closed, 2, SIDE)
     assert found[disc(48, 60, 13, 5)].min() > 0.8
     assert teeth.max() < 0.2
     within = disc(48, 60, 10, 3)
-    found, teeth = mouth(shares_of(lips), body, coloured(within, (0.75, 0.73, 0.68), closed), 2)
+    found, teeth = mouth(
+        shares_of(lips), body, coloured(within, (0.75, 0.73, 0.68), closed), 2, SIDE
+    )
     assert teeth[disc(48, 60, 9, 2)].min() > 0.8
     assert found[disc(48, 60, 9, 2)].max() < 0.2
+
+
+def test_teeth_in_the_shade_of_the_corners_are_teeth_also_beside_a_mouth_told_too_small() -> None:
+    skin, red = (0.80, 0.62, 0.53), (0.70, 0.36, 0.38)
+    lips, row = disc(48, 60, 18, 8), disc(48, 60, 14, 3)
+    plain = np.ones((SIDE, SIDE, 3), np.float32) * np.array(skin, np.float32)
+    picture = coloured(row, (0.86, 0.84, 0.80), coloured(lips, red, plain))
+    shade = np.clip(1.0 - np.abs(COLUMNS - 48) / 30, 0.0, 1.0)  # a half in the corners
+    picture = (picture * np.where(row, shade, 1.0)[..., None]).astype(np.float32)
+    told = lips & (ROWS < 62)  # the lower lip is taken for skin
+    found, teeth = mouth(shares_of(told), np.ones((SIDE, SIDE), np.float32), picture, 2, SIDE)
+    assert teeth[disc(48, 60, 12, 2)].min() > 0.8
+    assert found[lips & (ROWS > 64) & (np.abs(COLUMNS - 48) < 8)].mean() > 0.5
+    assert (found + teeth)[~disc(48, 60, 22, 11)].max() < 0.05
+
+
+def test_a_row_of_teeth_below_the_eyes_is_seen_though_no_mouth_was_told() -> None:
+    plain = np.ones((SIDE, SIDE, 3), np.float32) * np.array((0.80, 0.62, 0.53), np.float32)
+    lips, row = disc(48, 64, 14, 6), disc(48, 64, 11, 3)
+    smile = coloured(row, (0.88, 0.87, 0.80), coloured(lips, (0.72, 0.42, 0.42), plain))
+    eyes = (disc(35, 39, 4, 2) | disc(61, 39, 4, 2)).astype(np.float32)
+    shares = shares_of(np.zeros_like(row)) | {"eyes": eyes}
+    body = np.ones((SIDE, SIDE), np.float32)
+    found, teeth = mouth(shares, body, smile, 2, SIDE)
+    assert teeth[disc(48, 64, 9, 2)].min() > 0.8
+    assert found[lips & ~disc(48, 64, 13, 5)].mean() > 0.4
+    for other in (shares_of(np.zeros_like(row)), shares):  # no eyes; no teeth
+        closed = smile if other is not shares else coloured(lips, (0.72, 0.42, 0.42), plain)
+        assert mouth(other, body, closed, 2, SIDE)[1].max() < 0.1
+
+
+@pytest.mark.parametrize(
+    ("colour", "kept"),
+    [((0.36, 0.35, 0.34), True), ((0.03, 0.025, 0.02), False), ((0.40, 0.25, 0.18), False)],
+    ids=("grey", "dark", "skin"),
+)
+def test_a_grey_beard_keeps_its_colour(colour: tuple[float, float, float], kept: bool) -> None:
+    """Dark hairs and skin change with the rest; a small highlight is no beard."""
+    skin = np.array((0.42, 0.26, 0.19), np.float32)[:, None, None]
+    chin, spot = disc(48, 72, 16, 6), disc(48, 72, 2, 2)
+    body = disc(48, 44, 34, 44).astype(np.float32)
+    mouth_ = np.zeros_like(body)
+
+    def found(where: np.ndarray) -> np.ndarray:
+        hair = np.array(colour, np.float32)[:, None, None]
+        picture = np.where(where, hair, skin).astype(np.float32)
+        return beard(body, body, mouth_, picture, SIDE)
+
+    share = found(chin)
+    assert share[~disc(48, 72, 19, 9)].max() == 0.0
+    if kept:
+        assert share[disc(48, 72, 12, 4)].min() > 0.7
+    else:
+        assert share.max() < 0.05
+    assert found(spot).max() == 0.0
+    mouth_[:] = chin
+    assert found(chin).max() < 0.2  # what is mouth is no beard
 
 
 def test_a_mouth_of_which_a_network_loses_the_middle_is_filled() -> None:
     lips = disc(48, 60, 16, 7)
     shares = shares_of(lips & ~disc(48, 60, 8, 2))
     plain = np.full((SIDE, SIDE, 3), 0.5, np.float32)
-    found, teeth = mouth(shares, np.ones((SIDE, SIDE), np.float32), plain, 2)
+    found, teeth = mouth(shares, np.ones((SIDE, SIDE), np.float32), plain, 2, SIDE)
     assert (found + teeth)[disc(48, 60, 8, 2)].min() > 0.9
 
 
@@ -95,7 +155,9 @@ def test_nostrils_are_neither_mouths_nor_brows() -> None:
     np.testing.assert_allclose(turned, above.T, atol=1e-4)
     assert (upper(0.0 * above, above) == 1.0).all()
     plain = np.full((SIDE, SIDE, 3), 0.5, np.float32)
-    found, _ = mouth(shares_of(0.4 * nostril + lips), np.ones((SIDE, SIDE), np.float32), plain, 2)
+    found, _ = mouth(
+        shares_of(0.4 * nostril + lips), np.ones((SIDE, SIDE), np.float32), plain, 2, SIDE
+    )
     assert found[nostril].max() < 0.1 < found[lips].min()
 
 

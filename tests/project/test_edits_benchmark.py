@@ -1,6 +1,8 @@
 """What is said of edits follows from the figures of photos."""
 
+import json
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,7 +10,8 @@ import pytest
 import torch
 
 from benchmarks.edit_figures import EDITS, Figures, colours, markdown, summary
-from benchmarks.edits import _contrast, _highlights
+from benchmarks.edit_places import hairs, highlights, teeth_of
+from benchmarks.edits import _contrast, written
 from biofacenet.physics.colour import linear_to_srgb
 
 
@@ -26,6 +29,10 @@ def figures(person: str, melanin: float, change: float, level: float = 60.0) -> 
         change=dict.fromkeys(names, change),
         even=dict.fromkeys(names, 0.99 if first else 0.97),
         outside=dict.fromkeys(names, outside),
+        even_of_outline=dict.fromkeys(names, 0.8),
+        even_by_model=dict.fromkeys(names, 1.0),
+        texture=dict.fromkeys(names, 1.0),
+        teeth={} if first else dict.fromkeys(names, 2.0),
         even_with_highlights=dict.fromkeys(names, 0.9),
         edge=dict.fromkeys(names, 0.9),
         edge_of_contrast=dict.fromkeys(names, 1.0),
@@ -38,7 +45,7 @@ def test_highlights_are_told_by_the_photo_and_edges_beside_their_contrast() -> N
     image[..., 8:12, 8:12] = 0.8
     skin = np.zeros((64, 64), bool)
     skin[:, :32] = True
-    found = _highlights(image, skin)
+    found = highlights(image, skin)
     assert found[8:12, 8:12].all()
     assert found.sum() == 16
     # Skin on the left, dark hair that stays on the right; the edge of a perfect mask is of its contrast.
@@ -55,12 +62,35 @@ def test_highlights_are_told_by_the_photo_and_edges_beside_their_contrast() -> N
     assert expected > 1.2
 
 
+def test_a_fringe_within_landmarks_is_no_skin_and_teeth_are_told_by_their_colour() -> None:
+    side = 96
+    rows, columns = np.mgrid[:side, :side]
+    image = torch.tensor((0.42, 0.26, 0.19)).reshape(1, 3, 1, 1).repeat(1, 1, side, side)
+    dark, blond, beard = (rows < 16) & (columns < 48), (rows < 16) & (columns >= 48), rows > 80
+    for where, colour in (
+        (dark, (0.04, 0.03, 0.02)),
+        (blond, (0.30, 0.24, 0.12)),
+        (beard, (0.05, 0.04, 0.03)),
+    ):
+        image[0, :, torch.from_numpy(where)] = torch.tensor(colour)[:, None]
+    points = np.full((189, 2), 40.0)  # eyes, in the middle of the rows
+    found = hairs(points, image, np.ones((side, side), bool))
+    assert found[:13].all()
+    assert not found[20:].any()  # a beard is below the eyes
+    white = (rows > 60) & (rows < 66) & (columns > 40) & (columns < 56)
+    image[0, :, torch.from_numpy(white)] = torch.tensor((0.6, 0.58, 0.5))[:, None]
+    teeth = teeth_of(image, rows > 20, slice(0, side), slice(0, side))
+    assert (teeth == white).all()
+
+
 def test_the_summary_is_of_all_photos_and_ratios_of_equals_alone() -> None:
     found = [figures("a", 2.0, -0.5), figures("b", 2.02, -0.6), figures("c", 5.0, -1.5, 40.0)]
     table = summary(found)["melanin x3"]
     assert table["eyes, mean"] == pytest.approx(7.0 / 3.0)
     assert table["hair, mean"] == 1.0  # of those that have some
     assert table["all, most"] == 0.3
+    assert table["teeth, mean"] == 2.0  # of those that show some
+    assert table["even of the outline, mean"] == pytest.approx(0.8)
     assert table["even, share of photos from 99 %"] == pytest.approx(1.0 / 3.0)
     assert table["ratio of equals, most"] == pytest.approx(1.2)
     assert summary(found)["haemoglobin x0.5"]["ratio of equals, most"] == 1.0  # their blood differs
@@ -73,3 +103,21 @@ def test_the_summary_is_of_all_photos_and_ratios_of_equals_alone() -> None:
     assert text.index("| black | 1 | melanin x3 | 0.9700") < text.index("| white | 3 |")
     listed = text[text.index("| least even") :].splitlines()[2:]
     assert [line.split(" | ")[0] for line in listed][-1] == "| a.jpg"
+
+
+def test_smiling_photos_have_tables_of_their_own_without_what_needs_landmarks(
+    tmp_path: Path,
+) -> None:
+    found = [figures("a", 2.0, -0.5), figures("b", 2.02, -0.6), figures("c", 5.0, -1.5, 40.0)]
+    smiling = [replace(one, neutral=False, outside={}, photo="s.jpg") for one in found]
+    text = written([*found, *smiling], ["a", "c"], tmp_path / "edits")
+    assert text == (tmp_path / "edits.md").read_text("utf-8")
+    assert "# Edits of 3 photos of 3 people" in text
+    assert "Of smiling photos, on cheeks and forehead:\n\n## Edits of 3 photos" in text
+    assert text.count("| eyes, mean |") == 2  # of the neutral ones, and of those held aside
+    stored = json.loads((tmp_path / "edits.json").read_text("utf-8"))
+    assert list(stored["summary"]) == [
+        *("neutral", "others", "neutral, held aside", "others, held aside"),
+    ]
+    assert "eyes, mean" not in stored["summary"]["others"]["melanin x3"]
+    assert len(stored["photos"]) == 6
