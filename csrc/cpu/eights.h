@@ -1,7 +1,7 @@
 // Rows of eights: a function a lane, and the sums over them, a pixel a lane.
 #pragma once
 
-#include "vector.h"
+#include "rows.h"
 
 namespace biofacenet {
 namespace BIOFACENET_TARGET {
@@ -36,6 +36,29 @@ BIOFACENET_INLINE void store_summed(float* to, Lanes lanes) {
 BIOFACENET_INLINE void add_eight_to(float* target, const Eight<float>& value) {
   store_eight(target, load_eight(target) + value);
 }
+
+#if defined(__AVX512F__)
+typedef FullRow<float> TwoEights;
+
+BIOFACENET_INLINE TwoEights twice(const float* eight) {
+  return TwoEights(_mm512_broadcast_f32x8(_mm256_loadu_ps(eight)));
+}
+
+BIOFACENET_INLINE Eight<float> first_eight(const TwoEights& two) {
+  return Eight<float>(_mm512_castps512_ps256(__m512(two)));
+}
+
+// The first, or the second, eights of a and b.
+template <bool Second>
+BIOFACENET_INLINE TwoEights eights_of(const TwoEights& a, const TwoEights& b) {
+  return TwoEights(_mm512_shuffle_f32x4(__m512(a), __m512(b), Second ? 0xEE : 0x44));
+}
+
+// The first eight of a, then the second eight of b.
+BIOFACENET_INLINE TwoEights eight_each(const TwoEights& a, const TwoEights& b) {
+  return TwoEights(_mm512_mask_blend_ps(0xFF00, __m512(a), __m512(b)));
+}
+#endif
 
 // In each block the even, or the odd, lanes of a, then those of b: of all shuffles of two vectors the one
 // that processors do on two units.

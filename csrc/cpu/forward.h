@@ -72,16 +72,6 @@ void forward_full(const Image<float>& image, const Skin<float>& skin, int64_t be
 }
 
 #if defined(__AVX512F__)
-typedef FullRow<float> TwoEights;
-
-BIOFACENET_INLINE TwoEights twice(const float* eight) {
-  return TwoEights(_mm512_broadcast_f32x8(_mm256_loadu_ps(eight)));
-}
-
-BIOFACENET_INLINE Eight<float> first_eight(const TwoEights& two) {
-  return Eight<float>(_mm512_castps512_ps256(__m512(two)));
-}
-
 // Colours of sixteen pixels' skin under unit shading: red and green of a pixel share a vector, and so
 // does blue of two.
 BIOFACENET_INLINE void add_functions(const float* functions, const float* table, const float* blues,

@@ -38,6 +38,17 @@ BIOFACENET_INLINE void store_like(T* to, const Many& numbers) {
   *reinterpret_cast<Unaligned*>(to) = numbers;
 }
 
+// The two halves of sixteen numbers, to a place each.
+template <typename T>
+BIOFACENET_INLINE void store_halves(T* first, T* second, const FullRow<T>& numbers) {
+  union {
+    FullRow<T> whole;
+    Eight<T> halves[2];
+  } split = {numbers};
+  store_eight(first, split.halves[0]);
+  store_eight(second, split.halves[1]);
+}
+
 template <int Number>
 struct Constant {
   static constexpr int value = Number;

@@ -67,11 +67,13 @@ BIOFACENET_INLINE void with_count(int count, const Work& work) {
   work(Constant<Most>());
 }
 
-// Some numbers of each row of a table, and of `mixed`: `Full`, and eight more of `rest`, where it is not null.
+// Some numbers of each row of a table, and of `mixed`: `Full`, whose second eight lie in rows of their own
+// where `second` is not null, and eight more of `rest`, where that is not null.
 template <typename T>
 struct Part {
   T* full;
   int full_row;
+  T* second;
   T* rest;
   T* mixed;
   int mixed_row;
@@ -93,10 +95,20 @@ BIOFACENET_INLINE void fill_nodes(const T* others, int Q, int node, const Part<T
     }
   }
   for (int i = 0; i < Count; ++i) {
-    store_like(part.full + (node + i) * part.full_row, sums[i]);
-    if constexpr (Rest) store_eight(part.rest + (node + i) * kEight, rests[i]);
+    T* const to = part.full + (node + i) * part.full_row;
+    if constexpr (Rest) {
+      store_eight(part.rest + (node + i) * kEight, rests[i]);
+      if (part.second) {
+        store_halves(to, part.second + (node + i) * part.full_row, sums[i]);
+        continue;
+      }
+    }
+    store_like(to, sums[i]);
   }
 }
+
+template <typename T>
+alignas(64) constexpr T kZeros[kEight] = {};
 
 // The gradient of Count rows of `mixed`, sums over the nodes.
 template <int Count, bool Rest, typename Full, typename T>
@@ -108,7 +120,8 @@ BIOFACENET_INLINE void sum_nodes(const T* others, int Q, int nodes, int q, const
     const Full numbers = load_like(part.full + node * part.full_row, Full{});
     for (int i = 0; i < Count; ++i) sums[i] = sums[i] + others[i] * numbers;
     if constexpr (Rest) {
-      const Eight<T> last = load_eight(part.rest + node * kEight);
+      const T* const shares = part.rest + node * kFull;  // the row before has the other half
+      const Eight<T> last = load_eight(shares) + load_eight(node ? shares - kEight : kZeros<T>);
       for (int i = 0; i < Count; ++i) rests[i] = rests[i] + others[i] * last;
     }
   }
@@ -136,15 +149,17 @@ void multiply(const Basis<T>& basis, const Part<T>& part) {
 }
 
 template <bool Back, typename T>
-void multiply_all(const Basis<T>& basis, T* table, T* mixed) {
+void multiply_all(const Basis<T>& basis, T* table, bool planes, T* mixed) {
   const int P = basis.P, row = table_row<T>(P);
   if constexpr (full<T>(5)) {
-    const Part<T> part = {table, kFull, table + basis.folded_nodes * kFull, mixed, row};
+    T *const second = planes ? table + basis.folded_nodes * kEight : nullptr,
+             *const rest = table + basis.folded_nodes * kFull;
+    const Part<T> part = {table, planes ? kEight : kFull, second, rest, mixed, row};
     if (full<T>(P)) return multiply<Back, false, FullRow<T>>(basis, part);
     if (eights<T>(P)) return multiply<Back, true, FullRow<T>>(basis, part);
   }
   for (int p = 0; p < P; ++p) {
-    const Part<T> part = {table + 4 * p, row, nullptr, mixed + 4 * p, row};
+    const Part<T> part = {table + 4 * p, row, nullptr, nullptr, mixed + 4 * p, row};
     multiply<Back, false, Block<T>>(basis, part);
   }
 }
@@ -170,13 +185,13 @@ void make_table(const Basis<T>& basis, const double* weights, Skin<T>& skin) {
       if (++p == P) p = 0, mixed += row;
     }
   });
-  multiply_all<false>(basis, skin.table, skin.mixed);
+  multiply_all<false>(basis, skin.table, skin.planes, skin.mixed);
 }
 
 template <typename T>
 void gather(const Basis<T>& basis, Skin<T>& skin, double* of_weights) {
   const int P = basis.P, row = table_row<T>(P);
-  multiply_all<true>(basis, skin.of_table, skin.mixed);
+  multiply_all<true>(basis, skin.of_table, false, skin.mixed);
   Wide sums[kBands][kChannels] = {};
   int p = 0;
   const T* mixed = skin.mixed;
