@@ -82,6 +82,9 @@ struct Part {
 // table[node] = sum_q others[node][q] mixed[q], for Count nodes.
 template <int Count, bool Rest, typename Full, typename T>
 BIOFACENET_INLINE void fill_nodes(const T* others, int Q, int node, const Part<T>& part) {
+  // Copies, which no store can change.
+  T *const full = part.full + node * part.full_row, *const second = part.second, *const rest = part.rest;
+  const int row = part.full_row;
   Full sums[Count] = {};
   Eight<T> rests[Count] = {};
   others += node * Q;
@@ -94,17 +97,16 @@ BIOFACENET_INLINE void fill_nodes(const T* others, int Q, int node, const Part<T
       for (int i = 0; i < Count; ++i) rests[i] = rests[i] + others[i * Q + q] * last;
     }
   }
-  for (int i = 0; i < Count; ++i) {
-    T* const to = part.full + (node + i) * part.full_row;
-    if constexpr (Rest) {
-      store_eight(part.rest + (node + i) * kEight, rests[i]);
-      if (part.second) {
-        store_halves(to, part.second + (node + i) * part.full_row, sums[i]);
-        continue;
+  if constexpr (Rest) {
+    for (int i = 0; i < Count; ++i) store_eight(rest + (node + i) * kEight, rests[i]);
+    if (second) {
+      for (int i = 0; i < Count; ++i) {
+        store_halves(full + i * kEight, second + (node + i) * kEight, sums[i]);
       }
+      return;
     }
-    store_like(to, sums[i]);
   }
+  for (int i = 0; i < Count; ++i) store_like(full + i * row, sums[i]);
 }
 
 template <typename T>
