@@ -38,17 +38,6 @@ BIOFACENET_INLINE void store_like(T* to, const Many& numbers) {
   *reinterpret_cast<Unaligned*>(to) = numbers;
 }
 
-// The two halves of sixteen numbers, to a place each.
-template <typename T>
-BIOFACENET_INLINE void store_halves(T* first, T* second, const FullRow<T>& numbers) {
-  union {
-    FullRow<T> whole;
-    Eight<T> halves[2];
-  } split = {numbers};
-  store_eight(first, split.halves[0]);
-  store_eight(second, split.halves[1]);
-}
-
 template <int Number>
 struct Constant {
   static constexpr int value = Number;
@@ -59,6 +48,44 @@ BIOFACENET_INLINE void for_each_vector(const Work& work) {
   if constexpr (Vectors > 1) for_each_vector<Vectors - 1>(work);
   work(Constant<Vectors - 1>());
 }
+
+// `Count` numbers in vectors that the processor has: compilers take longer ones through memory.
+template <typename T, int Count>
+struct Numbers {
+  static constexpr int lanes = Count < kLanes<T> ? Count : kLanes<T>;
+  typedef T V __attribute__((vector_size(lanes * sizeof(T))));
+  V at[Count / lanes];
+
+  static BIOFACENET_INLINE Numbers load(const T* from) {
+    Numbers numbers;
+    for (int i = 0; i < Count / lanes; ++i) numbers.at[i] = load_like(from + i * lanes, V{});
+    return numbers;
+  }
+  BIOFACENET_INLINE void store(T* to) const {
+    for (int i = 0; i < Count / lanes; ++i) store_like(to + i * lanes, at[i]);
+  }
+  // The two halves, to a place each.
+  BIOFACENET_INLINE void store(T* first, T* second) const {
+    constexpr int half = Count / 2;
+    if constexpr (lanes == Count) {
+      typedef T Half __attribute__((vector_size(half * sizeof(T))));
+      union {
+        V whole;
+        Half halves[2];
+      } split = {at[0]};
+      store_like(first, split.halves[0]);
+      store_like(second, split.halves[1]);
+    } else {
+      for (int i = 0; i < half / lanes; ++i) {
+        store_like(first + i * lanes, at[i]);
+        store_like(second + i * lanes, at[half / lanes + i]);
+      }
+    }
+  }
+  BIOFACENET_INLINE void add(T factor, const Numbers& numbers) {
+    for (int i = 0; i < Count / lanes; ++i) at[i] = at[i] + factor * numbers.at[i];
+  }
+};
 
 // Eight numbers of twice the precision: what few of are summed, and carefully.
 typedef double Wide __attribute__((vector_size(64)));
