@@ -1,7 +1,7 @@
 // Rows of eights: a function a lane, and the sums over them, a pixel a lane.
 #pragma once
 
-#include "rows.h"
+#include "vector.h"
 
 namespace biofacenet {
 namespace BIOFACENET_TARGET {
@@ -38,7 +38,7 @@ BIOFACENET_INLINE void add_eight_to(float* target, const Eight<float>& value) {
 }
 
 #if defined(__AVX512F__)
-typedef FullRow<float> TwoEights;
+typedef Vector<float> TwoEights;
 
 BIOFACENET_INLINE TwoEights twice(const float* eight) {
   return TwoEights(_mm512_broadcast_f32x8(_mm256_loadu_ps(eight)));
@@ -54,7 +54,7 @@ BIOFACENET_INLINE TwoEights eights_of(const TwoEights& a, const TwoEights& b) {
   return TwoEights(_mm512_shuffle_f32x4(__m512(a), __m512(b), Second ? 0xEE : 0x44));
 }
 
-// The first eight of a, then the second eight of b.
+// The first eight of a, and the second of b.
 BIOFACENET_INLINE TwoEights eight_each(const TwoEights& a, const TwoEights& b) {
   return TwoEights(_mm512_mask_blend_ps(0xFF00, __m512(a), __m512(b)));
 }

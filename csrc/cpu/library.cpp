@@ -92,7 +92,7 @@ Plane<T> plane(const Tensor& maps, int64_t image, int64_t channel = 0) {
           maps.stride(3)};
 }
 
-// What for the pixels are gone through: the image, the gradients of maps, or those of light and camera too.
+// What the pixels are gone through for: the image, the gradients of maps, or those of light and camera too.
 enum class Way { kForward, kBack, kBackToLight };
 
 // A thread's own copies of the tables, and the table of the image that it is at.
@@ -162,7 +162,8 @@ class Worker {
   std::vector<T> memory_;
   Skin<T> skin_;
   Folding<double> folding_;
-  int64_t at_ = -1, of_table_ = 0;  // numbers
+  int64_t at_ = -1;
+  int64_t of_table_ = 0;  // how many numbers its gradient has
 };
 
 int64_t items_of(const Shape& shape) { return (shape.pixels + kItem - 1) / kItem; }

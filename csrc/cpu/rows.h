@@ -18,14 +18,6 @@ BIOFACENET_INLINE Reading<Block<T>> read_block(const T* row, int length, Block<T
   return interpolate(load_block(row), load_block(row + length), fraction);
 }
 
-// A full row of sixteen numbers, of one vector or several.
-template <typename T>
-struct FullRowOf {
-  typedef T type __attribute__((vector_size(kFull * sizeof(T))));
-};
-template <typename T>
-using FullRow = typename FullRowOf<T>::type;
-
 template <typename T, typename Many>
 BIOFACENET_INLINE Many load_like(const T* from, const Many&) {
   typedef Many Unaligned __attribute__((aligned(sizeof(T)), may_alias));

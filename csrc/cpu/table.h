@@ -70,8 +70,8 @@ BIOFACENET_INLINE void with_count(int count, const Work& work) {
   work(Constant<Most>());
 }
 
-// Some numbers of each row of a table, and of `mixed`: those of `full`, whose second eight lie in rows of their
-// own where `second` is not null, and eight more of `rest`, where that is not null.
+// Some numbers of each row of a table, and of `mixed`: those of `full`, whose second eight lie in rows of
+// their own where `second` is not null, and eight more of `rest`, where that is not null.
 template <typename T>
 struct Part {
   T* full;
