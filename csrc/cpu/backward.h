@@ -1,8 +1,6 @@
 // The gradient of the image to those of maps, highlight and table; colours are computed again.
 #pragma once
 
-#include <initializer_list>
-
 #include "eights.h"
 #include "rows.h"
 #include "runs.h"
@@ -25,16 +23,14 @@ struct Run {
 
   Run(const Image<T>& image, const Plane<T> (&gradient)[kChannels],
       const Plane<T> (&rendered)[kChannels], const Gradients<T>& gradients) {
-    for (const auto& plane : {image.fixed, image.folded, image.diffuse, image.specular}) {
-      ahead.add(plane, image.width);
-    }
+    const Plane<T> maps[] = {image.fixed, image.folded, image.diffuse, image.specular};
+    for (const auto& map : maps) ahead.add(map, image.width);
     for (int c = 0; c < kChannels; ++c) {
       ahead.add(gradient[c], image.width);
       ahead.add(rendered[c], image.width);
     }
-    for (const T* map : {gradients.fixed, gradients.folded, gradients.diffuse, gradients.specular}) {
-      ahead.add(map);
-    }
+    const T* const found[] = {gradients.fixed, gradients.folded, gradients.diffuse, gradients.specular};
+    for (const T* map : found) ahead.add(map);
   }
 
   BIOFACENET_INLINE void begin(const Image<T>& image, const Skin<T>& skin, int64_t start, int count,

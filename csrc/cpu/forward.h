@@ -2,8 +2,6 @@
 // can be.
 #pragma once
 
-#include <initializer_list>
-
 #include "eights.h"
 #include "rows.h"
 #include "runs.h"
@@ -36,9 +34,8 @@ BIOFACENET_INLINE void shade_all(const Image<T>& image, int64_t start, int count
 template <typename T>
 BIOFACENET_INLINE Ahead<T> ahead_of(const Image<T>& image, const T* output, int64_t plane) {
   Ahead<T> ahead;
-  for (const auto& map : {image.fixed, image.folded, image.diffuse, image.specular}) {
-    ahead.add(map, image.width);
-  }
+  const Plane<T> maps[] = {image.fixed, image.folded, image.diffuse, image.specular};
+  for (const auto& map : maps) ahead.add(map, image.width);
   for (int c = 0; c < kChannels; ++c) ahead.add(output + c * plane);
   return ahead;
 }
