@@ -149,5 +149,18 @@ BIOFACENET_INLINE PixelSums<V> gradients_of(const Reading<V>& fixed, const Readi
   return {seen.value * fixed.slope, fixed.value * seen.slope, seen.value * fixed.value};
 }
 
+// The same sums from those of one node of the folded axis: with Y there for what Y is in between.
+template <typename V>
+struct NodeSums {
+  V fixed;    // sum g_c e'_p(x) Y_pc
+  V diffuse;  // sum g_c e_p(x) Y_pc
+};
+
+template <typename V>
+BIOFACENET_INLINE PixelSums<V> sums_between(const NodeSums<V>& low, const NodeSums<V>& high, V fraction) {
+  const Reading<V> diffuse = interpolate(low.diffuse, high.diffuse, fraction);
+  return {interpolate(low.fixed, high.fixed, fraction).value, diffuse.slope, diffuse.value};
+}
+
 }  // namespace BIOFACENET_TARGET
 }  // namespace biofacenet

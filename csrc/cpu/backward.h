@@ -19,18 +19,23 @@ struct Run {
   Row<T> fixed_sums, folded_sums, diffuse_sums;
   const T *fixed_values, *folded_values, *diffuse, *specular;
   Eight<double> highlight[kChannels] = {};  // sums over all runs
+  Ahead<T> ahead;
+
+  Run(const Image<T>& image, const Plane<T> (&gradient)[kChannels],
+      const Plane<T> (&rendered)[kChannels], const Gradients<T>& gradients) {
+    const Plane<T> maps[] = {image.fixed, image.folded, image.diffuse, image.specular};
+    for (const auto& map : maps) ahead.add(map, image.width);
+    for (int c = 0; c < kChannels; ++c) {
+      ahead.add(gradient[c], image.width);
+      ahead.add(rendered[c], image.width);
+    }
+    const T* const found[] = {gradients.fixed, gradients.folded, gradients.diffuse, gradients.specular};
+    for (const T* map : found) ahead.add(map);
+  }
 
   BIOFACENET_INLINE void begin(const Image<T>& image, const Skin<T>& skin, int64_t start, int count,
                                const Plane<T> (&gradient)[kChannels],
                                const Plane<T> (&rendered)[kChannels]) {
-    ask_for_next(image.fixed, image.width, start);
-    ask_for_next(image.folded, image.width, start);
-    ask_for_next(image.diffuse, image.width, start);
-    ask_for_next(image.specular, image.width, start);
-    for (int c = 0; c < kChannels; ++c) {
-      ask_for_next(gradient[c], image.width, start);
-      ask_for_next(rendered[c], image.width, start);
-    }
     fixed_values = read(image.fixed, image.width, start, count, rows[0]);
     folded_values = read(image.folded, image.width, start, count, rows[1]);
     diffuse = read(image.diffuse, image.width, start, count, rows[2]);
@@ -98,7 +103,6 @@ struct Run {
   BIOFACENET_INLINE void write(T* gradient, int64_t start, int count, const Of& of) {
     if (!gradient) return;
     T* const target = place_for(gradient + start, count, rows[4]);
-    ask_for(gradient + start + kRun);
     for (int i = 0; i < kRun; i += kLanes<T>) store(target + i, of(i));
     finish(gradient + start, count, rows[4]);
   }
@@ -168,11 +172,12 @@ void backward_full(const Image<float>& image, const Skin<float>& skin, int64_t b
   // Copies, which no store can change.
   const T *const functions = skin.functions, *const table = skin.table;
   T* const of_table = skin.of_table;
-  Run<T> run;
+  Run<T> run(image, gradient, rendered, gradients);
   for (int64_t start = begin; start < end; start += kRun) {
     const int count = end - start < kRun ? int(end - start) : kRun;
     run.begin(image, skin, start, count, gradient, rendered);
     for (int group = 0; group < kRun; group += lanes) {
+      if (group % Ahead<T>::kPixels == 0) run.ahead.ask(start + kRun + group);
       const auto sums_of = [&](int pixel) __attribute__((always_inline)) {
         const int i = group + pixel;
         const T* e = functions + run.fixed.row[i];
@@ -204,12 +209,63 @@ void backward_full(const Image<float>& image, const Skin<float>& skin, int64_t b
   run.finish_highlight(gradients);
 }
 
+#if defined(__AVX512F__)
+// A pixel's sums at both nodes of Y, still to be added up over functions; and, Table, the gradient of Y.
+template <bool Maps, bool Table>
+BIOFACENET_INLINE Several<TwoEights, 2> gradients_at(const Run<float>& run, int i,
+                                                     const Skin<float>& skin) {
+  typedef TwoEights V;
+  const unsigned at = run.folded.row[i];
+  const int plane = skin.folded_nodes * kEight;
+  const float* const e = skin.functions + run.fixed.row[i];
+  const Reading<V> function =
+      interpolate(twice(e), twice(e + kEight), splat(run.fixed.fraction.at[i]));
+  const V gradient[kChannels] = {splat(run.active[0].at[i]), splat(run.active[1].at[i]),
+                                 splat(run.active[2].at[i])};
+  Several<V, 2> sums = {};
+  if constexpr (Maps) {
+    const float* const y = skin.table + at;
+    const V rows[kChannels] = {load(y), load(y + plane), load(y + 2 * plane)};
+    const V seen = weigh(rows, gradient);
+    sums = {{seen * function.slope, seen * function.value}};
+  }
+  if constexpr (Table) {
+    float *const y = skin.of_table + 2 * at, *const blue = y + 2 * plane;
+    const V lower = splat(run.lower.at[i]) * function.value;
+    const V upper = splat(run.upper.at[i]) * function.value;
+    const V first_two = eight_each(gradient[0], gradient[1]);
+    add_to(y, first_two * lower);
+    add_to(y + kFull, first_two * upper);
+    add_to(blue, gradient[2] * eight_each(lower, upper));
+  }
+  return sums;
+}
+
+// The sums of sixteen pixels; and, Table, the gradient of Y.
+template <bool Maps, bool Table>
+BIOFACENET_INLINE void gradients_of_group(Run<float>& run, int group, const Skin<float>& skin) {
+  typedef TwoEights V;
+  const auto of = [&](int pixel) __attribute__((always_inline)) {
+    return gradients_at<Maps, Table>(run, group + pixel, skin);
+  };
+  const auto a = sum_lanes<3>(of, 0), b = sum_lanes<3>(of, 8);
+  if (!Maps) return;
+  const NodeSums<V> low = {eights_of<false>(a.at[0], b.at[0]), eights_of<false>(a.at[1], b.at[1])};
+  const NodeSums<V> high = {eights_of<true>(a.at[0], b.at[0]), eights_of<true>(a.at[1], b.at[1])};
+  const PixelSums<V> sums = sums_between(low, high, load(run.folded.fraction.at + group));
+  store(run.fixed_sums.at + group, sums.fixed);
+  store(run.folded_sums.at + group, sums.folded);
+  store(run.diffuse_sums.at + group, sums.diffuse);
+}
+
+constexpr int kDescended = 16;
+#else
 // A pixel's sums, still to be added up over functions; and, Table, the gradient of Y.
 template <bool Maps, bool Table>
 BIOFACENET_INLINE Three gradients_at(const Run<float>& run, int i, const Skin<float>& skin) {
   typedef Eight<float> V;
   const unsigned at = run.folded.row[i];
-  const int blues = skin.folded_nodes * kFull;
+  const int plane = skin.folded_nodes * kEight;
   const float* const e = skin.functions + run.fixed.row[i];
   const Reading<V> function =
       interpolate(load_eight(e), load_eight(e + kEight), splat_eight(run.fixed.fraction.at[i]));
@@ -217,17 +273,19 @@ BIOFACENET_INLINE Three gradients_at(const Run<float>& run, int i, const Skin<fl
                                  splat_eight(run.active[2].at[i])};
   Three sums = {};
   if constexpr (Maps) {
-    const float *const y = skin.table + 2 * at, *const blue = skin.table + blues + at;
-    const V low[kChannels] = {load_eight(y), load_eight(y + kEight), load_eight(blue)};
-    const V high[kChannels] = {load_eight(y + kFull), load_eight(y + kFull + kEight),
-                               load_eight(blue + kEight)};
+    const float* const y = skin.table + at;
+    V low[kChannels], high[kChannels];
+    for (int c = 0; c < kChannels; ++c) {
+      low[c] = load_eight(y + c * plane);
+      high[c] = load_eight(y + c * plane + kEight);
+    }
     const PixelSums<V> found = gradients_of(
         function, interpolate(weigh(low, gradient), weigh(high, gradient),
                               splat_eight(run.folded.fraction.at[i])));
     sums = {{in_one(found.fixed), in_one(found.folded), in_one(found.diffuse)}};
   }
   if constexpr (Table) {
-    float *const y = skin.of_table + 2 * at, *const blue = skin.of_table + blues + at;
+    float *const y = skin.of_table + 2 * at, *const blue = y + 2 * plane;
     const V lower = splat_eight(run.lower.at[i]) * function.value;
     const V upper = splat_eight(run.upper.at[i]) * function.value;
     add_eight_to(y, gradient[0] * lower);
@@ -240,23 +298,33 @@ BIOFACENET_INLINE Three gradients_at(const Run<float>& run, int i, const Skin<fl
   return sums;
 }
 
+// The sums of `kSummed` pixels; and, Table, the gradient of Y.
+template <bool Maps, bool Table>
+BIOFACENET_INLINE void gradients_of_group(Run<float>& run, int group, const Skin<float>& skin) {
+  const Three sums = sum_lanes<kSteps>([&](int pixel) __attribute__((always_inline)) {
+    return gradients_at<Maps, Table>(run, group + pixel, skin);
+  }, 0);
+  if (!Maps) return;
+  store_summed(run.fixed_sums.at + group, sums.at[0]);
+  store_summed(run.folded_sums.at + group, sums.at[1]);
+  store_summed(run.diffuse_sums.at + group, sums.at[2]);
+}
+
+constexpr int kDescended = kSummed;
+#endif
+
 template <bool Maps, bool Table>
 void backward_eights(const Image<float>& image, const Skin<float>& skin, int64_t begin, int64_t end,
                      const Plane<float> (&gradient)[kChannels],
                      const Plane<float> (&rendered)[kChannels], const Gradients<float>& gradients) {
   const Skin<float> copy = skin;  // which no store can change
-  Run<float> run;
+  Run<float> run(image, gradient, rendered, gradients);
   for (int64_t start = begin; start < end; start += kRun) {
     const int count = end - start < kRun ? int(end - start) : kRun;
     run.begin(image, skin, start, count, gradient, rendered);
-    for (int group = 0; group < kRun; group += kSummed) {
-      const Three sums = sum_lanes<kSteps>([&](int pixel) __attribute__((always_inline)) {
-        return gradients_at<Maps, Table>(run, group + pixel, copy);
-      }, 0);
-      if (!Maps) continue;
-      store_summed(run.fixed_sums.at + group, sums.at[0]);
-      store_summed(run.folded_sums.at + group, sums.at[1]);
-      store_summed(run.diffuse_sums.at + group, sums.at[2]);
+    for (int group = 0; group < kRun; group += kDescended) {
+      if (group % Ahead<float>::kPixels == 0) run.ahead.ask(start + kRun + group);
+      gradients_of_group<Maps, Table>(run, group, copy);
     }
     run.end(image, skin, start, count, gradients);
   }
@@ -268,11 +336,12 @@ void backward_any(const Image<T>& image, const Skin<T>& skin, int64_t begin, int
                   const Plane<T> (&gradient)[kChannels], const Plane<T> (&rendered)[kChannels],
                   const Gradients<T>& gradients) {
   const int P = skin.P;
-  Run<T> run;
+  Run<T> run(image, gradient, rendered, gradients);
   for (int64_t start = begin; start < end; start += kRun) {
     const int count = end - start < kRun ? int(end - start) : kRun;
     run.begin(image, skin, start, count, gradient, rendered);
     for (int i = 0; i < kRun; ++i) {
+      if (i % Ahead<T>::kPixels == 0) run.ahead.ask(start + kRun + i);
       const T* e = skin.functions + run.fixed.row[i];
       const int at = run.folded.row[i];
       const T across = run.fixed.fraction.at[i];

@@ -37,6 +37,29 @@ BIOFACENET_INLINE void add_eight_to(float* target, const Eight<float>& value) {
   store_eight(target, load_eight(target) + value);
 }
 
+#if defined(__AVX512F__)
+typedef Vector<float> TwoEights;
+
+BIOFACENET_INLINE TwoEights twice(const float* eight) {
+  return TwoEights(_mm512_broadcast_f32x8(_mm256_loadu_ps(eight)));
+}
+
+BIOFACENET_INLINE Eight<float> first_eight(const TwoEights& two) {
+  return Eight<float>(_mm512_castps512_ps256(__m512(two)));
+}
+
+// The first, or the second, eights of a and b.
+template <bool Second>
+BIOFACENET_INLINE TwoEights eights_of(const TwoEights& a, const TwoEights& b) {
+  return TwoEights(_mm512_shuffle_f32x4(__m512(a), __m512(b), Second ? 0xEE : 0x44));
+}
+
+// The first eight of a, and the second of b.
+BIOFACENET_INLINE TwoEights eight_each(const TwoEights& a, const TwoEights& b) {
+  return TwoEights(_mm512_mask_blend_ps(0xFF00, __m512(a), __m512(b)));
+}
+#endif
+
 // In each block the even, or the odd, lanes of a, then those of b: of all shuffles of two vectors the one
 // that processors do on two units.
 template <int Of, bool Odd>

@@ -30,6 +30,16 @@ BIOFACENET_INLINE void shade_all(const Image<T>& image, int64_t start, int count
   for (int c = 0; c < kChannels; ++c) finish(output + c * plane + start, count, rows[c]);
 }
 
+// What is read and written of an image's next run.
+template <typename T>
+BIOFACENET_INLINE Ahead<T> ahead_of(const Image<T>& image, const T* output, int64_t plane) {
+  Ahead<T> ahead;
+  const Plane<T> maps[] = {image.fixed, image.folded, image.diffuse, image.specular};
+  for (const auto& map : maps) ahead.add(map, image.width);
+  for (int c = 0; c < kChannels; ++c) ahead.add(output + c * plane);
+  return ahead;
+}
+
 // Forward with full rows.
 void forward_full(const Image<float>& image, const Skin<float>& skin, int64_t begin, int64_t end,
                   float* output, int64_t plane) {
@@ -37,6 +47,7 @@ void forward_full(const Image<float>& image, const Skin<float>& skin, int64_t be
   constexpr int vectors = kFull / kLanes<T>;  // to a full row
   constexpr int blocks = kLanes<T> / 4;       // to a vector
   const T *const functions = skin.functions, *const table = skin.table;
+  const Ahead<T> ahead = ahead_of(image, output, plane);
   Row<T> rows[5];
   Places<T> fixed, folded;
   Row<T> colour[kChannels];
@@ -47,6 +58,7 @@ void forward_full(const Image<float>& image, const Skin<float>& skin, int64_t be
     locate_all(read(image.folded, image.width, start, count, rows[1]), skin.folded_nodes, kFull,
                folded);
     for (int group = 0; group < kRun; group += 4) {
+      if (group % Ahead<T>::kPixels == 0) ahead.ask(start + kRun + group);
       Vector<T> x[vectors][4];
       for (int j = 0; j < 4; ++j) {
         const int i = group + j;
@@ -72,16 +84,6 @@ void forward_full(const Image<float>& image, const Skin<float>& skin, int64_t be
 }
 
 #if defined(__AVX512F__)
-typedef FullRow<float> TwoEights;
-
-BIOFACENET_INLINE TwoEights twice(const float* eight) {
-  return TwoEights(_mm512_broadcast_f32x8(_mm256_loadu_ps(eight)));
-}
-
-BIOFACENET_INLINE Eight<float> first_eight(const TwoEights& two) {
-  return Eight<float>(_mm512_castps512_ps256(__m512(two)));
-}
-
 // Colours of sixteen pixels' skin under unit shading: red and green of a pixel share a vector, and so
 // does blue of two.
 BIOFACENET_INLINE void add_functions(const float* functions, const float* table, const float* blues,
@@ -145,6 +147,7 @@ void forward_eights(const Image<float>& image, const Skin<float>& skin, int64_t 
                     float* output, int64_t plane) {
   const float *const functions = skin.functions, *const table = skin.table;
   const float* const blues = table + skin.folded_nodes * kFull;
+  const Ahead<float> ahead = ahead_of(image, output, plane);
   Row<float> rows[5];
   Places<float> fixed, folded;
   Row<float> colour[kChannels];
@@ -155,6 +158,7 @@ void forward_eights(const Image<float>& image, const Skin<float>& skin, int64_t 
     locate_all(read(image.folded, image.width, start, count, rows[1]), skin.folded_nodes, kEight,
                folded);
     for (int group = 0; group < kRun; group += kAdded) {
+      if (group % Ahead<float>::kPixels == 0) ahead.ask(start + kRun + group);
       add_functions(functions, table, blues, fixed, folded, group, colour);
     }
     shade_all(image, start, count, colour, rows, output, plane);
@@ -166,6 +170,7 @@ template <typename T>
 void forward_any(const Image<T>& image, const Skin<T>& skin, int64_t begin, int64_t end, T* output,
                  int64_t plane) {
   const int P = skin.P;
+  const Ahead<T> ahead = ahead_of(image, output, plane);
   Row<T> rows[5];
   Places<T> fixed, folded;
   Row<T> colour[kChannels];
@@ -175,6 +180,7 @@ void forward_any(const Image<T>& image, const Skin<T>& skin, int64_t begin, int6
     locate_all(read(image.folded, image.width, start, count, rows[1]), skin.folded_nodes, 4 * P,
                folded);
     for (int i = 0; i < kRun; ++i) {
+      if (i % Ahead<T>::kPixels == 0) ahead.ask(start + kRun + i);
       const T* e = skin.functions + fixed.row[i];
       const T* y = skin.table + folded.row[i];
       const T across = fixed.fraction.at[i];

@@ -28,8 +28,9 @@ struct Image {
 //     (Y_4r Y_4g Y_4b 0) (Y_0r .. Y_3r) (Y_0g .. Y_3g) (Y_0b .. Y_3b)
 // and the functions of the fixed axis are repeated to match: (e_4 e_4 e_4 0) (e_0 .. e_3) (e_0 .. e_3)
 // (e_0 .. e_3). With float32 and 6 to 8 (`eights`) a row is (Y_0r .. Y_7r) (Y_0g .. Y_7g), after all of
-// which come the rows (Y_0b .. Y_7b), and one of the functions is (e_0 .. e_7). Else a row of Y is P
-// blocks (Y_pr Y_pg Y_pb 0), and one of the functions is (e_0 .. e_P-1).
+// which come the rows (Y_0b .. Y_7b), and one of the functions is (e_0 .. e_7); `planes`, all rows
+// (Y_0r .. Y_7r), then those of green, then those of blue, so that two neighbours can be read at once. Else
+// a row of Y is P blocks (Y_pr Y_pg Y_pb 0), and one of the functions is (e_0 .. e_P-1).
 constexpr int kFull = 16, kEight = 8;
 
 template <typename T>
@@ -47,6 +48,13 @@ constexpr int table_row(int P) {
   return full<T>(P) ? kFull : (eights<T>(P) ? kFull + kEight : 4 * P);
 }
 
+// Of the table's gradient: the same, but that where there are eights each row of blue is one of sixteen, what
+// it adds to the row (Y_0b .. Y_7b) and to the next.
+template <typename T>
+constexpr int gradient_row(int P) {
+  return eights<T>(P) ? 2 * kFull : table_row<T>(P);
+}
+
 template <typename T>
 constexpr int functions_row(int P) {
   return full<T>(P) ? kFull : (eights<T>(P) ? kEight : P);
@@ -57,9 +65,10 @@ template <typename T>
 struct Skin {
   T* functions;  // [fixed_nodes] rows
   T* table;      // [folded_nodes] rows
-  T* of_table;   // the gradient of it, or null
+  T* of_table;   // the gradient of it, or null; `gradient_row` says how it lies
   T* mixed;      // [Q] rows: table = others * mixed
   int fixed_nodes, folded_nodes, P;
+  bool planes;  // how `table` lies
 };
 
 template <typename T>

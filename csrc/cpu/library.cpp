@@ -92,11 +92,14 @@ Plane<T> plane(const Tensor& maps, int64_t image, int64_t channel = 0) {
           maps.stride(3)};
 }
 
+// What the pixels are gone through for: the image, the gradients of maps, or those of light and camera too.
+enum class Way { kForward, kBack, kBackToLight };
+
 // A thread's own copies of the tables, and the table of the image that it is at.
 template <typename T>
 class Worker {
  public:
-  Worker(const Inputs& inputs, const KernelsOf<T>& kernels, bool gradient)
+  Worker(const Inputs& inputs, const KernelsOf<T>& kernels, Way way)
       : inputs_(inputs),
         kernels_(kernels),
         basis_(inputs.basis<T>()),
@@ -104,7 +107,10 @@ class Worker {
     const int64_t row = table_row<T>(basis_.P), table = basis_.folded_nodes * row;
     const int64_t functions = int64_t(basis_.fixed_nodes) * functions_row<T>(basis_.P);
     const int64_t mixed = basis_.Q * row;
-    memory_.resize(rounded(functions) + (gradient ? 2 : 1) * rounded(table) + rounded(mixed) + kLine);
+    if (way == Way::kBackToLight) {
+      of_table_ = int64_t(basis_.folded_nodes) * gradient_row<T>(basis_.P);
+    }
+    memory_.resize(rounded(functions) + rounded(table) + rounded(of_table_) + rounded(mixed) + kLine);
     T* next = memory_.data();
     next += (kLine - int64_t(reinterpret_cast<uintptr_t>(next) / sizeof(T)) % kLine) % kLine;
     const auto take = [&](int64_t count) {
@@ -112,8 +118,9 @@ class Worker {
       next += rounded(count);
       return taken;
     };
-    skin_ = {take(functions), take(table), gradient ? take(table) : nullptr, take(mixed),
-             basis_.fixed_nodes, basis_.folded_nodes, basis_.P};
+    skin_ = {take(functions), take(table), of_table_ ? take(of_table_) : nullptr, take(mixed),
+             basis_.fixed_nodes, basis_.folded_nodes, basis_.P,
+             eights<T>(basis_.P) && way != Way::kForward};
     kernels.copy_functions(basis_, skin_);
   }
 
@@ -125,9 +132,7 @@ class Worker {
       kernels_.make_table(basis_, folding_.weights[0], skin_);
       at_ = light;
     }
-    if (skin_.of_table) {
-      std::fill_n(skin_.of_table, int64_t(basis_.folded_nodes) * table_row<T>(basis_.P), T(0));
-    }
+    std::fill_n(skin_.of_table, of_table_, T(0));
   }
 
   Image<T> image(int64_t index) const {
@@ -158,6 +163,7 @@ class Worker {
   Skin<T> skin_;
   Folding<double> folding_;
   int64_t at_ = -1;
+  int64_t of_table_ = 0;  // how many numbers its gradient has
 };
 
 int64_t items_of(const Shape& shape) { return (shape.pixels + kItem - 1) / kItem; }
@@ -166,13 +172,13 @@ int64_t items_of(const Shape& shape) { return (shape.pixels + kItem - 1) / kItem
 // threads; each of them has a worker.
 template <typename T, typename Work>
 void for_each_item(const Inputs& inputs, const Shape& shape, const KernelsOf<T>& kernels,
-                   bool gradient, const Work& work) {
+                   Way way, const Work& work) {
   const int64_t per_image = items_of(shape);
   const int64_t pixels = std::max<int64_t>(1, std::min(kItem, shape.pixels));
   torch::stable::parallel_for(
       0, shape.images * per_image, std::max<int64_t>(1, kGrain / pixels),
       [&](int64_t first, int64_t last) {
-        Worker<T> worker(inputs, kernels, gradient);
+        Worker<T> worker(inputs, kernels, way);
         for (int64_t item = first; item < last; ++item) {
           const int64_t image = item / per_image, begin = item % per_image * kItem;
           worker.turn_to(image);
@@ -203,7 +209,7 @@ void render_typed(const Inputs& inputs, const Shape& shape, const Tensor& image)
     kernels.forward(worker.image(index), worker.skin(), begin, end,
                     output + index * 3 * shape.pixels, shape.pixels);
   };
-  for_each_item<T>(inputs, shape, kernels, false, work);
+  for_each_item<T>(inputs, shape, kernels, Way::kForward, work);
 }
 
 void render(const Tensor& melanin, const Tensor& haemoglobin, const Tensor& diffuse,
@@ -313,7 +319,8 @@ void backward_typed(const Inputs& inputs, const Shape& shape, const Tensor& rend
       add_light(inputs, kernels, index, items[item], worker.folding(), wanted);
     }
   };
-  if (shape.pixels > 0) for_each_item<T>(inputs, shape, kernels, light, work);
+  const Way way = light ? Way::kBackToLight : Way::kBack;
+  if (shape.pixels > 0) for_each_item<T>(inputs, shape, kernels, way, work);
   if (light && !at_once && shape.images > 0) {
     light_gradients<T>(inputs, shape, kernels, items, wanted);
   }

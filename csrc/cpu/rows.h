@@ -18,14 +18,6 @@ BIOFACENET_INLINE Reading<Block<T>> read_block(const T* row, int length, Block<T
   return interpolate(load_block(row), load_block(row + length), fraction);
 }
 
-// A full row of sixteen numbers, of one vector or several.
-template <typename T>
-struct FullRowOf {
-  typedef T type __attribute__((vector_size(kFull * sizeof(T))));
-};
-template <typename T>
-using FullRow = typename FullRowOf<T>::type;
-
 template <typename T, typename Many>
 BIOFACENET_INLINE Many load_like(const T* from, const Many&) {
   typedef Many Unaligned __attribute__((aligned(sizeof(T)), may_alias));
@@ -48,6 +40,44 @@ BIOFACENET_INLINE void for_each_vector(const Work& work) {
   if constexpr (Vectors > 1) for_each_vector<Vectors - 1>(work);
   work(Constant<Vectors - 1>());
 }
+
+// `Count` numbers in vectors that the processor has: compilers take longer ones through memory.
+template <typename T, int Count>
+struct Numbers {
+  static constexpr int lanes = Count < kLanes<T> ? Count : kLanes<T>;
+  typedef T V __attribute__((vector_size(lanes * sizeof(T))));
+  V at[Count / lanes];
+
+  static BIOFACENET_INLINE Numbers load(const T* from) {
+    Numbers numbers;
+    for (int i = 0; i < Count / lanes; ++i) numbers.at[i] = load_like(from + i * lanes, V{});
+    return numbers;
+  }
+  BIOFACENET_INLINE void store(T* to) const {
+    for (int i = 0; i < Count / lanes; ++i) store_like(to + i * lanes, at[i]);
+  }
+  // The two halves, to a place each.
+  BIOFACENET_INLINE void store(T* first, T* second) const {
+    constexpr int half = Count / 2;
+    if constexpr (lanes == Count) {
+      typedef T Half __attribute__((vector_size(half * sizeof(T))));
+      union {
+        V whole;
+        Half halves[2];
+      } split = {at[0]};
+      store_like(first, split.halves[0]);
+      store_like(second, split.halves[1]);
+    } else {
+      for (int i = 0; i < half / lanes; ++i) {
+        store_like(first + i * lanes, at[i]);
+        store_like(second + i * lanes, at[half / lanes + i]);
+      }
+    }
+  }
+  BIOFACENET_INLINE void add(T factor, const Numbers& numbers) {
+    for (int i = 0; i < Count / lanes; ++i) at[i] = at[i] + factor * numbers.at[i];
+  }
+};
 
 // Eight numbers of twice the precision: what few of are summed, and carefully.
 typedef double Wide __attribute__((vector_size(64)));

@@ -8,7 +8,7 @@ namespace biofacenet {
 namespace BIOFACENET_TARGET {
 namespace {
 
-constexpr int kRun = 64;  // pixels, few, as tables fill the cache; the last run is padded with zeros
+constexpr int kRun = 128;  // pixels, few, as tables fill the cache; the last run is padded with zeros
 
 template <typename T>
 struct alignas(64) Row {
@@ -65,18 +65,31 @@ BIOFACENET_INLINE void finish(T* target, int count, const Row<T>& row) {
   for (int i = 0; i < count; ++i) target[i] = row.at[i];
 }
 
-// Asks for the next run of what is read or written while one is worked at: the hardware looks ahead within
-// a page of memory only, and here are up to fourteen planes.
+// Planes whose next run is asked for while one is worked at, a line of each at a time: the hardware looks
+// ahead within a page of memory only, and here are up to fourteen planes.
 template <typename T>
-BIOFACENET_INLINE void ask_for(const T* next) {
-  constexpr int line = 64 / int(sizeof(T));
-  for (int i = 0; i < kRun; i += line) __builtin_prefetch(next + i);
-}
+class Ahead {
+ public:
+  void add(const T* data) {
+    if (data) planes_[count_++] = data;
+  }
+  void add(const Plane<T>& plane, int64_t width) {
+    if (plane.column_stride == 1 && plane.row_stride == width) add(plane.data);
+  }
 
-template <typename T>
-BIOFACENET_INLINE void ask_for_next(const Plane<T>& plane, int64_t width, int64_t begin) {
-  if (plane.column_stride == 1 && plane.row_stride == width) ask_for(plane.data + begin + kRun);
-}
+  // Of the pixels from `next` on, as many as make `kPixels`.
+  BIOFACENET_INLINE void ask(int64_t next) const {
+    for (int i = 0; i < count_; ++i) {
+      __builtin_prefetch(planes_[i] + next);
+      if (sizeof(T) == sizeof(double)) __builtin_prefetch(planes_[i] + next + kPixels / 2);
+    }
+  }
+  static constexpr int kPixels = 16;
+
+ private:
+  const T* planes_[14];
+  int count_ = 0;
+};
 
 // Where each pixel of a run reads the table of one axis: where its row begins, and how far to the next.
 template <typename T>

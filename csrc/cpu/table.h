@@ -13,9 +13,12 @@ void copy_functions(const Basis<T>& basis, Skin<T>& skin) {
   for (int node = 0; node < basis.fixed_nodes; ++node) {
     const T* from = basis.functions + node * P;
     T* to = skin.functions + node * row;
-    for (int i = 0; i < row; ++i) {
-      const int p = !full<T>(P) ? i : (i < 4 ? 4 : i % 4);
-      to[i] = p < P && !(full<T>(P) && i == kChannels) ? from[p] : T(0);
+    if (full<T>(P)) {
+      for (int i = 0; i < 4; ++i) to[i] = i < kChannels ? from[4] : T(0);
+      for (int i = 4; i < row; ++i) to[i] = from[i % 4];
+    } else {
+      for (int p = 0; p < P; ++p) to[p] = from[p];
+      for (int p = P; p < row; ++p) to[p] = T(0);
     }
   }
 }
@@ -67,60 +70,73 @@ BIOFACENET_INLINE void with_count(int count, const Work& work) {
   work(Constant<Most>());
 }
 
-// Some numbers of each row of a table, and of `mixed`: `Full`, and eight more of `rest`, where it is not null.
+// Some numbers of each row of a table, and of `mixed`: those of `full`, whose second eight lie in rows of
+// their own where `second` is not null, and eight more of `rest`, where that is not null.
 template <typename T>
 struct Part {
   T* full;
   int full_row;
+  T* second;
   T* rest;
   T* mixed;
   int mixed_row;
 };
 
 // table[node] = sum_q others[node][q] mixed[q], for Count nodes.
-template <int Count, bool Rest, typename Full, typename T>
+template <int Count, bool Rest, int Full, typename T>
 BIOFACENET_INLINE void fill_nodes(const T* others, int Q, int node, const Part<T>& part) {
-  Full sums[Count] = {};
-  Eight<T> rests[Count] = {};
+  // Copies, which no store can change.
+  T *const full = part.full + node * part.full_row, *const second = part.second, *const rest = part.rest;
+  const int row = part.full_row;
+  Numbers<T, Full> sums[Count] = {};
+  Numbers<T, kEight> rests[Count] = {};
   others += node * Q;
   for (int q = 0; q < Q; ++q) {
     const T* mixed = part.mixed + q * part.mixed_row;
-    const Full numbers = load_like(mixed, Full{});
-    for (int i = 0; i < Count; ++i) sums[i] = sums[i] + others[i * Q + q] * numbers;
+    const auto numbers = Numbers<T, Full>::load(mixed);
+    for (int i = 0; i < Count; ++i) sums[i].add(others[i * Q + q], numbers);
     if constexpr (Rest) {
-      const Eight<T> last = load_eight(mixed + kFull);
-      for (int i = 0; i < Count; ++i) rests[i] = rests[i] + others[i * Q + q] * last;
+      const auto last = Numbers<T, kEight>::load(mixed + kFull);
+      for (int i = 0; i < Count; ++i) rests[i].add(others[i * Q + q], last);
     }
   }
-  for (int i = 0; i < Count; ++i) {
-    store_like(part.full + (node + i) * part.full_row, sums[i]);
-    if constexpr (Rest) store_eight(part.rest + (node + i) * kEight, rests[i]);
+  if constexpr (Rest) {
+    for (int i = 0; i < Count; ++i) rests[i].store(rest + (node + i) * kEight);
+    if (second) {
+      for (int i = 0; i < Count; ++i) {
+        sums[i].store(full + i * kEight, second + (node + i) * kEight);
+      }
+      return;
+    }
   }
+  for (int i = 0; i < Count; ++i) sums[i].store(full + i * row);
 }
 
 // The gradient of Count rows of `mixed`, sums over the nodes.
-template <int Count, bool Rest, typename Full, typename T>
+template <int Count, bool Rest, int Full, typename T>
 BIOFACENET_INLINE void sum_nodes(const T* others, int Q, int nodes, int q, const Part<T>& part) {
-  Full sums[Count] = {};
-  Eight<T> rests[Count] = {};
+  Numbers<T, Full> sums[Count] = {};
+  Numbers<T, kEight> rests[Count] = {};
   others += q;
   for (int node = 0; node < nodes; ++node, others += Q) {
-    const Full numbers = load_like(part.full + node * part.full_row, Full{});
-    for (int i = 0; i < Count; ++i) sums[i] = sums[i] + others[i] * numbers;
+    const auto numbers = Numbers<T, Full>::load(part.full + node * part.full_row);
+    for (int i = 0; i < Count; ++i) sums[i].add(others[i], numbers);
     if constexpr (Rest) {
-      const Eight<T> last = load_eight(part.rest + node * kEight);
-      for (int i = 0; i < Count; ++i) rests[i] = rests[i] + others[i] * last;
+      const T* const shares = part.rest + node * kFull;  // the row before has the other half
+      auto last = Numbers<T, kEight>::load(shares);
+      if (node) last.add(T(1), Numbers<T, kEight>::load(shares - kEight));
+      for (int i = 0; i < Count; ++i) rests[i].add(others[i], last);
     }
   }
   for (int i = 0; i < Count; ++i) {
     T* mixed = part.mixed + (q + i) * part.mixed_row;
-    store_like(mixed, sums[i]);
-    if constexpr (Rest) store_eight(mixed + kFull, rests[i]);
+    sums[i].store(mixed);
+    if constexpr (Rest) rests[i].store(mixed + kFull);
   }
 }
 
 // The whole of a table from `mixed`, or, Back, of the gradient of `mixed` from that of the table.
-template <bool Back, bool Rest, typename Full, typename T>
+template <bool Back, bool Rest, int Full, typename T>
 void multiply(const Basis<T>& basis, const Part<T>& part) {
   const int Q = basis.Q, nodes = basis.folded_nodes, rows = Back ? Q : nodes;
   for (int row = 0; row < rows; row += kTogether) {
@@ -136,16 +152,18 @@ void multiply(const Basis<T>& basis, const Part<T>& part) {
 }
 
 template <bool Back, typename T>
-void multiply_all(const Basis<T>& basis, T* table, T* mixed) {
+void multiply_all(const Basis<T>& basis, T* table, bool planes, T* mixed) {
   const int P = basis.P, row = table_row<T>(P);
   if constexpr (full<T>(5)) {
-    const Part<T> part = {table, kFull, table + basis.folded_nodes * kFull, mixed, row};
-    if (full<T>(P)) return multiply<Back, false, FullRow<T>>(basis, part);
-    if (eights<T>(P)) return multiply<Back, true, FullRow<T>>(basis, part);
+    T *const second = planes ? table + basis.folded_nodes * kEight : nullptr,
+             *const rest = table + basis.folded_nodes * kFull;
+    const Part<T> part = {table, planes ? kEight : kFull, second, rest, mixed, row};
+    if (full<T>(P)) return multiply<Back, false, kFull>(basis, part);
+    if (eights<T>(P)) return multiply<Back, true, kFull>(basis, part);
   }
   for (int p = 0; p < P; ++p) {
-    const Part<T> part = {table + 4 * p, row, nullptr, mixed + 4 * p, row};
-    multiply<Back, false, Block<T>>(basis, part);
+    const Part<T> part = {table + 4 * p, row, nullptr, nullptr, mixed + 4 * p, row};
+    multiply<Back, false, 4>(basis, part);
   }
 }
 
@@ -170,13 +188,13 @@ void make_table(const Basis<T>& basis, const double* weights, Skin<T>& skin) {
       if (++p == P) p = 0, mixed += row;
     }
   });
-  multiply_all<false>(basis, skin.table, skin.mixed);
+  multiply_all<false>(basis, skin.table, skin.planes, skin.mixed);
 }
 
 template <typename T>
 void gather(const Basis<T>& basis, Skin<T>& skin, double* of_weights) {
   const int P = basis.P, row = table_row<T>(P);
-  multiply_all<true>(basis, skin.of_table, skin.mixed);
+  multiply_all<true>(basis, skin.of_table, false, skin.mixed);
   Wide sums[kBands][kChannels] = {};
   int p = 0;
   const T* mixed = skin.mixed;
