@@ -78,8 +78,8 @@ def _stored(settings: Settings, network: BioFaceNet | None, found: Calibration) 
         return [f"stored with the network: {write_calibration(folder, found)}", *lines]
     except OSError as error:
         raise BioFaceNetError(
-            f"{folder}: {error.strerror}; the calibration is in {settings.out / CALIBRATION_FILE}, and can be "
-            "stored where the network's folder may be written to"
+            f"{folder}: {error.strerror}; the calibration is in {settings.out / CALIBRATION_FILE}, and can "
+            "be stored where the network's folder may be written to"
         ) from error
 
 
