@@ -101,6 +101,12 @@ def expand(
         else:
             files = [name]
         found.update(dict.fromkeys(files))
+    _check_named(tuple(found))
+    return tuple(found)
+
+
+def _check_named(found: Sequence[Path]) -> None:
+    """Raise PhotoError where a URL is named, or nothing is there of all that is."""
     for path in found:
         if remedy := wrong_source(path):
             raise PhotoError(f"{as_given(path)}: {remedy}")
@@ -110,7 +116,6 @@ def expand(
         raise PhotoError(
             f"{first}: no such file{more}; name a photo, a folder of photos, or a pattern in quotes"
         )
-    return tuple(found)
 
 
 def _in_words(files: Sequence[Path]) -> str:
