@@ -1,6 +1,6 @@
 """How right melanosomes are where it is known what white is.
 
-    python -m benchmarks.white --faces 80 --london faces/london --out benchmarks/results/white.json
+    python -m benchmarks.white --faces 300 --london faces/london --out benchmarks/results/white.json
 
 Of rendered faces with a grey card beside them, in random light, through random cameras, with a white balance
 that is off, noise and 8 bits, the truth is known. They are seen as linear light gives them, and once more as
@@ -465,7 +465,7 @@ def _people_line(name: str, count: object, row: dict[str, float]) -> str:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print and store."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--faces", type=int, default=80, help="rendered faces; 0 for none")
+    parser.add_argument("--faces", type=int, default=300, help="rendered faces; 0 for none")
     parser.add_argument("--london", type=Path, help="folder of the London set")
     parser.add_argument("--model", default="small")
     parser.add_argument("--out", type=Path, help="JSON file; a Markdown one is written beside it")
