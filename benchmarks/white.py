@@ -1,6 +1,6 @@
 """How right melanosomes are where it is known what white is.
 
-    python -m benchmarks.white --faces 80 --london faces/london --out benchmarks/results/white.json
+    python -m benchmarks.white --faces 300 --london faces/london --out benchmarks/results/white.json
 
 Of rendered faces with a grey card beside them, in random light, through random cameras, with a white balance
 that is off, noise and 8 bits, the truth is known. They are seen as linear light gives them, and once more as
@@ -119,6 +119,8 @@ class Beside:
     """(H, W), true haemoglobin map."""
     mask: Tensor
     """(H, W), bool, where they are true."""
+    shading: Tensor
+    """(H, W), true diffuse shading, 1 where a surface faces the viewer as the card does."""
 
 
 # Rendered faces ------------------------------------------------------------------------------
@@ -152,8 +154,10 @@ def card_shading(lights: Lights) -> float:
 
 
 @cache
-def _canvas(index: int, seed: int, greys: bool = False) -> tuple[Faces, Tensor]:
-    """A face, and linear RGB of it beside the card; below it the greys of a ColorChecker, if wanted."""
+def _canvas(index: int, seed: int, greys: bool = False) -> tuple[Faces, Tensor, Tensor]:
+    """A face, linear RGB of it beside the card, and its shading beside that of the card; below it the greys
+    of a ColorChecker, if wanted.
+    """
     with _lights() as seen:
         faces = generator.generate([index], seed, size=SIDE, noise=False, skin="measured")
     lights = seen[-1]
@@ -162,13 +166,14 @@ def _canvas(index: int, seed: int, greys: bool = False) -> tuple[Faces, Tensor]:
     rendered = faces.truth.render()[0]
     # Hair, eyes and background as they were stored; skin as it was rendered.
     face = torch.where(faces.mask[0] > 0.5, rendered, srgb_to_linear(faces.image[0]))
-    card = GREY * WHITE * exposure * card_shading(lights)
+    ahead = exposure * card_shading(lights)
+    card = GREY * WHITE * ahead
     canvas = torch.full((3, SIDE + CARD, SIDE + CARD), card)
     canvas[:, :SIDE, :SIDE] = face
     for number, share in enumerate(GREYS if greys else ()):
         left = number * SIDE // len(GREYS)
         canvas[:, SIDE:, left : left + SIDE // len(GREYS)] = card * share / GREY
-    return faces, canvas
+    return faces, canvas, faces.truth.diffuse[0, 0] / ahead
 
 
 def faces_with_card(
@@ -183,7 +188,7 @@ def faces_with_card(
             with noise, stored in 8 bits.
         greys: those of a ColorChecker are there, too.
     """
-    faces, canvas = _canvas(index, seed, greys)
+    faces, canvas, shading = _canvas(index, seed, greys)
     assert faces.truth is not None
     rng = np.random.default_rng([seed, index, 2])
     gains = np.exp(BALANCE * rng.standard_normal(3)) * (1.0, 0.0, 1.0) + (0.0, 1.0, 0.0)
@@ -202,6 +207,7 @@ def faces_with_card(
         truth=faces.truth.melanin[0, 0],
         blood=faces.truth.haemoglobin[0, 0],
         mask=faces.mask[0, 0] > 0.5,
+        shading=shading,
     )
 
 
@@ -459,7 +465,7 @@ def _people_line(name: str, count: object, row: dict[str, float]) -> str:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print and store."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--faces", type=int, default=80, help="rendered faces; 0 for none")
+    parser.add_argument("--faces", type=int, default=300, help="rendered faces; 0 for none")
     parser.add_argument("--london", type=Path, help="folder of the London set")
     parser.add_argument("--model", default="small")
     parser.add_argument("--out", type=Path, help="JSON file; a Markdown one is written beside it")

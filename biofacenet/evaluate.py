@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .cli import parse, run
-from .evaluation.settings import Settings, check
+from .evaluation.settings import Settings, beside_earlier_results, check
 
 __all__ = ["Settings", "main"]
 
@@ -19,6 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Evaluate what the command line names."""
     settings = parse(Settings, arguments, program="evaluate", examples=EXAMPLES)
     check(settings)
+    settings = beside_earlier_results(settings)
 
     from .system.console import console
 

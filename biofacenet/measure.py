@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from .analysis.measuring.places import results_at
 from .analysis.measuring.plans import Plan, of_pair, of_pairs, of_repeats
 from .analysis.measuring.settings import Settings, check
 from .cli import parse, run
@@ -22,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if settings.join:
         from .analysis.measuring.run import join
 
-        join(settings.join, settings.out, settings.repeatability)
+        join(settings.join, settings.out, settings.repeatability, overwrite=settings.overwrite)
         return
     plan = _plan(settings)
 
@@ -38,10 +39,10 @@ def _plan(settings: Settings) -> Plan:
     elif settings.pairs is not None:
         plan = of_pairs(settings.pairs)
     elif settings.repeats is not None:
-        plan = of_repeats(settings.repeats, without=settings.out)
+        plan = of_repeats(settings.repeats, without=results_at(settings.out))
     else:
-        endings = PHOTO_ENDINGS | VIDEO_ENDINGS
-        plan = Plan(expand(settings.photos, endings=endings, without=settings.out, tell=True))
+        endings, results = PHOTO_ENDINGS | VIDEO_ENDINGS, results_at(settings.out)
+        plan = Plan(expand(settings.photos, endings=endings, without=results, tell=True))
     return replace(plan, changes=settings.reliability)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from ..decomposition import Decomposition
 from ..fitting.absolute import absolute
@@ -20,7 +22,7 @@ from .measuring.regions import regions_of
 from .methods import Method
 from .results import Result
 
-__all__ = ["SITE", "WithWhite", "at_level", "beside_white"]
+__all__ = ["SITE", "WithWhite", "at_level", "beside_white", "forehead_of"]
 
 SITE = ("forehead", "left_cheek", "right_cheek")
 """Regions at which the level is read: even, towards the viewer, without beards."""
@@ -86,16 +88,29 @@ def at_level(result: Result, white: White) -> Result:
     return replace(own, beside=replace(other, beside=replace(own, beside=None)))
 
 
+def forehead_of(result: Result) -> Tensor:
+    """(1, 1, H, W), more than 0.5 on the forehead, which faces the viewer; else where the level is read."""
+    return _forehead_of(regions_of(result).masks)
+
+
+def _forehead_of(masks: Mapping[str, Tensor]) -> Tensor:
+    forehead = masks["forehead"]
+    return forehead if float(forehead.sum()) >= FEWEST_PIXELS else _site_of(masks)
+
+
+def _site_of(masks: Mapping[str, Tensor]) -> Tensor:
+    return torch.stack([masks[name] for name in SITE]).amax(dim=0)
+
+
 def _at_level(result: Result, white: White) -> Result:
-    regions = regions_of(result)
-    site = torch.stack([regions.masks[name] for name in SITE]).amax(dim=0)
-    own, forehead = result.decomposition, regions.masks["forehead"]
+    own, masks = result.decomposition, regions_of(result).masks
     found = absolute(
         _with_shape(result),
         result.image,
-        site,
-        forehead if float(forehead.sum()) >= FEWEST_PIXELS else site,
+        _site_of(masks),
+        _forehead_of(masks),
         linear=result.photo.linear,
+        of_network=result.method.startswith("network"),
     )
     maps = replace(found.decomposition, normals=own.normals, parts=own.parts)
     return replace(

@@ -17,12 +17,10 @@ from ..system.files import write_json
 from .calibration import CALIBRATION_SEED, calibrate, coverage, held
 from .run import by_fit, by_network, chosen_skin
 from .sets import SEED, KnownFaces, fixed_faces
-from .settings import Settings
+from .settings import CALIBRATION_FILE, Settings
 from .summary import Estimate
 
 __all__ = ["calibrate_method"]
-
-FILE = "calibration.json"
 
 FORMAT = "biofacenet calibration 1"
 
@@ -51,7 +49,7 @@ def calibrate_method(settings: Settings) -> list[str]:
     with progress("intervals of others", len(others)) as bar:
         covered = coverage(held(method, others, calibration=calibration, tick=bar.advance))
     write_json(
-        settings.out / FILE,
+        settings.out / CALIBRATION_FILE,
         {
             "format": FORMAT,
             "version": __version__,
@@ -72,7 +70,7 @@ def _faces(settings: Settings, seed: int, skin: SkinName, what: str) -> KnownFac
 
 def _stored(settings: Settings, network: BioFaceNet | None, found: Calibration) -> list[str]:
     """Where it was written."""
-    lines = [f"calibration and what it holds: {settings.out / FILE}"]
+    lines = [f"calibration and what it holds: {settings.out / CALIBRATION_FILE}"]
     if network is None:
         return lines
     folder = find(settings.model)
@@ -80,8 +78,8 @@ def _stored(settings: Settings, network: BioFaceNet | None, found: Calibration) 
         return [f"stored with the network: {write_calibration(folder, found)}", *lines]
     except OSError as error:
         raise BioFaceNetError(
-            f"{folder}: {error.strerror}; the calibration is in {settings.out / FILE}, and can be "
-            "stored where the network's folder may be written to"
+            f"{folder}: {error.strerror}; the calibration is in {settings.out / CALIBRATION_FILE}, and can "
+            "be stored where the network's folder may be written to"
         ) from error
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..analysis.choices import check_resolution, check_size
@@ -10,9 +10,18 @@ from ..errors import BioFaceNetError, DataError
 from ..network.folders import SHIPPED, find
 from ..physics.names import SkinName
 from ..system.files import check_folder
+from ..system.numbering import beside_earlier, holds
 from ..system.settings import option
 
-__all__ = ["METHODS", "PHOTO_METHODS", "TITLES", "Settings", "check", "chosen_methods"]
+__all__ = [
+    "METHODS",
+    "PHOTO_METHODS",
+    "TITLES",
+    "Settings",
+    "beside_earlier_results",
+    "check",
+    "chosen_methods",
+]
 
 TITLES = {
     "network": "network",
@@ -33,6 +42,13 @@ PHOTO_DEFAULT = ("network", "indices")
 """Without fit, which takes several times as long as all else."""
 
 COUNT = 500
+
+EVALUATION_FILE, PEOPLE_FILE, CALIBRATION_FILE = (
+    "evaluation.json",
+    "people.json",
+    "calibration.json",
+)
+"""What tells that OUT holds results: of known faces, of people's photographs, and of calibrating."""
 
 
 @dataclass
@@ -93,6 +109,8 @@ class Settings:
     """Folder in which the synthetic faces are kept, so that they are made once."""
     device: str = option("auto", metavar="auto|cpu|cuda")
     """Where to compute."""
+    overwrite: bool = False
+    """Replace earlier results of the same kind in OUT; the folder is numbered otherwise."""
 
 
 def check(settings: Settings) -> None:
@@ -121,6 +139,17 @@ def check(settings: Settings) -> None:
     check_folder(settings.out)
     if "network" in names:
         find(settings.model)
+
+
+def beside_earlier_results(settings: Settings) -> Settings:
+    """The same with another folder where OUT holds results of this kind, which stay; says so in a line."""
+    kind = EVALUATION_FILE
+    if settings.photos is not None:
+        kind = PEOPLE_FILE
+    elif settings.calibrate:
+        kind = CALIBRATION_FILE
+    out = beside_earlier(settings.out, holds([kind]), overwrite=settings.overwrite)
+    return replace(settings, out=out)
 
 
 CALIBRATED = ("network", "fit")

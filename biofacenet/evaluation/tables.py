@@ -13,7 +13,7 @@ from rich.table import Table as RichTable
 from ..system.console import console
 from ..system.files import whole_file, write_csv, write_json
 from .metrics import COLUMNS, OTHER_COLUMNS
-from .settings import TITLES
+from .settings import EVALUATION_FILE, TITLES
 
 __all__ = [
     "Table",
@@ -144,7 +144,7 @@ def show_tables(head: str, shown: Sequence[Table]) -> None:
 
 def write(results: Mapping[str, Any], folder: Path) -> None:
     """Write evaluation.json, evaluation.md, evaluation.csv and, where there are, skin_tones.csv."""
-    write_json(folder / "evaluation.json", results)
+    write_json(folder / EVALUATION_FILE, results)
     with whole_file(folder / "evaluation.md") as temporary:
         temporary.write_text(markdown(results), "utf-8")
     flat = {

@@ -26,12 +26,14 @@ from ..decomposition import Decomposition
 from ..decomposition.parts import part_index
 from ..physics.colour import luminance
 from ..physics.illuminant import Illuminant
+from ..physics.names import SkinName
 from ..system.brief import Brief
 from ..system.device import plain_defaults
 from .detail import share_out
 from .known import WHITE, Known, posterior
+from .shading import Learned, clues_of, learned, light_of, looked_at
 
-__all__ = ["WHITE", "Absolute", "Known", "absolute"]
+__all__ = ["WHITE", "Absolute", "Known", "absolute", "skin_of"]
 
 COLOUR, DEVELOPED = 0.022, 0.05
 """Error of the logarithm of a channel, of what the model does not explain: in linear light, and in photos
@@ -54,14 +56,17 @@ are smooth, and light is kept from every face by itself: the mean of those faces
 USUAL_SHADING = 1.03
 """Median shading of a forehead beside a surface that faces the viewer: likewise."""
 
+FARTHEST_APART = 0.5
+"""Of the logarithm of a level that was learned from what the light on the normals tells."""
+
+LEARNED_SKIN: SkinName = "measured"
+"""Constants of the skin of which faces it was learned on."""
+
 OF_SITE = 0.25
 """Weight of the usual shading of the place where the level is read, beside that which all normals tell."""
 
-SKIN, SURE = 0.9, 0.3
-"""Probability from which a pixel is surely skin; share of a place that must be, or all of it counts."""
-
-TOWARD_VIEWER = 0.2
-"""Least z of normals that tell the light."""
+SKIN = 0.9
+"""Probability from which a pixel is surely skin."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -80,6 +85,8 @@ class Absolute(Brief):
     """Of its logarithm, that all pixels share."""
     colour: float
     """Error of the logarithm of a channel."""
+    learned: Learned | None = None
+    """What brings pigments and intervals to those of faces whose maps are known."""
 
     @plain_defaults()
     @torch.no_grad()
@@ -92,14 +99,14 @@ class Absolute(Brief):
         return self._posterior(mask > 0.5)[0]
 
     def _posterior(self, inside: Tensor) -> tuple[Known, Illuminant, Tensor, float]:
-        # At the edge of skin, pixels are half hair or wall.
-        sure = inside & _skin(self.decomposition)
-        if int(sure.sum()) >= SURE * int(inside.sum()):
-            inside = sure
-        calm = inside & (self.calm <= self.calm[inside].median())
+        calm = looked_at(inside, skin_of(self.decomposition), self.shading, self.calm)
         colour = (WHITE * self.image / self.shading).clamp(min=1e-5).log()
         middle = colour[:, :, calm[0, 0]].median(dim=2).values[0]
-        return posterior(middle, self.error, self.colour, self.decomposition.skin)
+        skin = self.decomposition.skin
+        known, light, camera, gloss = posterior(middle, self.error, self.colour, skin)
+        if self.learned is not None:
+            known = self.learned.calibrated(known)
+        return known, light, camera, gloss
 
 
 @plain_defaults()
@@ -111,6 +118,7 @@ def absolute(
     bright: Tensor | None = None,
     *,
     linear: bool = False,
+    of_network: bool = False,
 ) -> Absolute:
     """Maps of a face at their absolute level.
 
@@ -123,6 +131,8 @@ def absolute(
         bright: (1, 1, H, W), 1 where shading is `USUAL_SHADING`: the forehead; `mask` when not given or
             empty.
         linear: whether the photo is linear light, as raw files are, and colours can be trusted.
+        of_network: whether a network found the maps: then the level is told by what was learned of networks'
+            maps (`biofacenet.fitting.shading`), else by the light on the normals alone.
 
     Raises:
         ValueError: of several images, or of another size.
@@ -138,30 +148,43 @@ def absolute(
             f"{found.melanin.shape[3]}), got {tuple(image.shape)} and {len(found)} decompositions"
         )
     found, image = found.detach().to("cpu", torch.float32), image.detach().float().cpu()
-    site = _skin(found)
+    site = skin_of(found)
     if mask is not None and bool((mask > 0.5).any()):
         site = mask.cpu() > 0.5
     lit = site if bright is None or not bool((bright > 0.5).any()) else bright.cpu() > 0.5
-    level, error = _level(found, lit)
-    shading = found.diffuse * level
-    error_of_colour = COLOUR if linear else DEVELOPED
-    seen = Absolute(found, image, found.specular, shading.clamp(min=1e-4), error, error_of_colour)
+    seen, level = _seen(found, image, lit, linear=linear, of_network=of_network)
     known, light, camera, gloss = seen._posterior(site)
-    calm = site & (found.specular <= found.specular[site].median())
+    calm = looked_at(site, skin_of(found), found.diffuse, found.specular)
     # Shared out in the renderer's scale, in which noise is that of a photo.
     start = replace(
         found,
         melanin=_moved(found.melanin, site, known.melanin),
         haemoglobin=_moved(found.haemoglobin, site, known.haemoglobin),
-        diffuse=shading,
+        diffuse=found.diffuse * level,
         # What was too much or too little of highlights is so everywhere; lobes of lamps stay.
-        specular=_highlights(found.specular * level, calm, gloss * float(shading[calm].median())),
+        specular=_highlights(
+            found.specular * level, calm, gloss * float(seen.shading[calm].median())
+        ),
         illuminant=light,
         camera=camera,
         measured_light=None,
         measured_camera=None,
     )
     return replace(seen, decomposition=_shared_out(start, image, site, known, calm))
+
+
+def _seen(
+    found: Decomposition, image: Tensor, forehead: Tensor, *, linear: bool, of_network: bool
+) -> tuple[Absolute, float]:
+    """What tells pigments, and what diffuse shading was multiplied by for that."""
+    level, error = _level(found, forehead)
+    told: Learned | None = None
+    if of_network and found.normals is not None and found.skin == LEARNED_SKIN:
+        told = learned(linear)
+        level, error = _learned_level(found, image, forehead, told, level)
+    shading = (found.diffuse * level).clamp(min=1e-4)
+    colour = COLOUR if linear else DEVELOPED
+    return Absolute(found, image, found.specular, shading, error, colour, told), level
 
 
 def _shared_out(
@@ -181,7 +204,7 @@ def _shared_out(
     return replace(maps, diffuse=maps.diffuse * factor)
 
 
-def _skin(found: Decomposition) -> Tensor:
+def skin_of(found: Decomposition) -> Tensor:
     """(1, 1, H, W), bool, never empty: by the parts, where they are known."""
     everywhere = torch.ones_like(found.melanin) > 0.5
     if found.parts is None:
@@ -220,18 +243,23 @@ def _level(found: Decomposition, site: Tensor) -> tuple[float, float]:
     return math.exp(level), min(error, SHADING_ALONE)
 
 
+def _learned_level(
+    found: Decomposition, image: Tensor, forehead: Tensor, told: Learned, by_light: float
+) -> tuple[float, float]:
+    """The same as learned of networks' maps, never far from what the light on the normals tells."""
+    clues, middle = clues_of(found, image, skin_of(found), forehead)
+    shading, error = told(clues)
+    apart = shading - float(middle) - math.log(by_light)
+    beyond = abs(apart) - FARTHEST_APART
+    if beyond > 0.0:
+        apart, error = math.copysign(FARTHEST_APART, apart), min(error + beyond, SHADING_ALONE)
+    return by_light * math.exp(apart), error
+
+
 def _light(found: Decomposition) -> tuple[float, float]:
     """Shading of a surface that faces the viewer, and by how much more it is for one that faces aside.
 
-    Of the least squares over all skin, linear in the normals: harmonics of the second order follow what
-    a network's smooth normals miss.
+    Of the light of the first order: that of the second follows what a network's smooth normals miss.
     """
-    assert found.normals is not None
-    weight = (_skin(found) & (found.normals[:, 2:] > TOWARD_VIEWER)).double().flatten()
-    basis = torch.cat((torch.ones_like(found.diffuse), found.normals), dim=1)[0].double().flatten(1)
-    weighted = weight * basis
-    steady = 1e-6 * torch.eye(4, dtype=torch.float64)
-    light = torch.linalg.solve(
-        weighted @ basis.mT + steady, weighted @ found.diffuse.double().flatten()
-    )
+    light = light_of(found, skin_of(found))
     return float(light[0] + light[3]), float(light[1])

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ..decomposition import Decomposition
@@ -22,7 +23,7 @@ from ..physics.temperature import correlated_temperature
 from ..rendering.renderer import render
 from ..system.lasting import kept
 
-__all__ = ["WHITE", "Known", "posterior"]
+__all__ = ["WHITE", "Known", "posterior", "reflectance"]
 
 WHITE = float(WHITE_ROW_SUMS[1])
 """Linear RGB of a white surface under unit diffuse shading, in the renderer's scale."""
@@ -34,19 +35,18 @@ MELANIN_ENDS = (-0.7, 0.97)
 
 TONES = {
     "measured": (
-        *((-0.282, 0.051), (-0.214, 0.061), (-0.131, 0.067)),
-        *((-0.025, 0.068), (0.164, 0.094), (0.489, 0.126)),
+        *((-0.282, 0.051, 0.264, 0.231, -0.71), (-0.214, 0.061, 0.291, 0.339, -0.74)),
+        *((-0.131, 0.067, 0.305, 0.381, -0.81), (-0.025, 0.068, 0.246, 0.424, -0.78)),
+        *((0.164, 0.094, 0.1, 0.42, -0.62), (0.489, 0.126, 0.28, 0.42, 0.0)),
     ),
-    "published": ((-0.6, 0.3), (0.0, 0.3), (0.6, 0.3)),
+    "published": tuple((middle, 0.3, -0.33, 0.4, 0.0) for middle in (-0.6, 0.0, 0.6)),
 }
-"""Melanin map value and its spread in groups of skin from very light to dark, each as likely: of the
-measured skin those of the International Skin Spectra Archive (`biofacenet.data.synthetic.tones`)."""
+"""Map values of melanin and haemoglobin in groups of skin from very light to dark, each as likely: middle and
+spread of either, and their correlation. Of the measured skin those of the International Skin Spectra Archive
+(`biofacenet.data.synthetic.tones`)."""
 
-WIDER = 1.3
-"""Factor of those spreads, so that nobody falls between them."""
-
-BLOOD = {"measured": (0.28, 0.4), "published": (-0.33, 0.4)}
-"""Usual haemoglobin map value, and its spread."""
+WIDER = 1.15
+"""Factor of the spreads of melanin, so that nobody falls between them."""
 
 GLOSS = (0.017, 0.45)
 """Usual highlight of the half of the skin that has fewer, as a share of a white surface's light, and the
@@ -54,9 +54,6 @@ spread of its logarithm: Fresnel's 0.028 of what is all around, and what lies be
 median of synthetic faces, in which skins differ as much."""
 
 GLOSS_STEPS = (-1.5, -0.75, 0.0, 0.75, 1.5)
-
-WIDTH = 1.0
-"""Factor that brings intervals to 68 % on synthetic faces (`python -m benchmarks.white`)."""
 
 
 @dataclass(frozen=True)
@@ -130,14 +127,39 @@ def _colours(skin: SkinName) -> Tensor:
 def _usual(skin: SkinName) -> Tensor:
     """Logarithm of how usual skins are, (MELANIN, HAEMOGLOBIN)."""
     melanin, haemoglobin = _axes()
-    tones = torch.stack(
-        [
-            torch.exp(-0.5 * ((melanin - middle) / (WIDER * spread)) ** 2) / spread
-            for middle, spread in TONES[skin]
-        ]
-    ).sum(dim=0)
-    middle, spread = BLOOD[skin]
-    return tones.clamp(min=1e-12).log()[:, None] - 0.5 * ((haemoglobin - middle) / spread) ** 2
+    found = torch.zeros(MELANIN, HAEMOGLOBIN)
+    for middle, spread, blood, blood_spread, correlation in TONES[skin]:
+        x = ((melanin - middle) / (WIDER * spread))[:, None]
+        y = ((haemoglobin - blood) / blood_spread)[None]
+        alone = 1.0 - correlation**2
+        square = (x.square() - 2.0 * correlation * x * y + y.square()) / alone
+        found += torch.exp(-0.5 * square) / (spread * blood_spread * alone**0.5)
+    return found.clamp(min=1e-12).log()
+
+
+@kept
+def _reflectances(skin: SkinName) -> Tensor:
+    """(1, 3, MELANIN, HAEMOGLOBIN), mean logarithm of linear RGB under all lights and cameras."""
+    return _colours(skin).clamp(min=1e-5).log().mean(dim=0, keepdim=True)
+
+
+def reflectance(melanin: float, haemoglobin: float, skin: SkinName) -> tuple[float, float, float]:
+    """Logarithm of linear RGB of skin under unit shading, the mean of usual lights and cameras.
+
+    Args:
+        melanin: map value.
+        haemoglobin: likewise.
+        skin: of which they are.
+    """
+    places = [
+        2.0 * (value - float(axis[0])) / float(axis[-1] - axis[0]) - 1.0
+        for value, axis in zip((haemoglobin, melanin), reversed(_axes()), strict=True)
+    ]
+    there = torch.tensor(places).clamp(-1.0, 1.0).view(1, 1, 1, 2)
+    red, green, blue = (
+        F.grid_sample(_reflectances(skin), there, align_corners=True).flatten().tolist()
+    )
+    return red, green, blue
 
 
 def posterior(
@@ -187,8 +209,4 @@ def _interval(weight: Tensor, axis: Tensor) -> tuple[float, tuple[float, float]]
     middles = (sums - weight.double().numpy() / 2.0) / sums[-1]
     low, middle, high = np.interp((0.16, 0.5, 0.84), middles, axis.double().numpy())
     least, most = float(axis[0]), float(axis[-1])
-    ends = (
-        max(middle - WIDTH * (middle - low), least),
-        min(middle + WIDTH * (high - middle), most),
-    )
-    return float(middle), (float(ends[0]), float(ends[1]))
+    return float(middle), (max(float(low), least), min(float(high), most))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 import re
 import sys
 from collections import Counter
@@ -52,7 +53,7 @@ def expand(
     named: Sequence[Path],
     *,
     endings: frozenset[str] = PHOTO_ENDINGS,
-    without: Path | None = None,
+    without: Path | Sequence[Path] | None = None,
     tell: bool = False,
 ) -> tuple[Path, ...]:
     """The files that names mean, in order, each once.
@@ -60,12 +61,13 @@ def expand(
     A folder means all files below it with one of the endings, hidden ones left out; a name of no file
     with ``*``, ``?`` or ``[`` in it is a pattern, in which ``**`` stands for any folders. In folders
     and patterns ``photo2`` comes before ``photo10``. A file stands for itself, and so does what does
-    not exist beside others that do.
+    not exist beside others that do. Links that lead nowhere and pipes are found as files are, so that
+    whoever reads them says what is wrong.
 
     Args:
         named: what the command line was given.
         endings: which files of folders count, in lower case with the dot.
-        without: a folder, such as that of the results, in which nothing is looked for.
+        without: a folder or several, such as that of the results, in which nothing is looked for.
         tell: say how many files of other kinds are in a folder, and name some.
 
     Raises:
@@ -73,23 +75,24 @@ def expand(
             exists.
     """
     found: dict[Path, None] = {}
+    left_out = () if without is None else (without,) if isinstance(without, Path) else without
     for name in named:
         if name.is_dir():
-            there = sorted(_below(name, without), key=_order)
+            there = sorted(_below(name, left_out), key=_order)
             files = [path for path in there if path.suffix.lower() in endings]
-            left_out = _in_words([path for path in there if path.suffix.lower() not in endings])
+            others = _in_words([path for path in there if path.suffix.lower() not in endings])
             if not files:
-                but = f", but {left_out}" if left_out else ""
+                but = f", but {others}" if others else ""
                 raise BioFaceNetError(
                     f"{shown(name)}: a folder without a photo in it{but}; expected files such as "
                     "portrait.jpg"
                 )
-            if tell and left_out:
-                sys.stdout.write(f"{shown(name)}: passed over {left_out}\n")
+            if tell and others:
+                sys.stdout.write(f"{shown(name)}: passed over {others}\n")
         elif not name.exists() and glob.has_magic(str(name)):
             # Path.glob takes no pattern that starts at the root.
             matches = map(Path, glob.glob(str(name), recursive=True))  # noqa: PTH207
-            files = sorted((path for path in matches if path.is_file()), key=_order)
+            files = sorted((path for path in matches if not path.is_dir()), key=_order)
             if not files:
                 raise BioFaceNetError(
                     f"{name}: no file fits this pattern; check the spelling, and the folder that it "
@@ -98,16 +101,21 @@ def expand(
         else:
             files = [name]
         found.update(dict.fromkeys(files))
+    _check_named(tuple(found))
+    return tuple(found)
+
+
+def _check_named(found: Sequence[Path]) -> None:
+    """Raise PhotoError where a URL is named, or nothing is there of all that is."""
     for path in found:
         if remedy := wrong_source(path):
             raise PhotoError(f"{as_given(path)}: {remedy}")
-    if found and not any(path.exists() for path in found):
-        first, *others = found
-        more = f", nor {len(others)} more that are named" if others else ""
+    if found and not any(os.path.lexists(path) for path in found):
+        first, *rest = found
+        more = f", nor {len(rest)} more that are named" if rest else ""
         raise PhotoError(
             f"{first}: no such file{more}; name a photo, a folder of photos, or a pattern in quotes"
         )
-    return tuple(found)
 
 
 def _in_words(files: Sequence[Path]) -> str:
@@ -122,15 +130,20 @@ def _in_words(files: Sequence[Path]) -> str:
     return f"{many} ({counts}{', ..' if len(kinds) > NAMED else ''}): {names}{more}"
 
 
-def _below(folder: Path, without: Path | None) -> Iterator[Path]:
-    left_out = None if without is None else without.resolve()
+def _below(folder: Path, without: Sequence[Path]) -> Iterator[Path]:
+    left_out = {_real(place) for place in without}
     for path in folder.rglob("*"):
         if any(part.startswith(".") for part in path.relative_to(folder).parts):
             continue
-        if left_out is not None and left_out in path.resolve().parents:
+        if left_out and not left_out.isdisjoint(_real(path).parents):
             continue
-        if path.is_file():
+        if not path.is_dir():
             yield path
+
+
+def _real(path: Path) -> Path:
+    """A path without links; unlike `Path.resolve`, also of one that leads to itself."""
+    return Path(os.path.realpath(path))
 
 
 def _order(path: Path) -> list[tuple[int, int, str]]:

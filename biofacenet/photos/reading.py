@@ -98,6 +98,8 @@ def read_photo(path: str | Path, *, max_pixels: int | None = None) -> Photo:
             raise _problem(path, f"a folder; {EXPECTED}, name the file inside")
         if remedy := wrong_source(path):
             raise PhotoError(f"{as_given(path)}: {remedy}")
+        if not path.exists() and path.is_symlink():
+            raise _problem(path, f"a link to no file; {EXPECTED}, name the file that it stood for")
         if not path.exists():
             raise _problem(path, f"no such file; {EXPECTED}, check the spelling")
         if not path.is_file():

@@ -125,6 +125,9 @@ def test_shares_joined_are_the_whole(
     assert ended.returncode == 2  # of the photo that is none
     for name in ("faces.csv", "codebook.md"):
         assert (tmp_path / "joined" / name).read_bytes() == (whole / name).read_bytes()
+    ended = in_process(DOOR, "--join", "out", "--out", "joined", cwd=tmp_path)
+    assert "these go to joined-2" in ended.stdout
+    assert len(list(tmp_path.glob("joined*/faces.csv"))) == 2
 
     journal = tmp_path / "out" / "share-2-of-3" / JOURNAL
     journal.write_bytes(b"".join(journal.read_bytes().splitlines(keepends=True)[:-1]))
@@ -228,13 +231,71 @@ def test_a_file_of_the_settings_is_told_by_what_it_holds(in_process: Run, tmp_pa
     assert "--reference was card.png" in ended.stderr
 
 
-def test_a_finished_run_makes_room_for_another(in_process: Run, tmp_path: Path) -> None:
+def test_a_finished_table_stays(in_process: Run, tmp_path: Path) -> None:
+    """That of other photos or settings goes to a numbered folder, and goes on there when given again."""
+
+    def measured(*words: str) -> str:
+        ended = in_process(DOOR, *words, "--workers", "0", *QUICK, cwd=tmp_path)
+        assert ended.returncode == 0, ended.stderr
+        return ended.stdout
+
+    def photos_in(folder: str) -> set[str]:
+        return {row.split(",")[0] for row in lines(tmp_path / folder / "faces.csv")[1:]}
+
     for name in ("a.png", "b.png"):
         skin(tmp_path / name, len(name))
-        words = (name, "--out", "out", "--workers", "0", *QUICK)
+    assert "earlier" not in measured("a.png", "--out", "out")
+    before = (tmp_path / "out" / "faces.csv").read_bytes()
+    said = measured("b.png", "--out", "out")
+    assert (
+        "out: earlier results are there and stay; these go to out-2 (--overwrite replaces)" in said
+    )
+    assert (tmp_path / "out" / "faces.csv").read_bytes() == before
+    assert photos_in("out-2") == {"b.png"}
+    assert "out-3/faces.csv" in measured("a.png", "--out", "out", "--every", "2")
+
+    again = measured("b.png", "--out", "out")
+    assert "1 of 1 photos were measured before" in again
+    assert not (tmp_path / "out-4").exists()
+    assert "earlier" not in measured("b.png", "--out", "out", "--overwrite")
+    assert photos_in("out") == {"b.png"}
+
+
+def test_a_table_of_which_nobody_knows_stays(in_process: Run, tmp_path: Path) -> None:
+    skin(tmp_path / "a.png", 1)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "faces.csv").write_text("mine")
+    ended = in_process(DOOR, "a.png", "--out", "out", *QUICK, cwd=tmp_path)
+    assert "these go to out-2" in ended.stdout
+    assert (tmp_path / "out" / "faces.csv").read_text() == "mine"
+    assert (tmp_path / "out-2" / "faces.csv").exists()
+
+
+def test_a_finished_share_is_refused_to_others(in_process: Run, tmp_path: Path) -> None:
+    """Shares are joined by the names of their folders, which cannot be numbered."""
+    for name in ("a.png", "b.png"):
+        skin(tmp_path / name, len(name))
+    words = ("--share", "1/2", "--out", "out", "--workers", "0", *QUICK)
+    assert in_process(DOOR, "a.png", "b.png", *words, cwd=tmp_path).returncode == 0
+    ended = in_process(DOOR, "b.png", "a.png", *words, cwd=tmp_path)
+    assert ended.returncode == 2
+    assert ended.stderr.count("\n") == 1
+    assert "a run of other measurements: the same photos in another order" in ended.stderr
+    assert "--overwrite" in ended.stderr
+    ended = in_process(DOOR, "b.png", "a.png", *words, "--overwrite", cwd=tmp_path)
+    assert ended.returncode == 0
+
+
+def test_results_are_no_photos(in_process: Run, tmp_path: Path) -> None:
+    """Sheets of earlier runs beside the photos are not measured, nor those of numbered folders."""
+    skin(tmp_path / "a.png", 1, side=64)
+    quick = [word for word in QUICK if word != "--no-sheets"]
+    for every in ("1", "2", "3"):
+        words = (".", "--out", "out", "--workers", "0", "--every", every, *quick)
         assert in_process(DOOR, *words, cwd=tmp_path).returncode == 0
-    rows = lines(tmp_path / "out" / "faces.csv")
-    assert {row.split(",")[0] for row in rows[1:]} == {"b.png"}
+    rows = lines(tmp_path / "out-3" / "faces.csv")
+    assert {row.split(",")[0] for row in rows[1:]} == {"a.png"}
+    assert list((tmp_path / "out-2" / "sheets").glob("*.png"))
 
 
 def test_a_journal_is_not_trusted(in_process: Run, tmp_path: Path) -> None:

@@ -317,8 +317,9 @@ def test_the_command_compares_and_says_what_columns_mean(in_process: Run, tmp_pa
     assert {line["change"] for line in found} == set(CHANGES)
     assert {line["region"] for line in found} <= set(REGIONS)
 
+    small = (*small[:-1], "repeated")
     ended = in_process("biofacenet.measure", "--repeats", ".", *small, cwd=tmp_path)
     assert ended.returncode == 0, ended.stderr
     assert "people.csv, repeats.csv" in ended.stdout
-    with (tmp_path / "out" / "people.csv").open(encoding="utf-8", newline="") as stream:
+    with (tmp_path / "repeated" / "people.csv").open(encoding="utf-8", newline="") as stream:
         assert {line["sd"] for line in csv.DictReader(stream)} == {"0.0000"}

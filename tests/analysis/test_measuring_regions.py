@@ -171,6 +171,12 @@ def test_no_face_means_no_regions() -> None:
     assert rows[1]["melanosomes_percent"] is None
 
 
+def test_eyes_straight_above_each_other_are_no_pair() -> None:
+    lying = drawn_result(parts=Drawn().parts().mT.contiguous())
+    assert place(lying.decomposition, square=False) is None
+    assert regions_of(lying).placement is not None  # where a face that was found has them
+
+
 def test_skin_that_is_seen_from_aside_is_left_out() -> None:
     drawn = Drawn()
     normals = drawn_result(drawn).decomposition.normals

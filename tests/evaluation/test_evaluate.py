@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from biofacenet.evaluation.metrics import COLUMNS, masked_mean, rank_correlation
 from biofacenet.evaluation.polarised import find_pairs, polarised_faces
 from biofacenet.evaluation.run import evaluate, evaluate_network
 from biofacenet.evaluation.sets import KnownFaces, fixed_faces
-from biofacenet.evaluation.settings import Settings
+from biofacenet.evaluation.settings import Settings, beside_earlier_results
 from biofacenet.evaluation.tables import tables
 from biofacenet.physics.colour import linear_to_srgb, luminance, srgb_to_linear
 
@@ -201,6 +202,28 @@ def test_figures_of_the_files_are_those_of_the_metrics(evaluated: Path) -> None:
         assert len(list(csv.reader(stream))) == 1 + 5 * 6
     with Image.open(out / "cases.png") as sheet:
         assert sheet.width > 1500
+
+
+def test_earlier_results_stay(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each kind by its own file, and a line says where results go instead; nothing is computed here."""
+    monkeypatch.chdir(tmp_path)
+    kinds = {
+        "evaluation.json": Settings(),
+        "people.json": Settings(photos=tmp_path),
+        "calibration.json": Settings(calibrate=True),
+    }
+    for name, settings in kinds.items():
+        assert beside_earlier_results(settings).out == Path("evaluation")
+        for number in (2, 3):
+            folder = beside_earlier_results(settings).out
+            folder.mkdir(exist_ok=True)
+            (folder / name).touch()
+            assert beside_earlier_results(settings).out == Path(f"evaluation-{number}")
+        assert "evaluation: earlier results are there and stay" in capsys.readouterr().out
+        assert beside_earlier_results(replace(settings, overwrite=True)).out == Path("evaluation")
+        assert capsys.readouterr().out == ""
 
 
 def test_methods_are_in_their_place(evaluated: Path) -> None:

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from biofacenet.errors import BioFaceNetError
+from biofacenet.errors import BioFaceNetError, PhotoError
 from biofacenet.photos.paths import PHOTO_ENDINGS, VIDEO_ENDINGS, expand, is_video
+from biofacenet.photos.reading import read_photo
 
 
 @pytest.fixture
@@ -50,3 +51,19 @@ def test_nothing_found_is_said(album: Path, name: str) -> None:
         expand([album / name])
     assert str(album / name) in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_links_that_lead_nowhere_are_found(album: Path) -> None:
+    """Whoever reads them says what is wrong; one that leads to itself is no trap."""
+    (album / "b" / "gone.jpg").symlink_to("nowhere.jpg")
+    (album / "b" / "loop.jpg").symlink_to("loop.jpg")
+    found = expand([album / "b"], without=[album / "results", album / "elsewhere"])
+    assert {"gone.jpg", "loop.jpg"} < {path.name for path in found}
+    assert expand([album / "b" / "g*.jpg"]) == (album / "b" / "gone.jpg",)
+    with pytest.raises(PhotoError, match=r"gone\.jpg: a link to no file"):
+        read_photo(expand([album / "b" / "gone.jpg"])[0])
+
+
+def test_several_folders_are_left_out(album: Path) -> None:
+    found = expand([album], without=[album / "results", album / "b"])
+    assert [path.name for path in found] == ["a.png"]

@@ -145,13 +145,13 @@ def of_pairs(table: Path) -> Plan:
     return Plan(files.all(), tuple(pairs))
 
 
-def of_repeats(source: Path, without: Path | None = None) -> Plan:
+def of_repeats(source: Path, without: Sequence[Path] = ()) -> Plan:
     """A plan of repeated photos of people.
 
     Args:
         source: a folder with a folder of photos for each person; or a CSV file with the columns person
             and photo, photos named by their place beside it or by whole paths.
-        without: a folder, such as that of the results, which is nobody's.
+        without: folders, such as that of the results, which are nobody's.
 
     Raises:
         DataError: there are no two photos of anybody, or the table is damaged.
@@ -159,9 +159,10 @@ def of_repeats(source: Path, without: Path | None = None) -> Plan:
     files = _Files()
     found: dict[str, list[int]] = {}
     if source.is_dir():
+        nobody = {path.resolve() for path in without}
         for folder in sorted(path for path in source.iterdir() if path.is_dir()):
             hidden = folder.name.startswith(".")
-            if not hidden and (without is None or folder.resolve() != without.resolve()):
+            if not hidden and folder.resolve() not in nobody:
                 found[folder.name] = [files.place(path) for path in _photos_in(folder)]
     else:
         for line, row in read_table(source, ("person", "photo")):

@@ -209,8 +209,9 @@ def _pair(
     best, found = 0, None
     for one, other in combinations(sorted(eyes, key=lambda eye: float(eye[0][0])), 2):
         across = other[0] - one[0]
-        wide, slope = float(np.linalg.norm(across)) / side, abs(float(across[1])) / float(across[0])
-        if not (NEAREST_EYES < wide < FARTHEST_EYES and slope < STEEPEST_EYES):
+        wide, level = float(np.linalg.norm(across)) / side, STEEPEST_EYES * float(across[0])
+        # One straight above the other is no pair.
+        if not (NEAREST_EYES < wide < FARTHEST_EYES and abs(float(across[1])) < level):
             continue
         if expected is not None:
             off = 0.5 * (one[0] + other[0] - expected[0] - expected[1])

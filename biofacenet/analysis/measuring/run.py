@@ -15,7 +15,8 @@ from ...system.device import choose_device
 from ...system.files import check_folder, remove_leftovers, whole_file, write_csv
 from ...system.locks import folder_lock
 from ...system.names import complain, shown
-from ...system.shares import share_of
+from ...system.numbering import beside_earlier, holds
+from ...system.shares import Share, share_of
 from ..batch import result_folders
 from ..methods import ByNetwork
 from ..whitening import beside_white
@@ -26,14 +27,15 @@ from .compared import read_repeatability
 from .entries import Entry
 from .files import Measurer
 from .many import measure_rest
+from .places import JOURNAL, TABLE
 from .plans import Plan
 from .rows import header
-from .runs import Run, go_on, runs_in
+from .runs import Run, go_on, heading_of, is_of_others, runs_in
 from .settings import Settings
 
 __all__ = ["CODEBOOK", "SHEETS", "TABLE", "join", "measure", "measurer_of"]
 
-TABLE, CODEBOOK, SHEETS = "faces.csv", "codebook.md", "sheets"
+CODEBOOK, SHEETS = "codebook.md", "sheets"
 """What lies in the folder for results."""
 
 DIFFERENCES, PEOPLE, REPEATS = "differences.csv", "people.csv", "repeats.csv"
@@ -56,7 +58,8 @@ def measurer_of(settings: Settings) -> Measurer:
 def measure(plan: Plan, settings: Settings) -> None:
     """Measure files and write the table, its codebook and sheets, and what is made of pairs and people.
 
-    A run that was stopped at any point goes on there.
+    A run that was stopped at any point goes on there. A finished table of other files or settings stays, and
+    this one goes to a folder with a number, unless it may be overwritten.
 
     Args:
         plan: files, of which one that cannot be used becomes a row that says why; and pairs and people.
@@ -64,7 +67,7 @@ def measure(plan: Plan, settings: Settings) -> None:
 
     Raises:
         BioFaceNetError: no file is named, another process measures into the folder, or it holds an
-            unfinished run of other files or settings.
+            unfinished run of other files or settings, or a finished one of this share.
         OSError: results cannot be written.
         SystemExit: with status 2, after everything else, where a file could not be measured, unless this
             is a share: a launcher would end the others.
@@ -74,19 +77,31 @@ def measure(plan: Plan, settings: Settings) -> None:
             "no photo named; name one or more, such as portrait.jpg (--help shows all settings)"
         )
     share = share_of(settings.share)
-    out = settings.out if share.is_all else settings.out / share.name
+    out = _folder(plan, settings, share)
     check_folder(out / SHEETS)
     tables = Tables(out, plan, settings.repeatability)
     with folder_lock(out, "measures photos") as held:
         if held:
             remove_leftovers(out)
             remove_leftovers(out / SHEETS)
-        run = go_on(out, plan, settings, share)
+        run = go_on(out, plan, settings, share, overwrite=settings.overwrite)
         with run.journal:
             _measure_left(run, settings, out)
             failed = tables.write([run])
     if failed and share.is_all:
         raise SystemExit(2)
+
+
+def _folder(plan: Plan, settings: Settings, share: Share) -> Path:
+    """Where tables go: a share to a folder of its name alone, by which it is joined."""
+    if not share.is_all:
+        return settings.out / share.name
+    heading = heading_of(plan, settings, share)
+    return beside_earlier(
+        settings.out,
+        lambda folder: is_of_others(folder, heading),
+        overwrite=settings.overwrite,
+    )
 
 
 def _measure_left(run: Run, settings: Settings, out: Path) -> None:
@@ -104,13 +119,20 @@ def _measure_left(run: Run, settings: Settings, out: Path) -> None:
             bar.advance()
 
 
-def join(folders: Sequence[Path], out: Path, repeatability: Path | None = None) -> None:
+def join(
+    folders: Sequence[Path],
+    out: Path,
+    repeatability: Path | None = None,
+    *,
+    overwrite: bool = False,
+) -> None:
     """Join the shares of a list to one table, the same as if one machine had measured all.
 
     Args:
         folders: of shares, or folders that hold such folders.
-        out: folder for the table.
+        out: folder for the table; with a number where it holds one.
         repeatability: as of `Settings`.
+        overwrite: whether that is replaced instead.
 
     Raises:
         BioFaceNetError: shares are missing or unfinished, or not of one list.
@@ -119,6 +141,7 @@ def join(folders: Sequence[Path], out: Path, repeatability: Path | None = None) 
     check_folder(out)
     runs = runs_in(folders)
     try:
+        out = beside_earlier(out, holds([TABLE, JOURNAL]), overwrite=overwrite)
         tables = Tables(out, runs[0].plan, repeatability)
         with folder_lock(out, "joins tables"):
             failed = tables.write(runs)

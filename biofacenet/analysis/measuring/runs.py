@@ -16,19 +16,25 @@ from ...system.journal import Journal
 from ...system.names import shown
 from ...system.shares import Share
 from .entries import Entry, state_of
+from .places import JOURNAL, TABLE
 from .plans import Plan
 from .settings import Settings
 
-__all__ = ["JOURNAL", "Run", "go_on", "heading_of", "run_in", "runs_in"]
-
-JOURNAL = "measured.journal"
-"""File of a folder for results: what was measured, so that nothing is measured twice."""
+__all__ = [
+    "JOURNAL",
+    "Run",
+    "go_on",
+    "heading_of",
+    "is_of_others",
+    "run_in",
+    "runs_in",
+]
 
 FORMAT = "biofacenet measurements 1"
 
 NO_MATTER = (
     *("photos", "out", "workers", "share", "join", "repeatability"),
-    *("before", "after", "pairs", "repeats", "reliability"),
+    *("before", "after", "pairs", "repeats", "reliability", "overwrite"),
 )
 """Settings that change no row; which files are measured is told by their list."""
 
@@ -205,11 +211,37 @@ def _check_alike(first: Run, run: Run) -> None:
 # Going on ------------------------------------------------------------------------------------
 
 
-def go_on(folder: Path, plan: Plan, settings: Settings, share: Share) -> Run:
-    """The run of a folder where it is this one, at whatever point it stopped; else a new one.
+def is_of_others(folder: Path, heading: dict[str, Any]) -> bool:
+    """Whether a folder holds a finished table of other photos or settings, or of nobody knows what.
+
+    Args:
+        folder: for results; need not be there.
+        heading: of the run that is to be written there, as of `heading_of`.
 
     Raises:
-        BioFaceNetError: the folder holds an unfinished run that is another one.
+        DataError: its journal is damaged.
+    """
+    if not (folder / JOURNAL).exists():
+        return (folder / TABLE).exists()
+    found = run_in(folder, writing=False)
+    found.journal.close()
+    return bool(found.journal.heading != heading and not found.missing())
+
+
+def go_on(
+    folder: Path, plan: Plan, settings: Settings, share: Share, *, overwrite: bool = False
+) -> Run:
+    """The run of a folder where it is this one, at whatever point it stopped; else a new one.
+
+    Args:
+        folder: for results.
+        plan: files.
+        settings: how they are measured.
+        share: of the files.
+        overwrite: whether what the folder holds of another run, finished or not, may be replaced.
+
+    Raises:
+        BioFaceNetError: the folder holds another run, and that is not to be overwritten.
         DataError: its journal is damaged.
     """
     heading = heading_of(plan, settings, share)
@@ -218,12 +250,14 @@ def go_on(folder: Path, plan: Plan, settings: Settings, share: Share) -> Run:
         if found.journal.heading == heading:
             return found
         found.journal.close()
-        if missing := found.missing():
+        if not overwrite:
             what = difference(found.journal.heading, heading)
+            missing, count = len(found.missing()), len(found.places)
+            state = f"an unfinished run ({missing} of {count} photos left)" if missing else "a run"
+            remedy = "go on with the same, name another --out" if missing else "name another --out"
             raise BioFaceNetError(
-                f"{found.journal.path}: an unfinished run ({len(missing)} of {len(found.places)} photos "
-                f"left) of other measurements: {what}; go on with the same, name another --out, or remove "
-                "this file to begin again"
+                f"{found.journal.path}: {state} of other measurements: {what}; {remedy}, or give "
+                "--overwrite to begin again in its place"
             )
     return Run(Journal(folder / JOURNAL, heading), plan, share)
 

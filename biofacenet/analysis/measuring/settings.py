@@ -81,6 +81,8 @@ class Settings:
     """Processes; the numbers are the same whatever their number."""
     device: str = option("auto", metavar="auto|cpu|cuda")
     """Where to compute."""
+    overwrite: bool = False
+    """Replace an earlier table of other photos or settings in OUT; the folder is numbered otherwise."""
 
 
 def check(settings: Settings) -> None:

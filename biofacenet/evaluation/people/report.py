@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ...system.files import whole_file, write_csv, write_json
+from ..settings import PEOPLE_FILE
 from ..tables import Table, as_markdown, figure, show_tables
 from .figures import LEAST_PEOPLE, MEASUREMENTS, Measurement, group_order, worse
 from .methods import INDICES
@@ -127,7 +128,7 @@ def write(
     results: Mapping[str, Any], people: Mapping[str, Sequence[Numbers]], folder: Path
 ) -> None:
     """Write people.json, people.md, people.csv and each_person.csv."""
-    write_json(folder / "people.json", results)
+    write_json(folder / PEOPLE_FILE, results)
     with whole_file(folder / "people.md") as temporary:
         temporary.write_text(markdown(results), "utf-8")
     rows: list[list[Any]] = [
