@@ -13,9 +13,34 @@ heads=${1:?head model: see the head of this file} photos=${2:?folder of photos: 
 here=$(cd "$(dirname "$0")" && pwd)
 aside="$here/results/shipped/held_aside.txt"
 
-if [ ! -f data/heads-96/settings.json ]; then
-    biofacenet synthesize --heads "$heads" --out data/heads-96 --count 5000 --holdout 300 --size 96 --seed 11
-fi
+faces() { # folder, count, holdout, seed, then what else
+    local out=$1 count=$2 holdout=$3 seed=$4
+    shift 4
+    [ -f "$out/settings.json" ] ||
+        biofacenet synthesize --out "$out" --count "$count" --holdout "$holdout" --seed "$seed" --size 96 "$@"
+}
+faces data/heads-96 5000 300 11 --heads "$heads"
+faces data/plain-96 1500 60 21
+faces data/plain2-96 3000 16 22
+
+# The first files of some sets, and the faces held out of heads-96.
+together() { # folder, then the sets
+    local out=$1 number=0
+    shift
+    rm -rf "$out"
+    mkdir -p "$out"
+    for set in "$@"; do
+        number=$((number + 1))
+        for kind in d10_inmc d3_lrgb truth; do
+            ln -s "$(realpath "data/$set/zx_7_${kind}_synthetic_01.hdf5")" "$out/zx_7_${kind}_synthetic_0$number.hdf5"
+        done
+    done
+    for kind in d10_inmc d3_lrgb truth; do
+        ln -s "$(realpath "data/heads-96/zx_7_${kind}_synthetic_20.hdf5")" "$out/zx_7_${kind}_synthetic_20.hdf5"
+    done
+}
+together data/some-96 heads-96 plain-96
+together data/all-96 heads-96 plain-96 plain2-96
 
 rm -rf data/london-kept
 mkdir -p data/london-kept
@@ -26,20 +51,25 @@ done
 # Normals and parts of the photographs are those of the network in the package.
 biofacenet prepare data/london-kept --out data/london-96 --size 96
 
-# Faces, photographs and other surroundings from the beginning; then more spots, twice from a lower rate.
-# In the first of the three, spots and highlights counted no more than the skin around (commit aac29b3).
-train() { # folder, then how it begins
-    local out=$1
-    shift
+# Heads of the model, photographs and other surroundings from the beginning; then more spots; then parametric
+# faces too. In the first, spots and highlights counted no more than the skin around (commit aac29b3).
+train() { # folder, faces, then how it begins
+    local out=$1 faces=$2
+    shift 2
     if [ -d "$out" ]; then
         set -- --resume "$out"
     else
-        set -- "$@" --preset shipped --data data/heads-96 --photos data/london-96 --in-memory \
+        set -- "$@" --preset shipped --data "data/$faces" --photos data/london-96 --in-memory \
             --precision bfloat16 --out "$out"
     fi
     torchrun --nproc-per-node 2 -m biofacenet.train "$@"
 }
-train runs/faces --epochs 13 --variety 0.5
-train runs/spots --from runs/faces/model --epochs 4 --learning-rate 1e-3 --average 0.995 --variety 0.7
-train runs/shipped --from runs/spots/model --epochs 3 --learning-rate 7e-4 --average 0.995 --variety 0.7 --seed 1
+on() { # run before, rate, seed: from its weights
+    echo --from "runs/$1/model" --learning-rate "$2" --average 0.995 --seed "$3"
+}
+train runs/heads heads-96 --epochs 13 --variety 0.5
+train runs/spots heads-96 --epochs 4 --variety 0.7 $(on heads 1e-3 0)
+train runs/spots2 heads-96 --epochs 3 --variety 0.7 $(on spots 7e-4 1)
+train runs/plain some-96 --epochs 3 --variety 0.7 $(on spots2 8e-4 2)
+train runs/shipped all-96 --epochs 2 --variety 0.6 $(on plain 8e-4 3)
 biofacenet evaluate --model runs/shipped/model --calibrate --count 1000
