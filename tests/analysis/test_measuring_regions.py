@@ -156,6 +156,28 @@ def test_lips_that_are_half_seen_do_not_draw_regions_aside() -> None:
     assert float(down[torch.from_numpy(masks["lips"])].max()) < 1.5
 
 
+def test_a_crease_below_the_chin_is_no_lip_and_teeth_between_lips_are_no_skin() -> None:
+    drawn = Drawn()
+    names = {name: PART_NAMES.index(name) for name in ("lips", "skin", "teeth")}
+
+    def painted(parts: torch.Tensor, where: torch.Tensor, name: str) -> None:
+        parts[0, :, where] = 0.0
+        parts[0, names[name], where] = 1.0
+
+    creased = drawn.parts()
+    painted(creased, drawn.ellipse(0.0, 1.6, 0.25, 0.06), "lips")
+    plain, found = masks_of(drawn_result(drawn)), masks_of(drawn_result(drawn, parts=creased))
+    assert (plain["lips"] ^ found["lips"]).sum() == 0
+    _, down = (plane.numpy() for plane in drawn.places())
+    assert abs(down[found["chin"]].mean() - down[plain["chin"]].mean()) < 0.05
+    smiling = drawn.parts()
+    painted(smiling, drawn.ellipse(0.0, 1.08, 0.4, 0.3), "lips")
+    painted(smiling, drawn.ellipse(0.0, 1.08, 0.6, 0.14), "teeth")
+    lips = masks_of(drawn_result(drawn, parts=smiling))["lips"]
+    assert down[lips].min() < 0.9
+    assert down[lips].max() > 1.3
+
+
 def test_no_face_means_no_regions() -> None:
     """Of a part that was named, where neither eyes nor lips are seen, there is skin as a whole."""
     result = drawn_result(parts=Drawn().parts(eyes=False, lips=False))

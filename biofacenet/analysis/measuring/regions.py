@@ -101,6 +101,9 @@ LIPS_BELOW = 0.96
 MOUTH_ZONE = (-0.8, 0.55, 0.8, 1.75)
 """Left, top, right and bottom of where lips can be."""
 
+CLOSED = 0.1
+"""Gap between pieces of lips, in the template's units, that may be skin: at the corners of lips."""
+
 NARROWEST = 0.45
 """Width of lips, in distances of the eyes, below which they are not seen as a whole, and their middle is
 taken to be below that of the eyes."""
@@ -187,7 +190,7 @@ def _by_parts(found: Decomposition, expected: list[np.ndarray] | None) -> Placem
     below = LIPS_BELOW * np.array([right[1] - left[1], left[0] - right[0]])
     rough = Placement(right, left, 0.5 * (right + left) + below, by="eyes")
     across, down = rough.coordinates(height, width)
-    lips = _lips(found) & _mouth(across, down)
+    lips = _lips(found, across, down)
     if int(lips.sum()) < FEWEST:
         return None if expected is None else rough
     start, end = np.quantile(across[lips], (0.02, 0.98))
@@ -247,7 +250,7 @@ def regions_of(result: Result) -> Regions:
         return Regions(None, {WHOLE: whole, **others}, empty, empty)
     across, down = laid.coordinates(height, width)
     usable = _usable(found, whole, laid)
-    lips = _lips(found) & _mouth(across, down)
+    lips = _lips(found, across, down)
     opened = max(0.0, _lower_lip(lips, across, down) - CLOSED_LIPS)
     shapes = {
         name: _inside(across, down - opened if name == "chin" else down, ellipses)
@@ -297,11 +300,34 @@ def _usable(found: Decomposition, whole: Tensor, laid: Placement) -> np.ndarray:
     return inner
 
 
-def _lips(found: Decomposition) -> np.ndarray:
+def _lips(found: Decomposition, across: np.ndarray, down: np.ndarray) -> np.ndarray:
+    """Lips where they can be: networks see some also in red collars, and in creases below a chin."""
     if found.parts is None:
-        return np.zeros(tuple(found.melanin.shape[2:]), bool)
-    share: np.ndarray = found.parts[0, part_index("lips")].cpu().numpy()
-    return share > LEAST_SHARE
+        return np.zeros(across.shape, bool)
+    shares = found.parts[0].cpu().numpy()
+    seen = (shares[part_index("lips")] > LEAST_SHARE) & _mouth(across, down)
+    return _one_mouth(seen, shares[part_index("skin")] > LEAST_SHARE, across, down)
+
+
+def _one_mouth(
+    lips: np.ndarray, skin: np.ndarray, across: np.ndarray, down: np.ndarray
+) -> np.ndarray:
+    """Lips without the pieces that have skin, not a mouth, between them and the largest one."""
+    count, labels, facts, _ = cv2.connectedComponentsWithStats(
+        lips.astype(np.uint8), connectivity=8
+    )
+    if count < 3:
+        return lips
+    largest = labels == 1 + int(np.argmax(facts[1:, cv2.CC_STAT_AREA]))
+    kept, high, low = largest.copy(), down[largest].min(), down[largest].max()
+    for number in range(1, count):
+        piece = labels == number
+        above, below = min(low, down[piece].max()), max(high, down[piece].min())
+        columns = (across >= across[piece].min()) & (across <= across[piece].max())
+        between = columns & (down > above) & (down < below) & ~lips
+        if below - above < CLOSED or not between.any() or skin[between].mean() < LEAST_SHARE:
+            kept |= piece
+    return kept
 
 
 def _alike(image: Tensor, sure: np.ndarray) -> np.ndarray:
