@@ -10,6 +10,7 @@ from pathlib import Path
 import h5py
 
 from ..errors import DataError
+from ..system.hdf5_heaps import endless_heap
 from .layout import DATASET, LAYOUT
 
 __all__ = [
@@ -76,7 +77,13 @@ def open_file(path: Path) -> h5py.File:
             )
         raise DataError(f"{path}: no such file; expected an HDF5 file of the layout {LAYOUT}")
     try:
-        return h5py.File(path, "r")
+        opened = h5py.File(path, "r")
+        if endless_heap(path):
+            opened.close()
+            raise DataError(
+                f"{path}: a text in it has no size; the file is damaged: download or make it again"
+            )
+        return opened
     except PermissionError as error:
         raise DataError(f"{path}: permission denied; make the file readable") from error
     except OSError as error:

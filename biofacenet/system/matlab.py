@@ -16,6 +16,7 @@ import h5py
 import numpy as np
 from scipy.io import loadmat
 
+from .hdf5_heaps import endless_heap
 from .limits import check_size, most_bytes
 
 __all__ = ["read_matlab"]
@@ -75,6 +76,8 @@ def read_matlab(path: Path) -> dict[str, Any]:
         Exception: it is damaged, or of another kind; readers raise many kinds.
     """
     if h5py.is_hdf5(path):
+        if endless_heap(path):
+            raise ValueError("a text in it has no size")
         with h5py.File(path, "r") as file:
             return {name: _of_hdf5(item) for name, item in file.items() if name[0] != "#"}
     with path.open("rb") as stream:

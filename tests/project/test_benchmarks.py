@@ -248,7 +248,7 @@ def test_a_card_beside_a_rendered_face_is_lit_as_the_face_is() -> None:
     seen = white_benchmark.faces_with_card(3)
     light = of_box(seen.photo, parse_box(seen.box) or (0, 0, 1, 1), white_benchmark.GREY).light
     # Through one light, balance apart, green is exposure times shading: the canvas's own.
-    faces, canvas = white_benchmark._canvas(3, white_benchmark.SEED)
+    faces, canvas, _ = white_benchmark._canvas(3, white_benchmark.SEED)
     assert light[1] == pytest.approx(float(canvas[1, -1, -1]) / white_benchmark.GREY, rel=0.03)
     assert faces.truth is not None
     diffuse = faces.truth.diffuse[0, 0][seen.mask]
