@@ -371,7 +371,20 @@ TAKES = {
     *(f"analysis/measuring/numbers.py:{name}" for name in ("deviations", "skin_numbers")),
     *(
         f"fitting/absolute.py:{name}"
-        for name in ("absolute", "_level", "_light", "_shared_out", "_skin")
+        for name in (
+            "absolute",
+            "_level",
+            "_light",
+            "_shared_out",
+            "skin_of",
+            "_seen",
+            "_learned_level",
+        )
+    ),
+    # tests/fitting/test_shading.py
+    *(
+        f"fitting/shading.py:{name}"
+        for name in ("clues_of", "light_of", "_weight", "_basis", "_shrunk")
     ),
     *("analysis/whitening.py:_with_shape", "analysis/video_white.py:with_level"),
     "analysis/video.py:_at_level",

@@ -25,6 +25,7 @@ from biofacenet.fitting.shading import (
     looked_at,
     terms,
 )
+from biofacenet.physics.skin import SkinName
 
 SIDE = 48
 
@@ -198,3 +199,23 @@ def test_shading_of_faces_that_nothing_was_learned_of() -> None:
     errors = shading_errors()
     assert errors[int(0.68 * len(errors))] < 0.09
     assert errors[-2] < 0.3
+
+
+@pytest.mark.parametrize("skin", ["measured", "published"])
+def test_clues_are_of_the_skin_of_the_maps(skin: SkinName) -> None:
+    """Colour over reflectance is shading, of all three channels alike, and not with another skin's table."""
+    maps, _ = ball(side=0.0)
+    maps = replace(maps, skin=skin, specular=torch.zeros_like(maps.specular))
+    image = maps.render()
+    over = told(maps, image)[0][:3]
+    assert float(over.max() - over.min()) < 0.2
+    other: SkinName = "published" if skin == "measured" else "measured"
+    wrong = told(replace(maps, skin=other), image)[0][:3]
+    assert float(wrong.max() - wrong.min()) > 1.0
+
+
+def test_large_maps_are_looked_at_at_the_side_that_was_learned() -> None:
+    maps, image = ball()
+    large = maps.map(lambda x: F.interpolate(x, scale_factor=8.0) if x.ndim == 4 else x)
+    one, other = told(maps, image)[0], told(large.renormalised(), large.render())[0]
+    torch.testing.assert_close(one, other, atol=0.05, rtol=0.0)
