@@ -45,7 +45,7 @@ class Figures:
     blood: float = 0.0
     """The same of blood."""
     neutral: bool = True
-    """Whether the landmarks are the photo's own; of others only cheeks and forehead are measured."""
+    """Whether it is the first photo of a person, whose landmarks are those of the table."""
     change: dict[str, float] = field(default_factory=dict)
     """Median change of log luminance of the skin, by edit."""
     even: dict[str, float] = field(default_factory=dict)

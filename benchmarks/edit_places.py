@@ -53,45 +53,48 @@ def encoded(image: Tensor) -> Tensor:
     return linear_to_srgb(image.clamp(0.0, 1.0))
 
 
-def places_of(points: np.ndarray, image: Tensor, *, neutral: bool) -> dict[str, np.ndarray]:
+def places_of(
+    points: np.ndarray, image: Tensor, *, own: np.ndarray | None
+) -> dict[str, np.ndarray]:
     """Places by landmarks, each (H, W), true or false.
 
     Args:
-        points: (189, 2), landmarks in pixels.
+        points: (189, 2), landmarks in pixels, perhaps carried over: what expressions leave in its place.
         image: (1, 3, H, W), linear sRGB, of one side.
-        neutral: whether the points are the photo's own; of others only cheeks and forehead are skin.
+        own: (189 or 468, 2), landmarks of this very photo; without them only cheeks and forehead are skin.
 
     Returns:
         Skin, eyes, brows, hair, wall; and of the skin what is at the edge of the lips, and what is hair.
     """
     side = image.shape[-1]
-    scheme = SCHEMES[len(points)]
+    inner = points if own is None else own
+    scheme = SCHEMES[len(inner)]
     low = F.interpolate(image, size=(LOW, LOW), mode="area")
-    regions = regions_of(points * (LOW / side), low, "photo")
-    skin = regions.mask * (1.0 - regions.lips) if neutral else regions.pigment
+    regions = regions_of(inner * (LOW / side), low, "photo")
+    skin = regions.pigment if own is None else regions.mask * (1.0 - regions.lips)
     large = F.interpolate(skin, size=(side, side), mode="nearest")
     found = {"skin": large[0, 0].numpy() > 0}
     apart = max(1, round(SURE * side / (1 + 2 * MARGIN)))
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * apart + 1, 2 * apart + 1))
 
-    def area(outlines: Iterable[Sequence[int]]) -> np.ndarray:
-        return filled([points[list(outline)] for outline in outlines], side).astype(np.uint8)
+    def area(outlines: Iterable[Sequence[int]], by: np.ndarray = inner) -> np.ndarray:
+        return filled([by[list(outline)] for outline in outlines], side).astype(np.uint8)
 
     head = cv2.fillConvexPoly(
         np.zeros((side, side), np.uint8), cv2.convexHull(points.round().astype(np.int32)), 1
     )
     wall = cv2.dilate(head, disc) == 0
     wall[round(points[CHIN, 1]) :] = False
-    mouth = filled([about(points[list(scheme.lips)], SOFT)], side) > 0
-    face = area([scheme.face])
-    hair = area([HAIR]) & (1 - cv2.dilate(face, disc))
+    mouth = filled([about(inner[list(scheme.lips)], SOFT)], side) > 0
+    face = area([SCHEMES[len(points)].face], points)
+    hair = area([HAIR], points) & (1 - cv2.dilate(face, disc))
     return found | {
         "eyes": area(scheme.eyes) > 0,
-        "brows": area(scheme.brows) > 0,
+        "brows": area(SCHEMES[len(points)].brows, points) > 0,
         "hair": cv2.erode(hair, disc) > 0,
         "wall": wall,
         "edge of lips": found["skin"] & mouth,
-        "hairs": hairs(points, image, found["skin"]),
+        "hairs": hairs(inner, image, found["skin"]),
     }
 
 
@@ -102,7 +105,7 @@ def hairs(points: np.ndarray, image: Tensor, skin: np.ndarray) -> np.ndarray:
     face, or yellower, is none of its skin.
 
     Args:
-        points: (189, 2), landmarks in pixels.
+        points: (189 or 468, 2), landmarks in pixels.
         image: (1, 3, H, W), linear sRGB.
         skin: (H, W), what the outline holds.
     """

