@@ -1,68 +1,29 @@
-"""Parts of photographs by their landmarks, and who is on them: what training learns beside the pairs."""
+"""Parts of photographs by their landmarks, and who is on them: what training learns beside the pairs.
+
+Landmarks of a folder's table come first; where it has none of a photo, the mesh of the optional model stands
+in, if it is installed.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
 
 from ..data.labels import write_labels
-from ..decomposition.parts import UNLABELLED, part_index
+from ..decomposition.parts import UNLABELLED
 from ..photos.boxes import Box
-from .landmarks import filled
-from .parts import Plan, Used, read_samples
+from .outlines import parts_of_points
+from .parts import Plan, Used, read_labels, read_samples
 from .people import read_landmarks, who_is_on
-from .schemes import SCHEMES, about
 
-__all__ = ["Known", "Tables", "parts_of_points", "write_labels_of"]
-
-INNER, OUTER = 0.85, 1.35
-"""Of an outline about its middle: within, a pixel shows the part; beyond, it shows skin. Between, outlines
-by hand and soft edges leave it open."""
-
-FACE = 0.9
-"""Of the face's outline, within which there is skin and no hair, ear or background."""
-
-LEAST_OPENING = 0.06
-"""Area between the lips against that within their outline; less shows no teeth."""
+__all__ = ["Known", "Tables", "write_labels_of"]
 
 LEAST_INSIDE = 0.9
 """Share of the points that must lie in a face's square, for them to be that face's."""
-
-
-def parts_of_points(points: np.ndarray, skin: np.ndarray) -> np.ndarray:
-    """Labels of a picture by the landmarks of its face: (S, S), uint8, most of it `UNLABELLED`.
-
-    Args:
-        points: (189, 2) or (468, 2), across and down in pixels of the picture.
-        skin: (S, S), bool, where it has a colour of skin.
-    """
-    scheme, size = SCHEMES[len(points)], len(skin)
-
-    def area(outlines: Iterable[Sequence[int]], factor: float) -> np.ndarray:
-        return filled([about(points[list(outline)], factor) for outline in outlines], size)
-
-    labels = np.full((size, size), UNLABELLED, np.uint8)
-    others = (*scheme.eyes, *scheme.brows, scheme.lips)
-    labels[area([scheme.face], FACE) & ~area(others, OUTER) & skin] = part_index("skin")
-    labels[area(scheme.brows, INNER)] = part_index("brows")
-    labels[area(scheme.eyes, INNER)] = part_index("eyes")
-    # Lips are too thin to be shrunk about their middle; what they share with the mouth stays open.
-    labels[area([scheme.lips], 1.0)] = UNLABELLED
-    labels[area([scheme.lips], 0.97) & ~area([scheme.opening], 1.2)] = part_index("lips")
-    opening, lips = (_area(points[list(ring)]) for ring in (scheme.opening, scheme.lips))
-    if opening >= LEAST_OPENING * lips > 0.0:
-        labels[area([scheme.opening], INNER)] = part_index("teeth")
-    return labels
-
-
-def _area(outline: np.ndarray) -> float:
-    """Of a polygon (N, 2)."""
-    x, y = outline.T
-    return 0.5 * abs(float(x @ np.roll(y, 1) - y @ np.roll(x, 1)))
 
 
 @dataclass(frozen=True)
@@ -144,7 +105,8 @@ def _labels(item: Used, number: int, plan: Plan, said: Known) -> np.ndarray:
     facts = item.faces[number]
     box = Box(**{field.name: facts[field.name] for field in fields(Box) if field.name in facts})
     points = said.points_in(box, plan.size)
+    part = plan.part(item.digest)
     if points is None:
-        return np.full((1, plan.size, plan.size), UNLABELLED, np.uint8)
-    mask = read_samples(plan.part(item.digest)).mask[number, 0].numpy()
+        return read_labels(part)[number]
+    mask = read_samples(part).mask[number, 0].numpy()
     return parts_of_points(points, mask > 0.0)[None]

@@ -33,11 +33,12 @@ __all__ = [
     "Used",
     "look_at",
     "read_facts",
+    "read_labels",
     "read_samples",
     "remove_parts",
 ]
 
-PART_VERSION = 2
+PART_VERSION = 3
 """Changes whenever the same photo and settings would give another sample."""
 
 
@@ -56,6 +57,8 @@ class Plan:
     smallest: int
     model: str = "small"
     """The network that normals come from, where they come from one."""
+    mesh: bool = False
+    """Whether a mesh of landmarks tells parts."""
 
     def part(self, digest: str) -> Path:
         """Where the part of a photo with such content is."""
@@ -123,6 +126,7 @@ def look_at(photo: Path, plan: Plan) -> Outcome:
                     method=plan.method,
                     smallest=plan.smallest,
                     model=plan.model,
+                    mesh=plan.mesh,
                 )
             except UnfitError as problem:
                 rejected.append({"kind": problem.kind, "reason": str(problem)})
@@ -163,6 +167,7 @@ def write_part(part: Path, samples: list[Sample], facts: dict[str, Any], size: i
             mask=joined([s.mask for s in samples], (1, *plane), np.uint8),
             coordinates=joined([s.coordinates for s in samples], (3, *plane), np.float16),
             lighting=joined([s.lighting for s in samples], (3, 9), np.float32),
+            labels=joined([s.labels for s in samples], (1, *plane), np.uint8),
             facts=np.array(json.dumps(facts)),
         )
 
@@ -193,6 +198,13 @@ def read_samples(part: Path) -> Faces:
     # Sixteen bits leave the length of a normal off by some ten-thousandths.
     normals = unit(normals, dim=1)
     return Faces(image / 255.0, normals, mask, coordinates, lighting)
+
+
+def read_labels(part: Path) -> np.ndarray:
+    """Labels of the samples of a part, by the mesh, if it was there: (N, 1, S, S), uint8."""
+    with np.load(part, allow_pickle=False) as stored:
+        labels: np.ndarray = stored["labels"]
+    return labels
 
 
 def remove_parts(folder: Path) -> None:

@@ -157,8 +157,11 @@ def plan_of(settings: PhotoSettings) -> Plan:
     if method == "network":
         network_with_shape(settings.model)
         by += sha256(find(settings.model) / WEIGHTS_FILE)[:8]
+    mesh = landmarks.available()
+    by += "mesh" if mesh else ""
     name = f"{PART_VERSION}-size-{settings.size}-{by}-from-{smallest}"
-    return Plan(settings.out / "parts" / name, settings.size, method, smallest, settings.model)
+    folder = settings.out / "parts" / name
+    return Plan(folder, settings.size, method, smallest, settings.model, mesh)
 
 
 def method_of(settings: PhotoSettings) -> Method:
@@ -264,6 +267,7 @@ def index_of(
     pairs: dict[str, list[tuple[Used, int]]], plan: Plan, known: Mapping[Path, Known]
 ) -> str:
     """The text of index.csv."""
+    otherwise = "mesh" if plan.mesh else ""
     boxes = {key: None for rows in pairs.values() for item, i in rows for key in item.faces[i]}
     header = ["file", "row", "photo", "sha256", "size_of_sample", "normals"]
     header += ["person", "landmarks", *boxes]
@@ -275,7 +279,7 @@ def index_of(
             facts = [item.faces[i].get(key, "") for key in boxes]
             photo = cell(item.photo)
             said = known[item.photo]
-            facts = [cell(said.person), said.digest, *facts]
+            facts = [cell(said.person), said.digest or otherwise, *facts]
             writer.writerow([number, row, photo, item.digest, plan.size, plan.method, *facts])
     return text.getvalue()
 

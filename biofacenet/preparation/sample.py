@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..decomposition.parts import UNLABELLED
 from ..errors import PhotoError
 from ..fitting.lighting import fit_lighting
 from ..photos.boxes import Box, crop
@@ -20,6 +21,7 @@ from ..physics.colour import luminance, srgb_to_linear
 from .face_shape import FaceShape
 from .landmarks import find_landmarks, shape_of_landmarks
 from .network_shape import network_with_shape, shape_of_network
+from .outlines import parts_of_mesh
 
 __all__ = [
     "Method",
@@ -84,6 +86,8 @@ class Sample:
     """Degrees between the face's forward direction and the viewer."""
     certainty: float
     """0..1, how much the picture looks like a face."""
+    labels: Tensor
+    """(1, S, S), uint8: parts by a mesh of landmarks; all `UNLABELLED` without one."""
 
 
 def shape_of(image: Tensor, size: int, method: Method, model: str = "small") -> FaceShape:
@@ -101,7 +105,14 @@ def shape_of(image: Tensor, size: int, method: Method, model: str = "small") -> 
 
 
 def make_sample(
-    photo: Photo, box: Box, *, size: int, method: Method, smallest: int, model: str = "small"
+    photo: Photo,
+    box: Box,
+    *,
+    size: int,
+    method: Method,
+    smallest: int,
+    model: str = "small",
+    mesh: bool = False,
 ) -> Sample:
     """The sample of one face.
 
@@ -112,6 +123,7 @@ def make_sample(
         method: where normals come from.
         smallest: least side of the box in pixels of the photo.
         model: the network, where normals come from one.
+        mesh: whether a mesh of landmarks tells parts.
 
     Raises:
         UnfitError: the face is not fit to train on.
@@ -134,14 +146,16 @@ def make_sample(
     mask = _mask(seen, shape)
     _check_skin(image, mask, shape)
     normals = shape.normals * mask
+    linear = srgb_to_linear(image)
     return Sample(
         image=image,
         normals=normals,
         mask=mask,
         coordinates=shape.coordinates * mask,
-        lighting=fit_lighting(srgb_to_linear(image), normals, mask),
+        lighting=fit_lighting(linear, normals, mask),
         turned=shape.turned,
         certainty=shape.certainty,
+        labels=_labels(seen, linear, mask) if mesh else torch.full_like(mask, UNLABELLED).byte(),
     )
 
 
@@ -176,6 +190,15 @@ def _mask(seen: Tensor, shape: FaceShape) -> Tensor:
     skin = skin_mask(srgb_to_linear(seen)[None], region=region)
     share = F.interpolate(skin, size=(size, size), mode="area")[0]
     return ((share > 0.5) & (known > 0.0)).float()
+
+
+def _labels(seen: Tensor, linear: Tensor, mask: Tensor) -> Tensor:
+    """Parts by the mesh of the face, if it finds one: (1, S, S), uint8."""
+    found = find_landmarks(seen)
+    if found.certainty < LEAST_CERTAIN["landmarks"]:
+        return torch.full_like(mask, UNLABELLED).byte()
+    points = mask.shape[-1] * found.points[:, :2]
+    return torch.from_numpy(parts_of_mesh(points, mask[0].numpy() > 0.0, linear.numpy()))[None]
 
 
 def _check_skin(image: Tensor, mask: Tensor, shape: FaceShape) -> None:

@@ -10,7 +10,8 @@ import pytest
 from biofacenet.decomposition.parts import PART_NAMES, UNLABELLED, part_index
 from biofacenet.errors import DataError
 from biofacenet.photos.boxes import Box
-from biofacenet.preparation.labels import Known, Tables, parts_of_points
+from biofacenet.preparation.labels import Known, Tables
+from biofacenet.preparation.outlines import parts_of_mesh, parts_of_points
 from biofacenet.preparation.people import read_landmarks
 from biofacenet.preparation.schemes import SCHEMES, Scheme
 
@@ -62,6 +63,21 @@ def test_a_closed_mouth_shows_no_teeth(number: int) -> None:
     labels = parts_of_points(drawn(number, opening=0.1), np.ones((SIZE, SIZE), bool))
     assert not (labels == part_index("teeth")).any()
     assert (labels == part_index("lips")).any()
+
+
+@pytest.mark.parametrize("pale", [True, False])
+def test_a_mesh_tells_teeth_by_their_colour_and_no_brows(pale: bool) -> None:
+    """It has brows beside where they are, and an opening between lips that are closed."""
+    image = np.ones((3, SIZE, SIZE)) * np.array([0.5, 0.25, 0.2])[:, None, None]
+    if pale:
+        image[:, 68:77, 39:57] = 0.5
+    labels = parts_of_mesh(drawn(468), np.ones((SIZE, SIZE), bool), image)
+    assert labels[72, 48] == (part_index("teeth") if pale else UNLABELLED)
+    assert labels[78, 48] == part_index("lips")
+    assert labels[40, 30] == labels[40, 66] == part_index("eyes")
+    assert labels[55, 48] == part_index("skin")
+    assert (labels[25:33, 22:38] == UNLABELLED).all()
+    assert not (labels == part_index("brows")).any()
 
 
 def test_points_follow_the_square_that_was_cut_out() -> None:
