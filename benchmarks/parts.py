@@ -3,7 +3,8 @@
     biofacenet prepare faces/aside --out data/aside --size 96 --holdout 0
     python -m benchmarks.parts data/aside
 
-Pixels that landmarks do not label, such as hair and background, do not count.
+Pixels that landmarks do not label, such as hair and background, do not count. Of smiling photos without points in
+the table, labels are those of the landmark model.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from biofacenet.decomposition.parts import PART_NAMES, UNLABELLED
 
 __all__ = ["measure"]
 
-MEASURED = ("skin", "lips", "eyes", "brows")
+MEASURED = ("skin", "lips", "eyes", "brows", "teeth")
 
 
 @torch.no_grad()

@@ -48,11 +48,14 @@ for file in "$photos"/*; do
     name=$(basename "$file")
     grep -qx "${name%%_*}" "$aside" || ln -s "$(realpath "$file")" "data/london-kept/$name"
 done
-# Normals and parts of the photographs are those of the network in the package.
-biofacenet prepare data/london-kept --out data/london-96 --size 96
+# Normals of the photographs are those of the network in the package; parts are by landmarks: of the table, and of
+# smiling ones by the landmark model.
+python -c 'from biofacenet.preparation.landmarks import INSTALL, available as a; a() or exit("first: " + INSTALL)'
+biofacenet prepare data/london-kept --out data/london-96 --size 96 --normals network
 
 # Heads of the model, photographs and other surroundings from the beginning; then more spots; then parametric
-# faces too. In the first, spots and highlights counted no more than the skin around (commit aac29b3).
+# faces too; at last smiling mouths. In the first, spots and highlights counted no more than the skin around
+# (commit aac29b3); in all but the last, smiling photographs had no labels (commit f3068f5).
 train() { # folder, faces, then how it begins
     local out=$1 faces=$2
     shift 2
@@ -71,5 +74,6 @@ train runs/heads heads-96 --epochs 13 --variety 0.5
 train runs/spots heads-96 --epochs 4 --variety 0.7 $(on heads 1e-3 0)
 train runs/spots2 heads-96 --epochs 3 --variety 0.7 $(on spots 7e-4 1)
 train runs/plain some-96 --epochs 3 --variety 0.7 $(on spots2 8e-4 2)
-train runs/shipped all-96 --epochs 2 --variety 0.6 $(on plain 8e-4 3)
+train runs/all all-96 --epochs 2 --variety 0.6 $(on plain 8e-4 3)
+train runs/shipped all-96 --epochs 4 --variety 0.8 $(on all 1e-3 4)
 biofacenet evaluate --model runs/shipped/model --calibrate --count 1000

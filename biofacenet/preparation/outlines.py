@@ -28,6 +28,9 @@ LEAST_LIGHT = 1e-3
 PALE = 0.5
 """Logarithm of R to G of teeth at most, relative to the skin's median."""
 
+DARK = 0.5
+"""Light of brows at most, relative to the skin's median."""
+
 AROUND_BROWS = 1.8
 """Of the brows' outlines about their middles: a mesh is off by up to their height."""
 
@@ -68,7 +71,7 @@ def parts_of_mesh(points: np.ndarray, skin: np.ndarray, image: np.ndarray) -> np
     """The same by the mesh of `biofacenet.preparation.landmarks`: (S, S), uint8.
 
     A mesh sees lips, however they smile, and eyes, but brows only about, and often an opening between closed
-    lips: brows stay unlabelled, and teeth are what is pale between the lips.
+    lips: brows are what is dark in their outlines, and teeth what is pale between the lips.
 
     Args:
         points: (468, 2), across and down in pixels of the picture.
@@ -76,12 +79,16 @@ def parts_of_mesh(points: np.ndarray, skin: np.ndarray, image: np.ndarray) -> np
         image: (3, S, S), linear sRGB.
     """
     labels = parts_of_points(points, skin)
-    brows = [about(points[list(outline)], AROUND_BROWS) for outline in SCHEMES[len(points)].brows]
-    labels[filled(brows, len(skin)) & (labels == part_index("skin"))] = UNLABELLED
-    labels[labels == part_index("brows")] = UNLABELLED
-    red, green = np.log(np.maximum(image[:2], LEAST_LIGHT))
+    outlines = [points[list(outline)] for outline in SCHEMES[len(points)].brows]
     here = skin & (labels == part_index("skin"))
-    usual = float(np.median((red - green)[here])) if here.any() else 0.0
-    teeth = labels == part_index("teeth")
-    labels[teeth & (red - green > PALE * usual)] = UNLABELLED
+    near = filled([about(outline, AROUND_BROWS) for outline in outlines], len(skin))
+    labels[(near & here) | (labels == part_index("brows"))] = UNLABELLED
+    if not here.any():
+        return labels
+    light = image.mean(axis=0)
+    dark = light < DARK * float(np.median(light[here]))
+    labels[filled(outlines, len(skin)) & dark] = part_index("brows")
+    red = np.log(np.maximum(image[0], LEAST_LIGHT) / np.maximum(image[1], LEAST_LIGHT))
+    pale = red < PALE * float(np.median(red[here]))
+    labels[(labels == part_index("teeth")) & ~pale] = UNLABELLED
     return labels

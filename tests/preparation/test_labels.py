@@ -66,9 +66,10 @@ def test_a_closed_mouth_shows_no_teeth(number: int) -> None:
 
 
 @pytest.mark.parametrize("pale", [True, False])
-def test_a_mesh_tells_teeth_by_their_colour_and_no_brows(pale: bool) -> None:
+def test_a_mesh_tells_teeth_and_brows_by_their_colour(pale: bool) -> None:
     """It has brows beside where they are, and an opening between lips that are closed."""
     image = np.ones((3, SIZE, SIZE)) * np.array([0.5, 0.25, 0.2])[:, None, None]
+    image[:, 28:60, 24:30] *= 0.2
     if pale:
         image[:, 68:77, 39:57] = 0.5
     labels = parts_of_mesh(drawn(468), np.ones((SIZE, SIZE), bool), image)
@@ -76,7 +77,18 @@ def test_a_mesh_tells_teeth_by_their_colour_and_no_brows(pale: bool) -> None:
     assert labels[78, 48] == part_index("lips")
     assert labels[40, 30] == labels[40, 66] == part_index("eyes")
     assert labels[55, 48] == part_index("skin")
-    assert (labels[25:33, 22:38] == UNLABELLED).all()
+    assert (labels[25:33, 31:38] == UNLABELLED).all()
+    assert labels[29, 27] == part_index("brows")
+    rows, columns = (labels == part_index("brows")).nonzero()
+    assert rows.min() >= 28
+    assert rows.max() <= 32
+    assert columns.min() >= 24
+    assert columns.max() <= 29
+
+
+def test_a_mesh_beside_any_skin_labels_none() -> None:
+    labels = parts_of_mesh(drawn(468), np.zeros((SIZE, SIZE), bool), np.ones((3, SIZE, SIZE)))
+    assert not (labels == part_index("skin")).any()
     assert not (labels == part_index("brows")).any()
 
 
