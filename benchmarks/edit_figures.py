@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -28,6 +29,9 @@ NOTE = (
 
 WORST = 10
 """How many photos are listed."""
+
+BOTH = 0.1
+"""Relative difference of blood up to which people count as equal in both pigments."""
 
 EQUAL = 0.05
 """Relative difference of melanin up to which people count as equal."""
@@ -95,6 +99,7 @@ def summary(found: Sequence[Figures]) -> dict[str, dict[str, float]]:
             "change, most": max((one.change[name] for one in found), key=abs),
             "same sign": float(len({one.change[name] > 0 for one in found}) == 1),
             "ratio of equals, most": _ratio_of_equals(found, name),
+            "ratio of equals in both pigments, most": _ratio_of_equals(found, name, BOTH),
             "edge, mean": float(np.mean([one.edge[name] for one in found])),
             "edge, most": max(one.edge[name] for one in found),
             "texture, mean": _mean(one.texture[name] for one in found),
@@ -120,13 +125,19 @@ def _mean(values: Iterable[float]) -> float:
     return float(np.mean(list(values)))
 
 
-def _ratio_of_equals(found: Sequence[Figures], name: str) -> float:
-    """Largest ratio of changes between two people whose melanin is equal, and blood where that is edited."""
+def _ratio_of_equals(found: Sequence[Figures], name: str, blood: float = math.inf) -> float:
+    """Largest ratio of changes between two people whose melanin is equal, and blood where that is edited.
+
+    Args:
+        found: of people.
+        name: of the edit.
+        blood: relative difference of blood up to which two people count, whatever is edited.
+    """
     ratios = [1.0]
+    most = EQUAL if name.startswith("haemoglobin") else blood
     for one, other in itertools.combinations(found, 2):
         equal = abs(one.melanin / other.melanin - 1.0) < EQUAL
-        if name.startswith("haemoglobin"):
-            equal &= abs(one.blood / other.blood - 1.0) < EQUAL
+        equal &= abs(one.blood / other.blood - 1.0) < most
         if one.person != other.person and equal:
             ratio = one.change[name] / other.change[name]
             ratios.append(max(ratio, 1.0 / ratio))

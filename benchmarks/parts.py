@@ -3,8 +3,8 @@
     biofacenet prepare faces/aside --out data/aside --size 96 --holdout 0
     python -m benchmarks.parts data/aside
 
-Pixels that landmarks do not label, such as hair and background, do not count. Of smiling photos without points in
-the table, labels are those of the landmark model.
+Pixels that landmarks do not label, such as hair and background, do not count. Of photos without points in the
+table, labels are those of the landmark model where that is installed.
 """
 
 from __future__ import annotations

@@ -75,5 +75,5 @@ train runs/spots heads-96 --epochs 4 --variety 0.7 $(on heads 1e-3 0)
 train runs/spots2 heads-96 --epochs 3 --variety 0.7 $(on spots 7e-4 1)
 train runs/plain some-96 --epochs 3 --variety 0.7 $(on spots2 8e-4 2)
 train runs/all all-96 --epochs 2 --variety 0.6 $(on plain 8e-4 3)
-train runs/shipped all-96 --epochs 4 --variety 0.8 $(on all 1e-3 4)
+train runs/shipped all-96 --epochs 2 --variety 0.6 $(on all 8e-4 4)
 biofacenet evaluate --model runs/shipped/model --calibrate --count 1000
