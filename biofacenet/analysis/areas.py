@@ -36,6 +36,7 @@ from .features import (
     upper,
 )
 from .mouths import mouth
+from .skin_colours import brighter, oddness, yellower
 from .spectacles import spectacles
 
 __all__ = ["MARGIN", "Areas", "Frame", "areas_of", "frame_of", "skin_seen", "within"]
@@ -67,14 +68,11 @@ HAIRLINE = -0.16
 ALIKE, ODD = 3.0, 3.0
 """Deviations of colour up to which skin is sure, and from which it is not skin in shadow."""
 
-LEAST_DEVIATION = 2.0
-"""Of a* and b*."""
+LOWEST_MOUTH = 0.33
+"""From the square's middle down, in sides, to where lips may be: those of faces end at about 0.25."""
 
 BORDER = 0.12
 """Width over which what is known within the square gives way to what goes on beyond it, in sides."""
-
-LEAST_HUE, LEAST_CHROMA = 12.0, 4.0
-"""Degrees by which blond hair is yellower than skin at least, and chroma from which a hue is one (L*a*b*)."""
 
 BELOW_HAIR, BESIDE_CHEEKS = 0.15, 0.28
 """From the square's middle down and to the side, in sides, from where on what is yellower than skin is no
@@ -185,6 +183,7 @@ def areas_of(
         others: squares of other faces in the photo, whose skin is theirs.
     """
     shares = {name: _plane(frame, parts, name) for name in (*BODY, "hair", "cloth", "background")}
+    shares = _with_one_mouth(shares, frame)
     picture = linear_to_srgb(frame.picture[0].clamp(0.0, 1.0)).permute(1, 2, 0).cpu().numpy()
     light = luminance(frame.picture)[0, 0].cpu().numpy()
     whole = _whole(frame, shares, picture)
@@ -264,6 +263,15 @@ def _plane(frame: Frame, parts: Tensor, name: str) -> np.ndarray:
     return found
 
 
+def _with_one_mouth(shares: dict[str, np.ndarray], frame: Frame) -> dict[str, np.ndarray]:
+    """Shares without lips and teeth at the throat, where networks see some in a red hollow: it is skin."""
+    down = (np.arange(frame.size[0])[:, None] + 0.5 - frame.size[0] / 2) / frame.side
+    mouth = (down < LOWEST_MOUTH).astype(np.float32)
+    below = (1.0 - mouth) * (shares["lips"] + shares["teeth"])
+    changed = {name: mouth * shares[name] for name in ("lips", "teeth")}
+    return shares | changed | {"skin": shares["skin"] + below}
+
+
 def within(frame: Frame) -> np.ndarray:
     """1 within the square, falling to 0 towards its border: (H, W)."""
     inside = np.zeros(frame.size, np.uint8)
@@ -305,7 +313,7 @@ def _whole(frame: Frame, shares: dict[str, np.ndarray], picture: np.ndarray) -> 
     inside, picture = small(_square(frame)) > 0.5, small(picture)
     face = with_holes_filled(_largest(body > 0.5))
     side = frame.side * scale
-    odd = _oddness(picture, body * (small(_square(frame)) > 0.5))
+    odd = oddness(picture, body * (small(_square(frame)) > 0.5))
     core = eroded(body, max(1, round(0.02 * side))) * (odd < ALIKE)
     sure = (core > SURE) | (eroded(face, round(DEEP * side)) > 0.5)
     stubble = small(shares["hair"]) * _chin_region(low, side)
@@ -313,45 +321,16 @@ def _whole(frame: Frame, shares: dict[str, np.ndarray], picture: np.ndarray) -> 
     else_where = (small(shares["hair"]) > 0.5) | (odd > ODD)
     never = inside & (body + stubble < NEVER) & (face < 0.5) & else_where
     down = (np.arange(low[1])[:, None] - low[1] / 2) / side
-    never |= ~inside & (down < 0.0)
+    never |= ~inside & ((down < 0.0) | ((odd > ODD) & brighter(picture, body * inside)))
     sure &= down > HAIRLINE  # above, networks take blond hair for skin
     across = np.abs(np.arange(low[0])[None, :] - low[0] / 2) / side
     forehead = np.hypot(across / 0.22, (down - 0.05) / 0.25) <= 1.0
     beside = ((down < 0.0) & ~forehead) | ((down < BELOW_HAIR) & (across > BESIDE_CHEEKS))
-    never |= _yellower(picture, body * inside) & beside
+    never |= yellower(picture, body * inside) & beside
     likely = (face > 0.5) | (body > 0.5) | (~inside & (odd < ALIKE) & (down > BELOW_HAIR))
     found = grown(picture, likely, sure, never)
     filled = with_holes_filled(found)
     return cv2.resize(filled, (width, height), interpolation=cv2.INTER_LINEAR)
-
-
-def _oddness(picture: np.ndarray, skin: np.ndarray) -> np.ndarray:
-    """How far a colour is from that of most of the skin, in its usual deviations: (H, W)."""
-    lab = cv2.cvtColor(np.ascontiguousarray(picture, np.float32), cv2.COLOR_RGB2LAB)
-    known = skin > 0.95
-    if known.sum() < 16:
-        return np.zeros(skin.shape, np.float32)
-    away = np.zeros(skin.shape, np.float32)
-    for channel in (1, 2):
-        values = lab[..., channel]
-        middle = np.median(values[known])
-        usual = max(1.5 * float(np.median(np.abs(values[known] - middle))), LEAST_DEVIATION)
-        away += ((values - middle) / usual) ** 2
-    return np.sqrt(away)
-
-
-def _yellower(picture: np.ndarray, skin: np.ndarray) -> np.ndarray:
-    """Where the hue is farther from red than that of the skin, as blond hair's is: (H, W)."""
-    lab = cv2.cvtColor(np.ascontiguousarray(picture, np.float32), cv2.COLOR_RGB2LAB)
-    lab = cv2.GaussianBlur(lab, (0, 0), 1.0)
-    hue = np.degrees(np.arctan2(lab[..., 2], lab[..., 1]))
-    coloured = np.hypot(lab[..., 1], lab[..., 2]) > LEAST_CHROMA
-    known = (skin > 0.95) & coloured
-    if known.sum() < 16:
-        return np.zeros(skin.shape, bool)
-    middle = np.median(hue[known])
-    usual = 1.5 * float(np.median(np.abs(hue[known] - middle)))
-    return coloured & (hue > middle + max(LEAST_HUE, 2.0 * usual))
 
 
 def _square(frame: Frame) -> np.ndarray:

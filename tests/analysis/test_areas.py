@@ -1,5 +1,6 @@
 """The mask of skin: no holes but eyes and mouths, soft edges, hair out, and the neck beyond the square in."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,12 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from biofacenet import Decomposition, Illuminant
-from biofacenet.analysis import Result, retouch
+from biofacenet import BioFaceNet, Decomposition, Illuminant
+from biofacenet.analysis import ByNetwork, Result, retouch
 from biofacenet.analysis.areas import Areas, areas_of, frame_of, skin_seen, within
 from biofacenet.analysis.face_places import places
 from biofacenet.analysis.measuring.numbers import skin_of_parts
 from biofacenet.decomposition.parts import PART_NAMES
+from biofacenet.photos import choose_parts, read_photo
 from biofacenet.photos.boxes import Box, Part
 from biofacenet.photos.reading import Photo
 
@@ -34,7 +36,12 @@ def ellipse(x: float, y: float, across: float, down: float, shape: tuple[int, in
 class Drawn:
     """A drawn portrait of 160 x 160 pixels, and the parts that a network would tell of its square."""
 
-    def __init__(self, hair: tuple[float, float, float] = HAIR) -> None:
+    def __init__(
+        self,
+        hair: tuple[float, float, float] = HAIR,
+        skin: tuple[float, float, float] = SKIN,
+        shirt: tuple[float, float, float] = SHIRT,
+    ) -> None:
         shape = (160, 160)
         generator = np.random.default_rng(0)
         picture = np.full((*shape, 3), WALL)
@@ -45,11 +52,11 @@ class Drawn:
             labels[where] = PART_NAMES.index(name)
 
         rows = np.mgrid[:160, :160][0]
-        paint(ellipse(80, 170, 70, 45, shape), SHIRT, "cloth")
+        paint(ellipse(80, 170, 70, 45, shape), shirt, "cloth")
         paint(ellipse(80, 60, 34, 42, shape), hair, "hair")
         neck = (np.abs(np.mgrid[:160, :160][1] - 79.5) < 14) & (rows > 80) & (rows < 140)
-        paint(neck, SKIN, "skin")
-        paint(ellipse(80, 70, 24, 32, shape), SKIN, "skin")
+        paint(neck, skin, "skin")
+        paint(ellipse(80, 70, 24, 32, shape), skin, "skin")
         for x in (70, 90):
             paint(ellipse(x, 64, 5, 2.5, shape), (0.9, 0.9, 0.9), "eyes")
         self.lips = ellipse(80, 88, 8, 3, shape)
@@ -96,6 +103,34 @@ def drawn() -> Drawn:
 @pytest.fixture(scope="module")
 def found(drawn: Drawn) -> Areas:
     return drawn.areas()[0]
+
+
+def test_lips_that_a_network_sees_at_the_throat_are_skin() -> None:
+    drawn = Drawn()
+    throat = ellipse(80, 106, 5, 4, drawn.labels.shape)
+    rows, columns = throat[16 : 16 + SIDE, 32 : 32 + SIDE].nonzero()
+    drawn.parts[0, :, rows, columns] = 0.0
+    drawn.parts[0, PART_NAMES.index("lips"), rows, columns] = 1.0
+    found = drawn.areas()[0]
+    assert drawn.mean(found.lips, throat, 0) == 0.0
+    assert drawn.mean(found.skin, throat, 0) > 0.97
+    assert drawn.mean(found.lips, drawn.lips, 1) > 0.9
+
+
+def test_a_white_shirt_on_a_dark_person_is_no_skin() -> None:
+    """Beyond the square only colours tell, and a mixture of colours may hold cloth and highlights."""
+    folder = os.environ.get("BIOFACENET_FACES_DIR")
+    if not folder:
+        pytest.skip("BIOFACENET_FACES_DIR does not name the photographs")
+    photo = read_photo(Path(folder) / "london" / "061_smiling.jpg")
+    network = BioFaceNet.from_pretrained("small")
+    result = ByNetwork(network, resolution=256)(photo, choose_parts(photo, face="largest")[0])
+    face = retouch(result)
+    skin = face.areas.skin[0, 0].clone()
+    skin[face.frame.rows, face.frame.columns] = 0.0
+    white = face.frame.picture[0].amin(dim=0) > 0.6
+    assert float(skin[white].sum()) < 5e-4 * face.frame.side**2
+    assert float(skin[~white].sum()) > 0.02 * face.frame.side**2
 
 
 def test_skin_is_in_and_all_else_is_out(drawn: Drawn, found: Areas) -> None:
