@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from .cli import given_names, parse, run
 from .system.files import check_folder
-from .training.launched import one_speaks
+from .training.launched import end_of_work, one_speaks
 from .training.settings import Settings, check, settings_of_run
 
 __all__ = ["Settings", "main"]
@@ -33,3 +33,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 if __name__ == "__main__":
     run(main)
+    end_of_work()

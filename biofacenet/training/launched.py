@@ -12,6 +12,7 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from ..errors import BioFaceNetError
 
 __all__ = [
+    "end_of_work",
     "one_speaks",
     "processes",
 ]
@@ -54,3 +55,15 @@ def one_speaks() -> Iterator[None]:
             time.sleep(PATIENCE)
             sys.stderr.write(said.getvalue())
         raise
+
+
+def end_of_work() -> None:
+    """End this process at once, if a launcher started it with others; all that it had to do is done.
+
+    While an interpreter shuts down, threads of torch and gloo now and then abort it ("terminate called
+    without an active exception"), and the launcher takes a run that is finished for one that failed.
+    """
+    if processes() > 1:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)

@@ -113,7 +113,7 @@ def test_smiling_photos_have_tables_of_their_own_without_what_needs_landmarks(
     text = written([*found, *smiling], ["a", "c"], tmp_path / "edits")
     assert text == (tmp_path / "edits.md").read_text("utf-8")
     assert "# Edits of 3 photos of 3 people" in text
-    assert "Of smiling photos, on cheeks and forehead:\n\n## Edits of 3 photos" in text
+    assert "Of smiling photos:\n\n## Edits of 3 photos" in text
     assert text.count("| eyes, mean |") == 2  # of the neutral ones, and of those held aside
     stored = json.loads((tmp_path / "edits.json").read_text("utf-8"))
     assert list(stored["summary"]) == [
