@@ -36,12 +36,7 @@ def ellipse(x: float, y: float, across: float, down: float, shape: tuple[int, in
 class Drawn:
     """A drawn portrait of 160 x 160 pixels, and the parts that a network would tell of its square."""
 
-    def __init__(
-        self,
-        hair: tuple[float, float, float] = HAIR,
-        skin: tuple[float, float, float] = SKIN,
-        shirt: tuple[float, float, float] = SHIRT,
-    ) -> None:
+    def __init__(self, hair: tuple[float, float, float] = HAIR) -> None:
         shape = (160, 160)
         generator = np.random.default_rng(0)
         picture = np.full((*shape, 3), WALL)
@@ -52,11 +47,11 @@ class Drawn:
             labels[where] = PART_NAMES.index(name)
 
         rows = np.mgrid[:160, :160][0]
-        paint(ellipse(80, 170, 70, 45, shape), shirt, "cloth")
+        paint(ellipse(80, 170, 70, 45, shape), SHIRT, "cloth")
         paint(ellipse(80, 60, 34, 42, shape), hair, "hair")
         neck = (np.abs(np.mgrid[:160, :160][1] - 79.5) < 14) & (rows > 80) & (rows < 140)
-        paint(neck, skin, "skin")
-        paint(ellipse(80, 70, 24, 32, shape), skin, "skin")
+        paint(neck, SKIN, "skin")
+        paint(ellipse(80, 70, 24, 32, shape), SKIN, "skin")
         for x in (70, 90):
             paint(ellipse(x, 64, 5, 2.5, shape), (0.9, 0.9, 0.9), "eyes")
         self.lips = ellipse(80, 88, 8, 3, shape)
