@@ -35,7 +35,7 @@ from .features import (
     skin_light,
     upper,
 )
-from .mouths import mouth
+from .mouths import mouth, one_mouth
 from .skin_colours import brighter, oddness, yellower
 from .spectacles import spectacles
 
@@ -67,9 +67,6 @@ HAIRLINE = -0.16
 
 ALIKE, ODD = 3.0, 3.0
 """Deviations of colour up to which skin is sure, and from which it is not skin in shadow."""
-
-LOWEST_MOUTH = 0.33
-"""From the square's middle down, in sides, to where lips may be: those of faces end at about 0.25."""
 
 BORDER = 0.12
 """Width over which what is known within the square gives way to what goes on beyond it, in sides."""
@@ -183,7 +180,7 @@ def areas_of(
         others: squares of other faces in the photo, whose skin is theirs.
     """
     shares = {name: _plane(frame, parts, name) for name in (*BODY, "hair", "cloth", "background")}
-    shares = _with_one_mouth(shares, frame)
+    shares |= one_mouth(shares, frame.side)
     picture = linear_to_srgb(frame.picture[0].clamp(0.0, 1.0)).permute(1, 2, 0).cpu().numpy()
     light = luminance(frame.picture)[0, 0].cpu().numpy()
     whole = _whole(frame, shares, picture)
@@ -191,7 +188,8 @@ def areas_of(
     body = guided(picture, whole, radius, SOFTNESS)
     usual = skin_light(light, body)
     relative = light / np.maximum(usual, 1e-3)
-    thin = skin_between_hairs(body, shares["skin"], relative, frame.side)
+    border = within(frame)
+    thin = border * skin_between_hairs(body, shares["skin"], relative, frame.side)
     near = _nearness(frame, photo, others)
     lit = share_of_light(np.maximum(body, thin), light, usual) * near
     body = body * near
@@ -209,7 +207,6 @@ def areas_of(
         kept *= 1.0 - plane
     skin = lit * kept * (1.0 - lips)
     inside = 1.0 - shares["background"] - shares["cloth"]
-    border = within(frame)
     head = np.maximum(body, guided(picture, inside, radius, SOFTNESS) * border)
     loose = np.clip(head - body, 0.0, 1.0) * smooth_step(shares["hair"], 0.1, 0.5)
     return Areas(
@@ -261,15 +258,6 @@ def _plane(frame: Frame, parts: Tensor, name: str) -> np.ndarray:
         share, (width, height), interpolation=cv2.INTER_LINEAR
     )
     return found
-
-
-def _with_one_mouth(shares: dict[str, np.ndarray], frame: Frame) -> dict[str, np.ndarray]:
-    """Shares without lips and teeth at the throat, where networks see some in a red hollow: it is skin."""
-    down = (np.arange(frame.size[0])[:, None] + 0.5 - frame.size[0] / 2) / frame.side
-    mouth = (down < LOWEST_MOUTH).astype(np.float32)
-    below = (1.0 - mouth) * (shares["lips"] + shares["teeth"])
-    changed = {name: mouth * shares[name] for name in ("lips", "teeth")}
-    return shares | changed | {"skin": shares["skin"] + below}
 
 
 def within(frame: Frame) -> np.ndarray:

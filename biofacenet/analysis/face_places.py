@@ -8,7 +8,7 @@ import numpy as np
 
 from ..photos.matting import smooth_step
 
-__all__ = ["eyes_of", "places"]
+__all__ = ["eyes_of", "places", "usual_places"]
 
 USUAL_EYES, USUAL_LIPS = (0.365, 0.405, 0.635), (0.5, 0.665)
 """Of the square that faces are framed in, in sides: across of one, down, across of the other."""
@@ -35,7 +35,7 @@ def places(shares: Mapping[str, np.ndarray], side: int) -> dict[str, np.ndarray]
     """
     height, width = shares["eyes"].shape
     eyes, lips = eyes_of(shares["eyes"], side), _middle(shares["lips"])
-    usual = _usual(height, width, side)
+    usual = usual_places(height, width, side)
     left, right = eyes or usual[:2]
     lips = usual[2] if lips is None else lips
     between = (left + right) / 2
@@ -65,7 +65,7 @@ def places(shares: Mapping[str, np.ndarray], side: int) -> dict[str, np.ndarray]
     return {name: plane * (1.0 - neck) for name, plane in found.items()} | {"neck": neck}
 
 
-def _usual(height: int, width: int, side: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def usual_places(height: int, width: int, side: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Where eyes and lips are in a framed square."""
     corner = np.array((width - side, height - side)) / 2
     first, down, second = USUAL_EYES

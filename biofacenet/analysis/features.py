@@ -51,8 +51,9 @@ BELOW_EYES = (0.6, 0.45)
 THIN = 0.045
 """How far skin is seen between the hairs of a hairline, in sides of the square."""
 
-LIKE_SKIN = (0.3, 0.65)
-"""Light of a hairline, relative to skin, in which no skin is seen between hairs, and in which it is."""
+LIKE_SKIN, TOO_BRIGHT = (0.3, 0.65), (2.0, 1.4)
+"""Light of a hairline, relative to skin, in which no skin is seen between hairs, and in which it is: of dark
+hair, and of walls and cloth."""
 
 
 def eroded(plane: np.ndarray, radius: int) -> np.ndarray:
@@ -196,4 +197,5 @@ def skin_between_hairs(
         side: of the square, in pixels.
     """
     far = cv2.distanceTransform((body < 0.5).astype(np.uint8), cv2.DIST_L2, 5)
-    return smooth_step(far, THIN * side, 0.0) * skin * smooth_step(relative, *LIKE_SKIN)
+    lit = smooth_step(relative, *LIKE_SKIN) * smooth_step(relative, *TOO_BRIGHT)
+    return smooth_step(far, THIN * side, 0.0) * skin * lit

@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 
 from ..photos.matting import guided, smooth_step, with_holes_filled
-from .face_places import eyes_of
+from .face_places import eyes_of, usual_places
 from .features import SOFTNESS, eroded
 
-__all__ = ["mouth"]
+__all__ = ["mouth", "one_mouth"]
 
 NEAR, OPEN = 0.25, 0.3
 """Share of lips and teeth from which a mouth is near, and share of what is no skin that bounds one."""
@@ -44,6 +44,13 @@ REDDENED = (1.25, 1.5)
 
 MOUTH, MOUTH_RADII = 0.96, (0.55, 0.24)
 """How far a mouth lies below the middle of the eyes, and half its width and height, in distances of eyes."""
+
+APART, BESIDE, FAR = 0.33, 0.25, 0.7
+"""Distances of eyes by which a second mouth lies below the first at least, share of the surest piece that a
+mouth has at least, and how far below where it must be there is none."""
+
+SKIN = 0.8
+"""Share of skin that parts two mouths."""
 
 WITHIN = 0.5
 """Share of a row of teeth that a network takes for mouth, at least: grey hairs above one look alike."""
@@ -94,6 +101,58 @@ def mouth(
         None if below is None else below[here],
     )
     return lips, teeth
+
+
+def one_mouth(shares: Mapping[str, np.ndarray], side: int) -> dict[str, np.ndarray]:
+    """Shares of skin, lips and teeth with one mouth.
+
+    What a network sees of them below it, with skin between, is skin, such as a red chin or a hollow of the
+    throat.
+
+    Args:
+        shares: what a network tells, by part, (H, W) each.
+        side: of the square of the face, which lies in the middle, in pixels.
+    """
+    names = ("skin", "lips", "teeth")
+    told = shares["lips"] + shares["teeth"]
+    count, pieces, _, middles = cv2.connectedComponentsWithStats((told > FAINT).astype(np.uint8))
+    expected, along = _expected_mouth(shares["eyes"], side)
+    length = float(np.hypot(*along))
+    downward = np.array((-along[1], along[0])) / length
+    down = (middles - expected) @ downward / length
+    weights = np.bincount(pieces.ravel(), told.ravel(), minlength=count)
+    weights[0] = 0.0
+    likely = (weights >= BESIDE * weights.max()) & (weights > 0.0)
+    if not likely.any():
+        return {name: shares[name] for name in names}
+    first = int(np.argmin(np.where(likely, np.abs(down), np.inf)))
+    other = (down > FAR) | (down > down[first] + APART)
+    for piece in np.flatnonzero(other & (down <= FAR)):
+        other[piece] = _skin_between(shares["skin"], middles[first], middles[piece])
+    other[0] = False
+    changed = other[pieces].astype(np.float32)
+    around = eroded(changed, -1) * (told <= FAINT) + changed  # and what is fainter at its edge
+    return {
+        "skin": shares["skin"] + around * told,
+        "lips": (1.0 - around) * shares["lips"],
+        "teeth": (1.0 - around) * shares["teeth"],
+    }
+
+
+def _expected_mouth(eyes: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
+    """Where the middle of a mouth must be, by the eyes, and the way from one eye to the other."""
+    height, width = eyes.shape
+    left, right = eyes_of(eyes, side) or usual_places(height, width, side)[:2]
+    along = right - left
+    return (left + right) / 2 + MOUTH * np.array((-along[1], along[0])), along
+
+
+def _skin_between(skin: np.ndarray, first: np.ndarray, second: np.ndarray) -> bool:
+    """Whether skin lies on the way from one place, across and down, to another."""
+    way = np.linspace(first, second, 64)
+    columns, rows = np.round(way).astype(int).T
+    seen = skin[rows.clip(0, skin.shape[0] - 1), columns.clip(0, skin.shape[1] - 1)]
+    return bool(seen.max() > SKIN)
 
 
 def _below_eyes(eyes: np.ndarray, side: int) -> np.ndarray | None:

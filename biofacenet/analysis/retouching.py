@@ -22,6 +22,7 @@ from ..decomposition import Decomposition, Edit
 from ..decomposition.edit import areas_of_text
 from ..decomposition.pigments import DARKEST_SKIN, median_of
 from ..photos.matting import spread
+from ..physics.colour import luminance
 from ..physics.skin import from_axis, to_axis
 from ..system.device import plain_defaults
 from .areas import Areas, Frame, within
@@ -40,6 +41,12 @@ SHRUNK = 4
 
 LARGEST_GLOSS = 0.6
 """Share of a pixel's light, in the channel that has the least, that can be a highlight."""
+
+SHADED = (0.7, 1.0)
+"""Light of a pixel, relative to the skin's median, up to which it has no highlight, and from which it may."""
+
+CELLS = 48
+"""Of the longer side, in which that light is taken: pores and hairs have no shade of their own."""
 
 LIPS_FOLLOW = 0.5
 """Of a change of melanin, what lips get where no areas are named. Of 37 people of all groups of the Face
@@ -73,7 +80,8 @@ def gloss(image: Tensor, maps: Decomposition, skin: Tensor | None = None) -> Ten
     """Light of an image that is a highlight: (B, 3, H, W), linear sRGB.
 
     What most of a face has of surface reflection belongs to the colour of its skin, as it does where skin
-    is measured; a highlight is what a pixel has beyond that.
+    is measured; a highlight is what a pixel has beyond that, where it is no darker than most of the skin:
+    grey light in the shade of a chin is of the room.
 
     Args:
         image: (B, 3, H, W), linear sRGB.
@@ -85,7 +93,18 @@ def gloss(image: Tensor, maps: Decomposition, skin: Tensor | None = None) -> Ten
     nothing = torch.zeros_like(maps.diffuse)
     white = replace(maps, diffuse=nothing, specular=torch.ones_like(nothing)).render()
     most = LARGEST_GLOSS * (image / white.clamp(min=LEAST)).amin(dim=1, keepdim=True)
-    return torch.minimum(beyond, most.clamp(min=0.0)) * white
+    light = luminance(image)
+    lit = _coarse(light) / median_of(light, skin).clamp(min=LEAST)
+    bright = ((lit - SHADED[0]) / (SHADED[1] - SHADED[0])).clamp(0.0, 1.0)
+    return bright * torch.minimum(beyond, most.clamp(min=0.0)) * white
+
+
+def _coarse(plane: Tensor) -> Tensor:
+    """Without what is finer than a `CELLS`th of the longer side: (B, C, H, W)."""
+    size = plane.shape[-2:]
+    step = max(1.0, max(size) / CELLS)
+    small = F.interpolate(plane, size=[max(1, round(side / step)) for side in size], mode="area")
+    return F.interpolate(small, size=size, mode="bilinear", align_corners=False)
 
 
 def steadied(maps: Decomposition, skin: Tensor | None = None) -> Decomposition:

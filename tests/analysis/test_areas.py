@@ -12,6 +12,7 @@ from biofacenet import BioFaceNet, Decomposition, Illuminant
 from biofacenet.analysis import ByNetwork, Result, retouch
 from biofacenet.analysis.areas import Areas, areas_of, frame_of, skin_seen, within
 from biofacenet.analysis.face_places import places
+from biofacenet.analysis.features import skin_between_hairs
 from biofacenet.analysis.measuring.numbers import skin_of_parts
 from biofacenet.decomposition.parts import PART_NAMES
 from biofacenet.photos import choose_parts, read_photo
@@ -67,6 +68,12 @@ class Drawn:
         shares = torch.nn.functional.one_hot(torch.tensor(labels), len(PART_NAMES)).float()
         self.parts = shares.permute(2, 0, 1)[None, :, 16 : 16 + SIDE, 32 : 32 + SIDE].contiguous()
 
+    def tell(self, where: np.ndarray, name: str) -> None:
+        """Lets the network see a part at a place in the photo."""
+        rows, columns = where[16 : 16 + SIDE, 32 : 32 + SIDE].nonzero()
+        self.parts[0, :, rows, columns] = 0.0
+        self.parts[0, PART_NAMES.index(name), rows, columns] = 1.0
+
     def areas(self, others: tuple[Box, ...] = ()) -> tuple[Areas, np.ndarray, np.ndarray]:
         """What is found, and across and down of the frame's pixels in the photo."""
         frame = frame_of(self.photo, self.part, SIDE, SIDE)
@@ -100,16 +107,48 @@ def found(drawn: Drawn) -> Areas:
     return drawn.areas()[0]
 
 
-def test_lips_that_a_network_sees_at_the_throat_are_skin() -> None:
+@pytest.mark.parametrize(
+    ("down", "wide", "tall", "eyes"),
+    [(106, 5, 4, True), (106, 5, 4, False), (95, 6, 2, True), (97, 9, 4, True), (97, 9, 4, False)],
+    ids=["throat", "throat, no eyes", "chin", "larger", "larger, no eyes"],
+)
+def test_a_second_mouth_below_the_first_is_skin(
+    down: int, wide: int, tall: int, eyes: bool
+) -> None:
     drawn = Drawn()
-    throat = ellipse(80, 106, 5, 4, drawn.labels.shape)
-    rows, columns = throat[16 : 16 + SIDE, 32 : 32 + SIDE].nonzero()
-    drawn.parts[0, :, rows, columns] = 0.0
-    drawn.parts[0, PART_NAMES.index("lips"), rows, columns] = 1.0
+    if not eyes:
+        drawn.tell(drawn.labels == PART_NAMES.index("eyes"), "skin")
+    second = ellipse(80, down, wide, tall, drawn.labels.shape)
+    drawn.tell(second, "lips")
     found = drawn.areas()[0]
-    assert drawn.mean(found.lips, throat, 0) == 0.0
-    assert drawn.mean(found.skin, throat, 0) > 0.97
+    assert drawn.mean(found.lips, second, 0) == 0.0
+    assert drawn.mean(found.skin, second, 0) > 0.97
     assert drawn.mean(found.lips, drawn.lips, 1) > 0.9
+
+
+def test_the_lower_lip_of_an_open_mouth_stays_a_lip() -> None:
+    drawn = Drawn()
+    upper, lower = (ellipse(80, down, 7, 2, drawn.labels.shape) for down in (86, 96))
+    inside = ellipse(80, 91, 7, 6, drawn.labels.shape) & ~upper & ~lower
+    drawn.tell(drawn.lips, "skin")
+    for where, name in ((inside, "background"), (upper, "lips"), (lower, "lips")):
+        drawn.tell(where, name)
+    found = drawn.areas()[0]
+    assert drawn.mean(found.lips + found.teeth, lower, 0) > 0.6
+    assert drawn.mean(found.lips + found.teeth, upper, 0) > 0.6
+
+
+@pytest.mark.parametrize(("light", "seen"), [(0.2, False), (0.9, True), (3.0, False)])
+def test_skin_is_seen_between_hairs_and_not_through_cloth_or_a_wall(
+    light: float, seen: bool
+) -> None:
+    body = np.zeros((64, 64), np.float32)
+    body[:, :32] = 1.0
+    relative = np.where(body > 0.5, 1.0, light).astype(np.float32)
+    found = skin_between_hairs(body, np.ones_like(body), relative, 128)
+    assert (found[:, 33] > 0.2).all() == seen
+    assert seen or (found[:, 33:] == 0.0).all()
+    assert (found[:, 40:] == 0.0).all()
 
 
 def test_a_white_shirt_on_a_dark_person_is_no_skin() -> None:

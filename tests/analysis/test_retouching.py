@@ -83,6 +83,22 @@ def test_highlights_keep_their_place_and_their_light() -> None:
     assert gloss(image, before)[..., 20:, 20:].abs().max() < 1e-6
 
 
+def test_grey_light_in_the_shade_is_no_highlight() -> None:
+    """Under a chin light comes from a shirt; if it stayed, it would lie on darker skin as a haze."""
+    before = skin()
+    shade, shine = before.diffuse.clone(), before.specular.clone()
+    under = (..., slice(3 * SIDE // 4, SIDE), slice(None))
+    shade[under] *= 0.4
+    shine[under] += 0.05
+    lit = (..., slice(4, 8), slice(4, 8))
+    shine[lit] += 0.05
+    before = replace(before, diffuse=shade, specular=shine)
+    image = before.render()
+    found = gloss(image, before)
+    assert found[..., 3 * SIDE // 4 + 2 :, :].abs().max() < 1e-4
+    assert found[lit].min() > 0.01
+
+
 def test_removed_highlights_leave_the_skin_under_them() -> None:
     before = skin()
     shine = before.specular.clone()
