@@ -1,5 +1,7 @@
 """Hair, hats, scarves and clothes of people with heads of a model."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,11 +11,12 @@ from biofacenet.data import generate
 from biofacenet.data.synthetic.clothes import draw_clothes
 from biofacenet.data.synthetic.covers import draw_covers
 from biofacenet.data.synthetic.draws import Draws
-from biofacenet.data.synthetic.grown import GrownHair, grow_hair
+from biofacenet.data.synthetic.grown import GrownHair, _gaps, grow_hair
 from biofacenet.data.synthetic.heads.prepared import PreparedModel
 from biofacenet.data.synthetic.heads.reading import read_heads
 from biofacenet.data.synthetic.identity import Identity, draw_identity
 from biofacenet.data.synthetic.light import draw_lights
+from biofacenet.data.synthetic.pigments import _melanin_of_hairs
 from biofacenet.data.synthetic.shading import light_on
 from biofacenet.data.synthetic.strands import Run, draw_run, long_noise, shares
 from biofacenet.data.synthetic.strokes import beard_noise, draw_brow_hairs, draw_lashes
@@ -130,6 +133,35 @@ def test_skin_below_hair_gets_less_light(hairs: list[tuple[View, GrownHair]]) ->
         torch.testing.assert_close(shaded[far], view.surface.occlusion[far], atol=0.01, rtol=0)
         darker += bool((shaded < 0.8 * view.surface.occlusion).any())
     assert darker > 8
+
+
+def test_no_wall_shows_between_strands_and_beside_the_head(
+    hairs: list[tuple[View, GrownHair]],
+) -> None:
+    """A gap as narrow as a lock, with hair or head on both its sides, is dark hair farther behind."""
+    view, _ = hairs[0]
+    step = abs(float(view.x[0, 1] - view.x[0, 0]))
+    size = view.x.shape[0]
+    cover, head = (
+        torch.zeros(size, size, dtype=torch.bool),
+        torch.zeros(size, size, dtype=torch.bool),
+    )
+    narrow, wide = max(1, round(0.06 / step)), round(0.3 / step)
+    middle = size // 2
+    cover[: size // 2, : middle - narrow], head[: size // 2, middle:] = True, True
+    found = _gaps(cover, head, view)
+    assert found[4 : size // 2 - 4, middle - narrow : middle].all()
+    assert not (found & (cover | head)).any()
+    cover[:, max(0, middle - wide) :] = False
+    assert not _gaps(cover, head, view)[4 : size // 2 - 4, middle - wide // 2].any()
+
+
+def test_brows_are_as_dark_as_the_hair(ball: PreparedModel) -> None:
+    _, who, _ = met(ball, 0)
+    dark, fair = (replace(who, melanin=-0.5, hair_colour=np.full(3, c)) for c in (0.01, 0.3))
+    assert _melanin_of_hairs(dark) > 0.9
+    assert _melanin_of_hairs(dark) > _melanin_of_hairs(fair) + 0.4
+    assert _melanin_of_hairs(replace(fair, melanin=0.7)) == pytest.approx(0.8)
 
 
 def test_hair_has_the_colour_of_its_person_and_shines(ball: PreparedModel) -> None:

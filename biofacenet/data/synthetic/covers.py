@@ -61,7 +61,7 @@ def draw_covers(draws: Draws, who: Identity, view: View) -> Covers:
     colour = torch.zeros(3, *nothing.shape)
     glasses, cloth = nothing, nothing
     if draws.chance(0.04 if who.child else 0.14 + 0.2 * who.age):
-        glasses, colour = _glasses(draws, view, glare=0.06 if who.modelled else 0.35)
+        glasses, colour = _glasses(draws, view, glare=0.0 if who.modelled else 0.35)
     if who.modelled:
         worn = draw_worn(draws, who, view)
         cloth = nothing if worn is None else worn.cloth

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ...physics.lighting import sh_shading, unit
@@ -41,6 +42,9 @@ CURTAIN_TOP = 0.35
 """Height in the picture from which long hair hangs free."""
 
 HALF_HEAD = 0.8
+
+GAP, IN_GAPS = 0.05, 0.3
+"""Half the width of gaps that more hair shows through, in canonical units, and its share of the light."""
 
 
 @dataclass(frozen=True)
@@ -188,6 +192,9 @@ def _as_seen(
     free = free * (1.0 + 0.25 * locks.clamp(-2.0, 0.0))
     head = surface.hit & ~surface.neck
     on_head, behind = cover & head, cover & ~head
+    if style.kind not in ("shaved", "bald"):
+        gaps = _gaps(cover, surface.hit, view)
+        behind, free = behind | gaps, free.masked_fill(gaps, IN_GAPS)
     hanging, fall = _curtain(style, view, run)
     if covered:
         hanging = torch.zeros_like(hanging)
@@ -209,6 +216,18 @@ def _as_seen(
         shaved=style.kind == "shaved",
         dull=style.kind == "curly",
     )
+
+
+def _gaps(cover: Tensor, head: Tensor, view: View) -> Tensor:
+    """Where nothing lies between hair and hair, or hair and head: more of it is behind. (S, S), bool."""
+    radius = max(1, round(GAP / abs(float(view.x[0, 1] - view.x[0, 0]))))
+
+    def wider(mask: Tensor, beyond: float = 0.0) -> Tensor:
+        around = F.pad(mask[None, None].float(), [radius] * 4, value=beyond)
+        return F.max_pool2d(around, 2 * radius + 1, 1)[0, 0] > 0.5
+
+    filled = ~wider(~wider(cover | head), beyond=1.0)
+    return filled & wider(cover) & ~cover & ~head
 
 
 def _curtain(style: Hair, view: View, run: Run) -> tuple[Tensor, Tensor]:

@@ -73,8 +73,7 @@ def draw_pigments(draws: Draws, who: Identity, view: View, parts: Parts) -> Pigm
         melanin = melanin + lips * upper * draws.uniform(0.0, 0.25) * (1.0 - who.light)
     haemoglobin = haemoglobin + lips * (1.0 + 0.12 * folds) * lip_blood
 
-    hairs = float(np.clip(0.75 - 1.6 * who.hair_colour.mean(), 0.15, 0.85))
-    hairs = max(hairs, who.melanin + 0.1)
+    hairs = _melanin_of_hairs(who)
     hairy, beard_grain = _brow_hairs(draws, who, view, brows, fine.flip(1))
     grown = _beard(draws, who, view, thick, beard_grain)
     if grown is not None:
@@ -146,6 +145,14 @@ def _oily_places() -> Tensor:
         + 0.5 * spot(0.0, -0.85, 0.12, 0.09)
         + 0.6 * spot(0.0, MOUTH_Y - 0.05, 0.14, 0.03)
     )
+
+
+def _melanin_of_hairs(who: Identity) -> float:
+    """Map value of the hairs of brows and beard: on heads of a model as dark as that of the head."""
+    light = float(who.hair_colour.mean())
+    most = (0.97, 2.2) if who.modelled else (0.75, 1.6)
+    found = float(np.clip(most[0] - most[1] * light, 0.15, 0.95 if who.modelled else 0.85))
+    return max(found, who.melanin + 0.1)
 
 
 def _brow_hairs(

@@ -25,8 +25,8 @@ def draw_brow_hairs(draws: Draws, brows: Tensor, x: Tensor, y: Tensor) -> Tensor
     level = 0.1 * outward - 0.55 * WIDE * rest**3  # of a hair that grows from the brow's lower edge
     offset = draws.uniform(0.0, 40.0)
     across, side = y - level + offset, 3.0 * (x < 0.0)
-    many = 0.5 * long_noise(90.0 * across + side, 16.0 * outward)
-    many = many + 0.85 * long_noise(230.0 * across, 26.0 * outward + side)
+    many = 0.45 * long_noise(130.0 * across + side, 16.0 * outward)
+    many = many + 0.6 * long_noise(330.0 * across, 26.0 * outward + side)
     dense, strong = draws.uniform(0.65, 1.2), draws.uniform(0.6, 0.95)
     return strong * ((dense * brows - shares(many)) / 0.8 + 0.5).clamp(0.0, 1.0) * (brows > 0.05)
 
@@ -48,4 +48,4 @@ def beard_noise(point: Tensor) -> Tensor:
     """Noise of a beard's hairs, which grow down, at canonical places (3, S, S): (S, S)."""
     x, y, z = point
     across = torch.atan2(x, z + 0.3)
-    return 0.8 * long_noise(60.0 * across, 14.0 * y) + 0.6 * long_noise(140.0 * across, 30.0 * y)
+    return 0.55 * long_noise(90.0 * across, 16.0 * y) + 0.7 * long_noise(260.0 * across, 40.0 * y)
