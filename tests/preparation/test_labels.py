@@ -2,18 +2,30 @@
 
 import csv
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from flat_network import save_flat_network
+from PIL import Image
+from skimage import data
 
+from biofacenet.data.labels import has_labels, read_labels
+from biofacenet.data.pair_files import find_pairs
+from biofacenet.data.pairs import FacePairs
 from biofacenet.decomposition.parts import PART_NAMES, UNLABELLED, part_index
 from biofacenet.errors import DataError
 from biofacenet.photos.boxes import Box
+from biofacenet.preparation import landmarks, sample
 from biofacenet.preparation.labels import Known, Tables
+from biofacenet.preparation.landmarks import Landmarks
 from biofacenet.preparation.outlines import parts_of_mesh, parts_of_points
 from biofacenet.preparation.people import read_landmarks
+from biofacenet.preparation.photos import prepare
 from biofacenet.preparation.schemes import SCHEMES, Scheme
+from biofacenet.preparation.settings import PhotoSettings
 
 SIZE = 96
 
@@ -90,6 +102,46 @@ def test_a_mesh_beside_any_skin_labels_none() -> None:
     labels = parts_of_mesh(drawn(468), np.zeros((SIZE, SIZE), bool), np.ones((3, SIZE, SIZE)))
     assert not (labels == part_index("skin")).any()
     assert not (labels == part_index("brows")).any()
+
+
+@pytest.mark.parametrize("certainty", [1.0, 0.2])
+def test_photos_without_landmarks_are_labelled_by_the_mesh(
+    certainty: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From photos to the labels beside the pairs, with a mesh of ellipses instead of the optional model's."""
+    Image.fromarray(data.astronaut()).crop((60, 0, 380, 320)).save(tmp_path / "portrait.png")
+    points = np.concatenate((drawn(468) / SIZE, np.zeros((468, 1))), axis=1)
+    mesh = Landmarks(points, certainty)
+    model = save_flat_network(tmp_path / "model")
+    plain, meshed = (
+        PhotoSettings((tmp_path / "portrait.png",), out=tmp_path / name, size=SIZE, holdout=0.0)
+        for name in ("plain", "meshed")
+    )
+    plain, meshed = (
+        replace(one, normals="network", workers=1, model=model) for one in (plain, meshed)
+    )
+    monkeypatch.setattr(landmarks, "available", lambda: False)
+    prepare(plain)
+    monkeypatch.setattr(landmarks, "available", lambda: True)
+    monkeypatch.setattr(sample, "find_landmarks", lambda _: mesh)
+    prepare(meshed)
+    with (meshed.out / "index.csv").open(newline="") as stream:
+        (row,) = csv.DictReader(stream)
+    assert row["landmarks"] == "mesh"
+    (before,), (after,) = find_pairs(plain.out), find_pairs(meshed.out)
+    assert not has_labels(before)
+    assert has_labels(after) == (certainty > 0.5)
+    pairs = FacePairs([before]).read([0]), FacePairs([after]).read([0])
+    assert torch.equal(pairs[0].channels, pairs[1].channels)
+    if certainty < 0.5:
+        return
+    found = read_labels(after, np.array([0]))
+    assert found is not None
+    told = found.parts[0, 0].numpy()
+    expected = {(30, 40): "eyes", (66, 40): "eyes", (48, 78): "lips"}
+    for (column, down), name in expected.items():
+        assert told[down, column] == part_index(name), name
+    assert (told == part_index("skin")).any()
 
 
 def test_points_follow_the_square_that_was_cut_out() -> None:
