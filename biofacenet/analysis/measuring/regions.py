@@ -19,9 +19,10 @@ import torch
 from torch import Tensor
 
 from ...decomposition import Decomposition
-from ...decomposition.parts import part_index
+from ...decomposition.parts import PART_NAMES, part_index
 from ...photos.skin_pixels import EYES, MOUTH
 from ...physics.colour import luminance
+from ..mouths import one_mouth
 from ..results import Result
 
 __all__ = ["MIRRORED", "REGIONS", "WHOLE", "Placement", "Regions", "place", "regions_of"]
@@ -100,9 +101,6 @@ LIPS_BELOW = 0.96
 
 MOUTH_ZONE = (-0.8, 0.55, 0.8, 1.75)
 """Left, top, right and bottom of where lips can be."""
-
-CLOSED = 0.1
-"""Gap between pieces of lips, in the template's units, that may be skin: at the corners of lips."""
 
 NARROWEST = 0.45
 """Width of lips, in distances of the eyes, below which they are not seen as a whole, and their middle is
@@ -304,30 +302,11 @@ def _lips(found: Decomposition, across: np.ndarray, down: np.ndarray) -> np.ndar
     """Lips where they can be: networks see some also in red collars, and in creases below a chin."""
     if found.parts is None:
         return np.zeros(across.shape, bool)
-    shares = found.parts[0].cpu().numpy()
-    seen = (shares[part_index("lips")] > LEAST_SHARE) & _mouth(across, down)
-    return _one_mouth(seen, shares[part_index("skin")] > LEAST_SHARE, across, down)
-
-
-def _one_mouth(
-    lips: np.ndarray, skin: np.ndarray, across: np.ndarray, down: np.ndarray
-) -> np.ndarray:
-    """Lips without the pieces that have skin, not a mouth, between them and the largest one."""
-    count, labels, facts, _ = cv2.connectedComponentsWithStats(
-        lips.astype(np.uint8), connectivity=8
-    )
-    if count < 3:
-        return lips
-    largest = labels == 1 + int(np.argmax(facts[1:, cv2.CC_STAT_AREA]))
-    kept, high, low = largest.copy(), down[largest].min(), down[largest].max()
-    for number in range(1, count):
-        piece = labels == number
-        above, below = min(low, down[piece].max()), max(high, down[piece].min())
-        columns = (across >= across[piece].min()) & (across <= across[piece].max())
-        between = columns & (down > above) & (down < below) & ~lips
-        if below - above < CLOSED or not between.any() or skin[between].mean() < LEAST_SHARE:
-            kept |= piece
-    return kept
+    shares = {
+        name: share.cpu().numpy() for name, share in zip(PART_NAMES, found.parts[0], strict=True)
+    }
+    seen = one_mouth(shares, max(across.shape))["lips"] > LEAST_SHARE
+    return seen & _mouth(across, down)
 
 
 def _alike(image: Tensor, sure: np.ndarray) -> np.ndarray:
