@@ -15,10 +15,12 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
@@ -83,7 +85,7 @@ def look_alike(index: int, found: Result, heads: Path, *, masculine: bool) -> Fa
     maps = found.decomposition
     draws = Draws(SEED, index)
     melanin, blood = (
-        median(getattr(maps, name), found.mask) for name in ("melanin", "haemoglobin")
+        median(getattr(maps, name), found.counted) for name in ("melanin", "haemoglobin")
     )
     who = draw_identity(draws, "measured", melanin, read_heads(heads))
     who = dataclasses.replace(
@@ -95,9 +97,9 @@ def look_alike(index: int, found: Result, heads: Path, *, masculine: bool) -> Fa
         return generator._picture(draws, who, SIDE, noise=True, yaw=None)
 
 
-def median(values: Tensor, mask: Tensor | None) -> float:
+def median(values: Tensor, skin: Tensor) -> float:
     """Of (1, 1, H, W) where there is skin."""
-    return float((values if mask is None else values[mask > 0.5]).median())
+    return float(values[skin > 0.5].median())
 
 
 def percent(maps: Decomposition, name: str) -> Tensor:
@@ -150,23 +152,31 @@ def sheet(rows: Sequence[tuple[str, Faces, Decomposition, Decomposition]], path:
     plt.close(figure)
 
 
-def numbers_of(
-    what: str,
-    truth: Decomposition | None,
-    before: Decomposition,
-    now: Decomposition,
-    mask: Tensor | None,
-) -> dict[str, float]:
-    """Medians of both pigments where there is skin, in percent."""
+def numbers_of(what: str, all_maps: Mapping[str, tuple[Decomposition, Tensor]]) -> dict[str, float]:
+    """Medians of both pigments where there is skin, in percent.
+
+    Args:
+        what: the maps are of.
+        all_maps: by when they were found, with where skin is.
+    """
     found = {}
     for title, name in (("melanosomes", "melanin"), ("blood", "haemoglobin")):
-        all_maps = {"true": truth, "before": before, "now": now}
-        for when, maps in all_maps.items():
-            if maps is not None:
-                values = percent(maps, name)
-                inside = None if mask is None else resized(mask, values)
-                found[f"{title} of the {what}, {when}"] = median(values, inside)
+        for when, (maps, skin) in all_maps.items():
+            values = percent(maps, name)
+            found[f"{title} of the {what}, {when}"] = median(values, resized(skin, values))
     return found
+
+
+def skin_before(folder: Path, name: str, found: Result) -> Tensor:
+    """Where skin is that is found in a photo now, in the maps of an earlier version: (1, 1, H, W)."""
+    told = json.loads((folder / name / "summary.json").read_text("utf-8"))
+    theirs = np.array(told["maps_to_photo"])
+    skin = found.counted[0, 0].float().numpy()
+    back = cv2.invertAffineTransform(found.part.box.to_photo(*skin.shape))
+    way = np.c_[back[:, :2] @ theirs[:, :2], back[:, :2] @ theirs[:, 2] + back[:, 2]]
+    height, width = told["map_size"]
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return torch.from_numpy(cv2.warpAffine(skin, way, (width, height), flags=flags))[None, None]
 
 
 def resized(mask: Tensor, like: Tensor) -> Tensor:
@@ -214,8 +224,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         rows.append((f"{name}, {person.group}", face, before, now))
         of_photo = predicted(settings.before, shot.path.stem)
         row: dict[str, str | float] = {"person": name, "group": person.group}
-        row.update(numbers_of("photo", None, of_photo, found.decomposition, found.mask))
-        row.update(numbers_of("look-alike", face.truth, before, now, face.mask))
+        skin = skin_before(settings.before, shot.path.stem, found)
+        of_photos = {"before": (of_photo, skin), "now": (found.decomposition, found.counted)}
+        row.update(numbers_of("photo", of_photos))
+        assert face.truth is not None
+        all_maps = {"true": face.truth, "before": before, "now": now}
+        row.update(numbers_of("look-alike", {key: (x, face.mask) for key, x in all_maps.items()}))
         numbers.append(row)
     if settings.before is None:
         console.print(f"look-alikes: {settings.work}")
