@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from biofacenet import BioFaceNet, Decomposition, Illuminant
-from biofacenet.analysis import ByNetwork, Result, retouch
+from biofacenet.analysis import ByNetwork, Result, areas, retouch
 from biofacenet.analysis.areas import Areas, areas_of, frame_of, skin_seen, within
 from biofacenet.analysis.face_places import places
 from biofacenet.analysis.features import skin_between_hairs
@@ -149,6 +149,16 @@ def test_skin_is_seen_between_hairs_and_not_through_cloth_or_a_wall(
     assert (found[:, 33] > 0.2).all() == seen
     assert seen or (found[:, 33:] == 0.0).all()
     assert (found[:, 40:] == 0.0).all()
+
+
+def test_what_is_seen_between_hairs_does_not_end_at_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The network tells nothing beyond the square, so that at its border nothing may be left to cut off."""
+    monkeypatch.setattr(areas, "skin_between_hairs", lambda body, *_: np.ones_like(body))
+    drawn = Drawn()
+    skin, across, down = drawn.areas()[0].skin[0, 0].numpy(), *drawn.areas()[1:]
+    beside = (np.abs(across - 79.5) > 22) & (across > 40) & (across < 120)
+    assert skin[beside & (down == 16 + SIDE - 1)].max() < 0.05
+    assert skin[beside & (down == 16 + SIDE - 20)].max() > 0.5
 
 
 def test_a_white_shirt_on_a_dark_person_is_no_skin() -> None:
