@@ -293,7 +293,7 @@ def test_features_of_the_published_model_lie_where_they_are_painted(ict: Prepare
     assert abs(place[30, 1] + 0.27) < 0.03
     assert abs(place[8, 1] + 1.0) < 0.03
     assert 1.1 < ict.places[:, 1].max() < 1.3
-    names = dict(zip(("lips", "lid", "neck", "ear", "inner"), ict.marks.T, strict=True))
+    names = dict(zip(("lips", "lid", "neck", "ear", "inner"), ict.marks.T[:5], strict=True))
     assert (np.abs(place[:, 0][names["ear"][ict.landmarks] > 0.5])).size == 0
     assert np.abs(ict.places[names["ear"] > 0.5, 0]).min() > 0.6
     assert ict.places[names["neck"] > 0.5, 1].max() < 0.0

@@ -90,8 +90,8 @@ def test_things_have_any_colour() -> None:
     assert levels.max() > 0.75
     assert all(0.0 < float(c.min()) <= float(c.max()) <= 0.95 for c in colours)
     strongest = np.array([int(c.argmax()) for c in colours if c.max() > 2.0 * c.min()])
-    assert 0.25 < len(strongest) / len(colours) < 0.65
-    assert np.bincount(strongest, minlength=3).min() > 0.2 * len(strongest)  # of any hue
+    assert 0.1 < len(strongest) / len(colours) < 0.5
+    assert np.bincount(strongest, minlength=3).min() > 0.15 * len(strongest)  # of any hue
 
 
 def test_cloth_of_varied_colours_reaches_black_and_white(view: View) -> None:

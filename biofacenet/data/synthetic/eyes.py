@@ -80,7 +80,8 @@ def mouth_colour(draws: Draws, view: View, parts: Parts, shading: Shading, rows:
     shown = teeth if draws.chance(0.75) else torch.zeros_like(teeth)
     gaps = 1.0 - 0.35 * torch.exp(-(((x / 0.038) % 1.0 - 0.5) / 0.09).square())
     white = torch.tensor([0.5, 0.47, 0.4]) * draws.uniform(0.6, 1.15)
-    enamel = white[:, None, None] * gaps * (0.15 + 0.6 * lit)
+    least = 0.35 if view.shells is not None else 0.15  # cheeks and lips are bright around them
+    enamel = white[:, None, None] * gaps * (least + 0.6 * lit)
     tongue = torch.tensor([0.2, 0.06, 0.055])[:, None, None] * (0.1 + 0.4 * lit)
     dark = torch.tensor([0.025, 0.006, 0.006])[:, None, None].expand_as(enamel)
     low = y < draws.uniform(-0.68, -0.56)

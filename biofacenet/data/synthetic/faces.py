@@ -25,6 +25,7 @@ from .backdrops import paint_any_background
 from .camera import draw_exposure, draw_light_and_camera
 from .draws import Draws
 from .dressing import dress
+from .grown import GrownHair
 from .heads.reading import read_heads
 from .identity import Identity, draw_identity
 from .light import Lights, draw_lights
@@ -101,7 +102,8 @@ def _picture(draws: Draws, who: Identity, size: int, noise: bool, yaw: float | N
     worn = dress(draws, who, place_head(draws, who, size, yaw))
     view, clothes = worn.view, worn.clothes
     whole = divide_into_parts(view, worn.on_head, None if clothes is None else clothes.cover)
-    pigments = draw_pigments(draws, who, view, whole)
+    fuzz = worn.hair.fuzz if isinstance(worn.hair, GrownHair) else None
+    pigments = draw_pigments(draws, who, view, whole, fuzz)
     parts = worn.covers.over(whole)
     lights = draw_lights(draws)
     shading = draw_shading(draws, view, lights, pigments, who.age)

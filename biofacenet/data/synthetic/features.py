@@ -137,11 +137,12 @@ class Brows:
     thickness: float
 
     @classmethod
-    def draw(cls, draws: Draws, masculine: float) -> Brows:
-        return cls(
-            height=0.29 + draws.gaussian(0.015),
-            thickness=draws.uniform(0.014, 0.034) + 0.012 * masculine,
-        )
+    def draw(cls, draws: Draws, masculine: float, *, modelled: bool = False) -> Brows:
+        """Draw brows; those on heads of a model lie lower and are finer."""
+        height, thickness = draws.gaussian(0.015), draws.uniform(0.014, 0.034)
+        if modelled:
+            return cls(0.27 + height, 0.6 * thickness + 0.008 * masculine)
+        return cls(0.29 + height, thickness + 0.012 * masculine)
 
     def arch(self, ax: Tensor) -> Tensor:
         """Height of their middle at |x|."""
@@ -153,19 +154,27 @@ class Brows:
         arch = self.arch(ax)
         thickness = self.thickness * (1.15 - 0.9 * ((ax - 0.12) / 0.4).clamp(0.0, 1.0))
         inside = torch.sigmoid((thickness - (y - arch).abs()) / softness)
-        return inside * smoothstep(0.07, 0.12, ax) * (1.0 - smoothstep(0.44, 0.5, ax))
+        return (
+            inside * smoothstep(0.07, 0.08 + 5.0 * softness, ax) * (1.0 - smoothstep(0.44, 0.5, ax))
+        )
 
 
-def beard(point: Tensor) -> Tensor:
-    """Where a beard grows, 0..1: moustache, chin, jaw, and a strip up to the ear, of (3, S, S)."""
+def beard(point: Tensor, softness: float = 0.035, uneven: Tensor | float = 0.0) -> Tensor:
+    """Where a beard grows, 0..1: moustache, chin, jaw, and a strip up to the ear, of (3, S, S).
+
+    Args:
+        point: canonical places.
+        softness: of its upper edge on the jaw.
+        uneven: how far its edges are moved, (S, S), in canonical units.
+    """
     x, y, z = point
-    ax = x.abs()
+    ax, y = x.abs(), y + uneven
     # By depth, since the side of a head has one x and many z: the cheek stays bare, and the
     # edge climbs only where the sideburn is.
     back = ((0.55 - z) / 0.5).clamp(0.0, 1.0)
     edge = MOUTH_Y - 0.02 + 0.6 * back**4
     # Where the edge climbs, a wider transition in y keeps the same one across it.
-    jaw = torch.sigmoid((edge - y) / (0.035 + 0.1 * back**2))
+    jaw = torch.sigmoid((edge - y) / (softness + 0.1 * back**2))
     jaw = jaw * smoothstep(0.12, 0.24, ax + (y < -0.64) * 0.3)
     moustache = torch.exp(-((y - MOUTH_Y - 0.095) / 0.035).square()) * (
         1.0 - smoothstep(0.2, 0.27, ax)

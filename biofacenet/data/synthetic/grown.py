@@ -35,7 +35,13 @@ TEMPLE, NAPE = 0.24, -0.72
 LOCKS, STRANDS, FINE = 16.0, 48.0, 130.0
 """How many of them lie side by side in a canonical unit."""
 
-THIN = 0.09
+FUZZ = -0.07, 0.08
+"""Distances within the hair between which single hairs on skin become as many as can be."""
+
+BESIDE = 0.25
+"""Depth behind which hair hangs over the sides of a head."""
+
+THIN = 0.12
 """How far from its edge hair grows as thick as it does, in canonical units."""
 
 CURTAIN_TOP = 0.35
@@ -57,6 +63,8 @@ class GrownHair:
     """bool, samples beside and behind the head with hair."""
     near: Tensor
     """0..1, how near to the hair's edge skin is, which gets less light there."""
+    fuzz: Tensor
+    """0..1, how much of the skin at the hair's edge single hairs hide."""
     normal: Tensor
     """Unit normals, in camera coordinates."""
     tangent: Tensor
@@ -97,7 +105,7 @@ class GrownHair:
             white = white + reaches * (1.0 - (at_half + 0.08).square()).clamp(min=0.0) ** 40
             coloured = coloured + reaches * (1.0 - (at_half - 0.12).square()).clamp(min=0.0) ** 12
         broken = (1.0 + (0.3 if self.dull else 0.5) * self.locks).clamp(min=0.0)
-        return base * (0.85 * lit + 0.7 * coloured * broken) + gloss * white * broken
+        return base * (0.8 * lit + 0.45 * coloured * broken) + gloss * white * broken
 
 
 def grow_hair(draws: Draws, who: Identity, view: View, *, covered: bool) -> GrownHair:
@@ -119,12 +127,12 @@ def grow_hair(draws: Draws, who: Identity, view: View, *, covered: bool) -> Grow
     places = shells.places
     inside = _inside(style, places, temple)
     risen = _risen(style, places, inside, rising, run)
-    if style.kind == "long" and not covered and draws.chance(0.7):  # over the ears
-        risen = risen.where(~shells.ears, 0.03)
-    else:
-        inside = inside.masked_fill(shells.ears, -1.0)
+    inside = inside.masked_fill(shells.ears, -1.0)
+    over_ears = style.kind == "long" and not covered and draws.chance(0.7)
+    if style.kind == "long" and draws.chance(0.7):  # to the shoulders or longer
+        style = replace(style, length=draws.uniform(-1.8, -1.2))
     shell = shells.make(inside + 0.03, risen)
-    return _as_seen(style, run, shell, view, temple, covered=covered)
+    return _as_seen(style, run, shell, view, temple, covered=covered, over_ears=over_ears)
 
 
 def _inside(style: Hair, point: Tensor, temple: float) -> Tensor:
@@ -164,6 +172,7 @@ def _as_seen(
     temple: float,
     *,
     covered: bool,
+    over_ears: bool,
 ) -> GrownHair:
     """Which samples show hair, and how it lies there."""
     surface = view.surface
@@ -172,24 +181,32 @@ def _as_seen(
     across, along = run.places(point)
     strands = run.noise(across, along, STRANDS)
     fine = run.noise(across, along, FINE)
-    chance = shares(0.75 * strands + 0.65 * fine)
+    single = run.noise(across, along, 3.0 * FINE)
+    chance = shares(0.45 * strands + 0.5 * fine + 0.75 * single)
     if style.kind in ("shaved", "bald"):  # single hairs
-        chance = shares(0.7 * long_noise(3.0 * FINE * across, 2.0 * FINE * along) + 0.7 * fine)
+        chance = shares(0.8 * long_noise(4.0 * FINE * across, 3.0 * FINE * along) + 0.6 * single)
+    curls = _curls(run, view.x, view.y)
+    if style.kind == "curly":
+        chance = shares(curls)[shown]
     edge = shell.inside[shown] - 0.03 + 0.015 * read_texture(style.edge, *point[:2, None])[0, 0]
     thin = 2.2 * THIN if style.kind in ("shaved", "bald") else THIN
-    grows = smoothstep(-0.025, thin, edge) > 0.98 * chance
+    grows = smoothstep(-0.01, thin, edge) > 0.98 * chance
     # At its outline hair ends strand by strand.
-    ragged = 0.35 if style.kind == "curly" else 0.25
-    grows &= normal[2] > ragged * shares(strands) * (style.kind != "shaved")
+    if style.kind == "curly":
+        grows &= normal[2] > 0.6 * chance**2
+    else:
+        grows &= normal[2] > 0.25 * shares(strands) * (style.kind != "shaved")
     cover = torch.zeros_like(shown)
     cover[shown] = grows
     locks, turned = torch.zeros_like(view.x), torch.zeros(3, *view.x.shape)
     locks[shown] = 0.5 * run.noise(across, along, LOCKS) + 0.5 * strands + 0.45 * fine
+    if style.kind == "curly":
+        locks = curls
     in_head = view.pose.T @ normal
     turned[:, shown] = view.pose @ run.direction(point, in_head)
     free = torch.ones_like(view.x)
     free[shown] = 0.55 + 0.45 * smoothstep(-0.02, 0.12, edge)
-    free = free * (1.0 + 0.25 * locks.clamp(-2.0, 0.0))
+    free = free * (1.0 + 0.38 * locks.clamp(-2.0, 0.0))
     head = surface.hit & ~surface.neck
     on_head, behind = cover & head, cover & ~head
     if style.kind not in ("shaved", "bald"):
@@ -198,17 +215,25 @@ def _as_seen(
     hanging, fall = _curtain(style, view, run)
     if covered:
         hanging = torch.zeros_like(hanging)
-    hanging = hanging & ~head & ~cover
+    beside = surface.point[2] < BESIDE if over_ears else torch.zeros_like(head)
+    on_ears = hanging & head & beside & (surface.point[1] < CURTAIN_TOP)
+    hanging = (hanging & ~head | on_ears) & ~cover
     locks = torch.where(hanging, fall, locks)
     below = smoothstep(-1.3, 0.3, view.y) * (1.0 + 0.25 * fall.clamp(-2.0, 0.0))
     free = torch.where(hanging, 0.25 + 0.55 * below, free)
     down = torch.tensor([0.0, -1.0, 0.0])[:, None, None]
-    near = torch.exp(_inside(style, surface.point, temple).clamp(max=0.0) / 0.04)
+    within = _inside(style, surface.point, temple)
+    near = torch.exp(within.clamp(max=0.0) / 0.04)
     near = near * head * ~surface.ear * (style.kind not in ("bald", "shaved"))
+    fuzz = torch.zeros_like(view.x)
+    if style.fringe == 0.0 and not covered:
+        fuzz = smoothstep(*FUZZ, within) * (0.8 + 0.3 * _hairs(run, surface.point))
+        fuzz = fuzz.clamp(0.0, 0.95) * head * ~surface.ear
     return GrownHair(
-        on_head=on_head,
-        behind=behind | hanging,
+        on_head=on_head | (hanging & head),
+        behind=behind | (hanging & ~head),
         near=near,
+        fuzz=fuzz,
         normal=torch.where(cover, shell.normal, _round(view)),
         tangent=torch.where(cover, turned, down),
         locks=locks,
@@ -216,6 +241,13 @@ def _as_seen(
         shaved=style.kind == "shaved",
         dull=style.kind == "curly",
     )
+
+
+def _hairs(run: Run, point: Tensor) -> Tensor:
+    """Noise of single hairs at canonical places (3, S, S), about 1 in size: (S, S)."""
+    across, along = run.places(point.reshape(3, -1))
+    noise = 0.6 * run.noise(across, along, FINE) + 0.6 * run.noise(across, along, 3.0 * FINE)
+    return noise.reshape(point.shape[1:])
 
 
 def _gaps(cover: Tensor, head: Tensor, view: View) -> Tensor:
@@ -238,18 +270,34 @@ def _curtain(style: Hair, view: View, run: Run) -> tuple[Tensor, Tensor]:
     curly = style.kind == "curly"
     x = view.x - shift + run.wave * torch.sin(7.0 * view.y + run.offset[0])
     x = x + (0.05 if curly else 0.02) * long_noise(2.5 * x + run.offset[1], 3.0 * view.y)
-    fineness = (0.4 * STRANDS, 0.4 * STRANDS) if curly else (STRANDS, 2.5)
-    strands = long_noise(fineness[0] * x, fineness[1] * view.y)
-    fine = long_noise(2.3 * fineness[0] * x, 1.4 * fineness[1] * view.y)
+    strands = long_noise(STRANDS * x, 2.5 * view.y)
+    fine = long_noise(2.3 * STRANDS * x, 3.5 * view.y)
     chance = shares(0.75 * strands + 0.65 * fine)
+    locks = 0.5 * long_noise(LOCKS * x, 1.5 * view.y) + 0.5 * strands + 0.45 * fine
+    if curly:
+        locks = _curls(run, view.x, view.y)
+        chance = shares(locks)
     wide = HALF_HEAD + style.volume + 0.12 * (0.1 - view.y).clamp(0.0, 1.0)
     wide = wide + 0.04 * long_noise(4.0 * view.y + run.offset[1], x.sign())
-    hangs = (x.abs() < wide - 0.07 * chance) & (view.y < CURTAIN_TOP)
-    ends = style.length + 0.12 * long_noise(9.0 * x + run.offset[0], torch.zeros_like(x))
-    hangs = hangs & (smoothstep(-0.12, 0.12, view.y - ends) > 0.98 * chance)
+    hangs = x.abs() < wide - (0.14 if curly else 0.07) * chance
+    hangs = hangs & (view.y < CURTAIN_TOP - 1.5 * (x.abs() - HALF_HEAD).clamp(min=0.0))
+    ends = style.length + 0.05 * long_noise(5.0 * x + run.offset[0], torch.zeros_like(x))
+    ends = ends + curly * 0.6 * (x.abs() - HALF_HEAD).clamp(min=0.0)  # round below
+    reach = 0.14 if curly else 0.07
+    hangs = hangs & (smoothstep(-reach, 0.1, view.y - ends) > 0.98 * chance)
     throat = view.surface.neck & (view.x - view.neck.middle).abs().lt(0.3)
-    locks = 0.5 * long_noise(LOCKS * x, 1.5 * view.y) + 0.5 * strands + 0.45 * fine
     return hangs & ~throat, locks
+
+
+def _curls(run: Run, x: Tensor, y: Tensor) -> Tensor:
+    """Noise of curls at places in the picture, about 1 in size: (S, S)."""
+    x, y = x + run.offset[0], y + run.offset[1]
+    warp = 0.035 * long_noise(7.0 * x, 7.0 * y), 0.035 * long_noise(7.0 * y, 7.0 * x + 9.0)
+    x, y = x + warp[0], y + warp[1]
+    found = torch.zeros_like(x)
+    for fineness, share in ((11.0, 0.45), (26.0, 0.6), (60.0, 0.5)):
+        found = found + share * (1.1 - 1.6 * long_noise(fineness * x, fineness * y).abs())
+    return found + 0.4 * long_noise(140.0 * x, 140.0 * y)
 
 
 def _round(view: View) -> Tensor:

@@ -88,7 +88,7 @@ def draw_identity(
         age=age,
         mouth=mouth,
         eyes=Eyes.draw(draws),
-        brows=Brows.draw(draws, masculine),
+        brows=Brows.draw(draws, masculine, modelled=heads is not None),
         hair_colour=_draw_hair_colour(draws, light, age)
         if heads is None
         else _draw_any_hair_colour(draws, light, age),

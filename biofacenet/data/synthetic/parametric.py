@@ -55,5 +55,6 @@ def see_head(relief: Relief, pose: Tensor, x: Tensor, y: Tensor, neck: Cylinder)
         point=point,
         normal=normal,
         occlusion=torch.where(below, under_chin, occlusion),
+        crevice=torch.ones_like(occlusion),
         shadow=shadow,
     )

@@ -12,7 +12,7 @@ from ...system.lasting import kept
 from .canvas import spot, texture_places
 from .detail import draw_detail
 from .draws import Draws
-from .features import EYE_X, EYE_Y, MOUTH_Y, beard
+from .features import EYE_X, EYE_Y, MOUTH_Y, beard, smoothstep
 from .identity import Identity
 from .lips import draw_lips
 from .parts import Parts
@@ -21,6 +21,10 @@ from .strokes import beard_noise, draw_brow_hairs, draw_lashes
 from .view import View
 
 __all__ = ["Pigments", "draw_pigments"]
+
+
+HAIR_BLOOD = -0.6
+"""Map value of hairs on heads of a model."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +44,10 @@ class Pigments:
     """0..1"""
 
 
-def draw_pigments(draws: Draws, who: Identity, view: View, parts: Parts) -> Pigments:
-    """Draw the skin of a face."""
+def draw_pigments(
+    draws: Draws, who: Identity, view: View, parts: Parts, fuzz: Tensor | None = None
+) -> Pigments:
+    """Draw the skin of a face, of which single hairs at the edge of the head's hide ``fuzz``, 0..1."""
     x, y, _ = view.surface.point
     front = (~view.surface.neck).float()
     lips, brows = parts.lips, parts.brows
@@ -77,9 +83,17 @@ def draw_pigments(draws: Draws, who: Identity, view: View, parts: Parts) -> Pigm
     hairy, beard_grain = _brow_hairs(draws, who, view, brows, fine.flip(1))
     grown = _beard(draws, who, view, thick, beard_grain)
     if grown is not None:
-        hairy = torch.maximum(hairy, grown * front * (1.0 - lips))
+        below = smoothstep(-1.45, -1.0, y) if who.modelled else 0.0  # the throat
+        hairy = torch.maximum(hairy, grown * torch.where(front > 0.0, front, below) * (1.0 - lips))
+    if fuzz is not None:
+        hairy = torch.maximum(
+            hairy, fuzz * min(1.0, max(0.3, 1.1 - 3.0 * float(who.hair_colour.mean())))
+        )
     melanin = melanin + hairy * (hairs - melanin)
-    haemoglobin = haemoglobin - 0.25 * hairy
+    if who.modelled:  # hairs hold no blood
+        haemoglobin = haemoglobin + 0.8 * hairy * (HAIR_BLOOD - haemoglobin)
+    else:
+        haemoglobin = haemoglobin - 0.25 * hairy
     # Lashes and the shadow of the lid's edge.
     liner = draws.uniform(0.8, 1.3) if made_up else draws.uniform(0.5, 0.8)
     lashes = (liner * parts.lid).clamp(max=1.0)
@@ -170,10 +184,13 @@ def _beard(draws: Draws, who: Identity, view: View, thick: Tensor, fine: Tensor)
     """Where beard hides the skin, 0..1: a shadow, stubble or grown; whole or of mouth and chin alone."""
     if who.masculine < 0.55 or who.child or draws.chance(0.25):
         return None
-    grown = beard(view.surface.point) * ~view.surface.ear
-    if draws.chance(0.3):  # moustache and chin
+    soft = (0.06, 0.02 * thick) if who.modelled else (0.035, 0.0)
+    grown = beard(view.surface.point, *soft)
+    grown = grown * ~view.surface.ear
+    if draws.chance(0.15 if who.modelled else 0.3):  # moustache and chin
         edge = draws.uniform(0.16, 0.3)
-        grown = grown * torch.sigmoid((edge - view.surface.point[0].abs()) / 0.03)
+        side = 0.05 if who.modelled else 0.03
+        grown = grown * torch.sigmoid((edge - view.surface.point[0].abs()) / side)
     kind = draws.uniform(0.0, 1.0)
     if kind < 0.5:  # shaved: hairs below the surface
         density, rough = draws.uniform(0.05, 0.3), 0.3
@@ -181,5 +198,5 @@ def _beard(draws: Draws, who: Identity, view: View, thick: Tensor, fine: Tensor)
         density, rough = draws.uniform(0.25, 0.6), 0.6
     else:
         density, rough = draws.uniform(0.65, 1.0), 0.3
-    thickness = (0.8 + 0.25 * thick).clamp(0.1, 1.2)
+    thickness = 0.9 + 0.12 * thick if who.modelled else (0.8 + 0.25 * thick).clamp(0.1, 1.2)
     return (density * thickness * grown * (1.0 + rough * fine)).clamp(0.0, 1.0)

@@ -27,6 +27,13 @@ LEAST_SPECULAR = 1e-4
 SKIN_REFLECTANCE = 0.028
 """Of skin seen head on, from its refractive index of 1.4 (Tuchin 2007)."""
 
+WIDE = 0.8
+"""Most of a light that depends on how much of its surroundings a place sees, on heads of a model."""
+
+USUAL_ROUGHNESS = 0.27, 0.48
+"""Of dry skin on heads of a model, about the 0.3 that d'Eon and Luebke render faces with (GPU Gems 3, 2007,
+chapter 14)."""
+
 FULL_ROUGHNESS = 0.95
 
 
@@ -87,17 +94,19 @@ def draw_shading(
         pigments: of its skin, with the relief of pores and lines.
         age: 0 for the young to 1 for the old, whose skin is rougher and less oily.
     """
-    surface = view.surface
+    surface, modelled = view.surface, view.shells is not None
     normal = _normals_everywhere(view)
     pores = draws.uniform(0.025, 0.08) * (1.0 + age)
     rough = _with_relief(normal, pores * pigments.relief)
     ambient = sh_shading(normal.unsqueeze(0), lights.ambient.unsqueeze(0))[0, 0]
     unoccluded, lit, diffuse = ambient, ambient * surface.occlusion, ambient * surface.occlusion
     specular = _of_surroundings(rough, ambient, surface.occlusion)
-    alpha = _roughness(draws, pigments, age)
+    alpha = _roughness(draws, pigments, age, modelled=modelled)
     for source in lights.sources:
         cosine = torch.einsum("c,chw->hw", source.direction, normal)
         reaches = surface.shadow(source.direction)
+        if modelled:  # of a wide light, hollows see a part
+            reaches = reaches * (1.0 - min(WIDE, 2.0 * source.size) * (1.0 - surface.occlusion))
         # A wide light reaches round the edge of the shadow and past the cosine's end.
         wrap = 0.25 * source.size
         direct = source.strength * ((cosine + wrap) / (1.0 + wrap)).clamp(min=0.0)
@@ -110,13 +119,13 @@ def draw_shading(
         lobe = highlight(rough, source.direction, wide, SKIN_REFLECTANCE)
         specular = specular + source.strength * reaches * lobe
     shine = float(np.exp(draws.uniform(np.log(0.4), np.log(1.8)))) * (1.0 - 0.9 * pigments.hairy)
-    specular = shine * specular * surface.hit
+    specular = shine * specular * surface.hit * surface.crevice
     # Hairs keep light from what is between them.
-    diffuse = diffuse * (1.0 - 0.5 * pigments.hairy)
+    diffuse = diffuse * (1.0 - (0.7 if modelled else 0.5) * pigments.hairy) * surface.crevice
     return Shading(
         normal,
         unoccluded,
-        lit.clamp(min=0.02),
+        (lit * surface.crevice).clamp(min=0.02),
         diffuse.clamp(min=0.02),
         specular.clamp(LEAST_SPECULAR, 4.0),
         lights.sources,
@@ -139,9 +148,9 @@ def _of_surroundings(normal: Tensor, ambient: Tensor, occlusion: Tensor) -> Tens
     return (SKIN_REFLECTANCE + 0.25 * grazing) * ambient * occlusion.square()
 
 
-def _roughness(draws: Draws, pigments: Pigments, age: float) -> Tensor:
+def _roughness(draws: Draws, pigments: Pigments, age: float, *, modelled: bool) -> Tensor:
     """GGX's alpha: least on an oily forehead and nose and on moist lips: (S, S)."""
-    dry = draws.uniform(0.36, 0.55) + 0.06 * age
+    dry = draws.uniform(*(USUAL_ROUGHNESS if modelled else (0.36, 0.55))) + 0.06 * age
     oil = draws.uniform(0.0, 0.26) * (1.0 - 0.5 * age)
     moist = draws.uniform(0.0, 0.2)
     return (dry - oil * pigments.oily - moist * pigments.lips).clamp(min=0.14)

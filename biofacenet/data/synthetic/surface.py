@@ -35,6 +35,8 @@ class Surface:
     length and direction."""
     occlusion: Tensor
     """0..1, share of the light from all around that reaches the surface; 1 where nothing is hit."""
+    crevice: Tensor
+    """0..1, share of light of any kind that narrow folds leave, of which `occlusion` knows nothing."""
     shadow: Callable[[Tensor], Tensor]
     """Of a direction (3,) in camera coordinates that light comes from: the share of that light, 0..1,
     which nothing of the head keeps from each sample: (S, S). It does not know which samples face away

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,6 +43,10 @@ MODELLED_HALF_FRAME, MODELLED_CENTRE_Y = 1.33, -0.15
 """The same for heads of a model, whose eyes are farther apart for their height: so that the distance of the
 eyes is 0.245 of the side and their height 0.41 from the top, as in photographs that are framed by the faces
 found on them (0.242 and 0.408 in the median of 53 people of the Face Research Lab London Set)."""
+
+
+DISTANCE = 5.0, 18.0
+"""Of the camera from heads of a model, in canonical units of about 10 cm: an arm's length to a studio's."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +119,8 @@ def place_head(draws: Draws, who: Identity, size: int, yaw: float | None = None)
     turn = pose.rotation()
     x, y = frame.samples(size * SUPERSAMPLING)
     if isinstance(who.head, ModelledHead):
-        seen = see_modelled_head(who.head, pose, who.brows, x, y)
+        distance = math.exp(draws.uniform(*map(math.log, DISTANCE)))
+        seen = see_modelled_head(who.head, pose, who.brows, x, y, distance)
         neck = Cylinder(seen.neck, width)
         seen_by = seen.surface, seen.features, neck, seen.landmarks, seen.shells
         return View(turn, frame, x, y, *seen_by)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from ...physics.lighting import unit
 from .draws import Draws
 from .features import smoothstep
 from .heads.shell import Shell, ShellMaker
@@ -15,6 +16,9 @@ from .strands import long_noise
 from .view import View
 
 __all__ = ["Worn", "draw_worn"]
+
+MARGIN = 0.1
+"""How much farther than cloth a shell is laid, so that its border is not that of triangles."""
 
 
 @dataclass(frozen=True)
@@ -50,18 +54,18 @@ def _hat(draws: Draws, view: View, shells: ShellMaker) -> Worn:
     top = draws.uniform(0.0, 0.14) * smoothstep(0.5, 1.15, y)
     lumps = 1.0 + 0.25 * long_noise(4.0 * x + offset, 4.0 * y)
     rise = volume * (0.4 + 0.6 * smoothstep(0.0, 0.12, inside)) * lumps + top
-    shell = shells.make(inside + 0.01, rise.clamp(min=0.01))
+    shell = shells.make(inside + MARGIN, rise.clamp(min=0.01))
     hem = draws.uniform(0.08, 0.16)
-    edge = shell.inside
+    edge = shell.inside - MARGIN
     shade = 1.0 - 0.35 * torch.exp(-((edge - hem) / 0.018).square())  # where the hem ends
     if knitted:
         across = torch.atan2(shell.point[0], shell.point[2] + 0.2)
         ribs = torch.sin(draws.uniform(60.0, 110.0) * across)
         shade = shade * (0.88 + 0.12 * ribs)
     shade = shade * (0.7 + 0.3 * smoothstep(0.0, 0.03, edge))
-    cloth, normal = shell.hit, shell.normal
+    cloth, normal = shell.hit & (edge > 0.0), shell.normal
     if not knitted and draws.chance(0.6):
-        brim, low = _brim(draws, view, line)
+        brim, low = _brim(draws, view, shells, line)
         shade = torch.where(brim & ~cloth, low, shade)
         up = torch.tensor([0.0, 0.75, 0.66])[:, None, None]
         normal = torch.where(brim & ~cloth, up, normal)
@@ -69,12 +73,16 @@ def _hat(draws: Draws, view: View, shells: ShellMaker) -> Worn:
     return Worn(cloth, normal, shade)
 
 
-def _brim(draws: Draws, view: View, line: float) -> tuple[Tensor, Tensor]:
+def _brim(draws: Draws, view: View, shells: ShellMaker, line: float) -> tuple[Tensor, Tensor]:
     """The peak of a cap or the brim of a hat, seen from ahead and a little below: where, and its shade."""
     all_round = draws.chance(0.4)
     wide, deep = (draws.uniform(1.0, 1.25), 0.14) if all_round else (draws.uniform(0.5, 0.62), 0.16)
     # A disc about the head's middle, level with the line: an ellipse in the picture.
-    middle = view.pose @ torch.tensor([0.0, line, 0.25 if all_round else 0.95])
+    x, y, z = shells.places
+    ahead = int((x.abs() + (y - line).abs() + 9.0 * (z < 0.0)).argmin())
+    middle = torch.from_numpy(shells.vertices[ahead])
+    if all_round:
+        middle = middle - 0.7 * view.pose[:, 2]
     tilted = deep + 0.5 * abs(float(view.pose[1, 2]))
     across = (view.x - middle[0]) / wide
     down = (view.y - middle[1] - 0.2 * across.square() * deep) / tilted
@@ -98,16 +106,41 @@ def _scarf(draws: Draws, view: View, shells: ShellMaker) -> Worn:
         return torch.maximum(0.6 * oval, -0.1 - z)
 
     places = shells.places
-    inside = inside_of(places)
+    inside = inside_of(places).masked_fill(shells.ears, -1.0)  # which what falls beside it covers
     x, y, z = places
     around = torch.atan2(x, z + 0.3)
     folds = long_noise(6.0 * y + 2.0 * around.abs() + offset, 1.2 * around)
     fine = long_noise(17.0 * y + 5.0 * around.abs() + offset, 2.0 * around)
     rise = 0.03 + 0.07 * smoothstep(0.0, 0.3, inside) + 0.02 * folds + 0.008 * fine
-    shell = shells.make(inside + 0.01, rise.clamp(min=0.012))
+    shell = shells.make(inside + MARGIN, rise.clamp(min=0.012))
+    shell = replace(shell, inside=shell.inside - MARGIN)
+    drape = _drape(draws, view) & ~(view.surface.hit & (inside_of(view.surface.point) < 0.0))
     edge = shell.inside
     shade = (0.6 + 0.4 * smoothstep(0.0, 0.05, edge)) * (1.0 + 0.12 * _again(shell, offset))
-    return Worn(shell.hit, shell.normal, shade.clamp(0.2, 1.0))
+    cloth = shell.hit & (edge > 0.0)
+    drape = (drape | view.surface.ear) & ~cloth
+    falls = 0.9 + 0.1 * long_noise(5.0 * view.y + offset, 3.0 * view.x.abs())
+    return Worn(
+        cloth | drape,
+        torch.where(drape, _round(view), shell.normal),
+        torch.where(drape, falls, shade).clamp(0.2, 1.0),
+    )
+
+
+def _drape(draws: Draws, view: View) -> Tensor:
+    """How far a scarf reaches in the picture, over ears and down to the shoulders: (S, S), bool."""
+    out = draws.uniform(0.08, 0.16)
+    shift = float(view.pose[0, 2]) * -0.2
+    x, y = (view.x - shift).abs(), view.y
+    crown = (x / (0.76 + out)).square() + ((y - 0.1) / (1.06 + out)).square() < 1.0
+    below = x < 0.76 + out - 0.28 * (1.0 - smoothstep(-1.0, 0.1, y))
+    return torch.where(y > 0.1, crown, below & (y > -1.15))
+
+
+def _round(view: View) -> Tensor:
+    """Normals of a ball about the head: (3, S, S)."""
+    x, y = (view.x / 1.05).clamp(-0.95, 0.95), ((view.y - 0.1) / 1.5).clamp(-0.9, 0.9)
+    return unit(torch.stack((x, y, (1.0 - x**2 - 0.5 * y**2).clamp(min=0.05).sqrt())))
 
 
 def _again(shell: Shell, offset: float) -> Tensor:

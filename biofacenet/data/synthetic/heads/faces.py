@@ -14,9 +14,21 @@ __all__ = ["ModelledHead", "draw_modelled_head"]
 USUAL_LIMIT = 2.5
 """Most standard deviations of one way in which people differ."""
 
-SMILE = ("mouthSmile", "cheekSquint", "eyeSquint")
+SMILE = {"mouthSmile": 0.9, "cheekSquint": 0.5, "eyeSquint": 0.25, "mouthDimple": 0.2}
 
-SHOWN_TEETH = ("mouthUpperUp", "mouthLowerDown")
+EXPRESSIONS = {
+    "calm": (0.42, {}),
+    "smile": (0.2, SMILE),
+    "laugh": (
+        0.18,
+        SMILE | {"mouthUpperUp": 0.45, "mouthLowerDown": 0.4, "jawOpen": 0.12, "mouthStretch": 0.2},
+    ),
+    "speech": (0.06, {"jawOpen": 0.22, "mouthLowerDown": 0.25, "mouthFunnel": 0.15}),
+    "surprise": (0.03, {"jawOpen": 0.35, "browInnerUp": 0.7, "browOuterUp": 0.7, "eyeWide": 0.7}),
+    "frown": (0.05, {"browDown": 0.8, "mouthFrown": 0.5, "eyeSquint": 0.3, "mouthPress": 0.3}),
+    "any": (0.06, {}),
+}
+"""How often faces make an expression, and its movements at their strongest."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +42,8 @@ class ModelledHead:
     """(eyes, 3), unit directions in which the eyeballs look."""
     opened: bool
     """Whether the mouth shows what is in it."""
+    crease: tuple[float, float] = (0.0, 0.05)
+    """Of the fold above the lids: how deep it is, 0..1, and how high, in canonical units."""
 
     @property
     def half_width(self) -> float:
@@ -42,37 +56,38 @@ def draw_modelled_head(draws: Draws, model: PreparedModel) -> ModelledHead:
     """Draw a person, an expression and a gaze."""
     weights = draws.rng.normal(size=len(model.identity)).clip(-USUAL_LIMIT, USUAL_LIMIT)
     moved = model.mean + (weights.astype(np.float32) @ model.identity).reshape(-1, 3)
-    turn, rise = draws.gaussian(9.0), draws.gaussian(5.0)
+    turn, rise = draws.gaussian(7.0), draws.gaussian(4.0)
     movements = _draw_expression(draws, model)
     for name, amount in (*movements.items(), *_lids_that_follow(model, turn, rise)):
         moved = moved + np.float32(amount) * model.expression[name]
     gaze = _turn_eyes(model, moved, np.radians(turn), np.radians(rise))
-    return ModelledHead(model, moved, gaze, _shows_teeth(model, moved))
+    crease = draws.uniform(0.1, 0.75), draws.uniform(0.035, 0.07)
+    return ModelledHead(model, moved, gaze, _shows_teeth(model, moved), crease)
 
 
 def _draw_expression(draws: Draws, model: PreparedModel) -> dict[str, float]:
-    """Movements and how far they go: mostly calm or smiling faces, some of any other expression."""
-    amounts: dict[str, float] = {}
-    mood, strength = draws.uniform(0.0, 1.0), draws.uniform(0.15, 1.0)
-    smiles = 0.35 < mood < 0.75
-    shows, opens = draws.chance(0.45), draws.uniform(0.02, 0.22)
-    for side in ("_L", "_R"):
-        own = strength * draws.uniform(0.8, 1.0)
-        for name in SMILE:
-            amounts[name + side] = smiles * own * (1.0 if name == "mouthSmile" else 0.5)
-        for name in SHOWN_TEETH:
-            amounts[name + side] = smiles * shows * 0.6 * own
-    amounts["jawOpen"] = opens * (smiles and shows) + (mood > 0.85) * draws.uniform(0.05, 0.5)
-    rare = mood >= 0.75
-    blink = 0.9 if draws.chance(0.03) else max(0.0, draws.uniform(-0.1, 0.25))
-    for name in sorted(model.expression):
-        chosen, amount = draws.chance(0.2), draws.uniform(0.0, 0.7 if rare else 0.2)
-        if name.startswith(("eyeLook", "jaw", "mouthClose", "PupilDilate", "eyeBlink")):
-            continue
-        amounts[name] = amounts.get(name, 0.0) + chosen * amount
-    for side in ("_L", "_R"):
-        amounts["eyeBlink" + side] = blink
-    return {name: min(amount, 1.0) for name, amount in amounts.items() if name in model.expression}
+    """Movements and how far they go: mostly calm or smiling faces, some of any other expression.
+
+    Both sides of a face move nearly alike.
+    """
+    names = list(EXPRESSIONS)
+    mood = str(draws.rng.choice(names, p=[EXPRESSIONS[name][0] for name in names]))
+    strength = draws.uniform(0.3, 1.0)
+    blink = 0.9 if draws.chance(0.03) else max(0.0, draws.uniform(-0.15, 0.15))
+    amounts = {"eyeBlink": blink}
+    for name, amount in EXPRESSIONS[mood][1].items():
+        amounts[name] = strength * amount * draws.uniform(0.7, 1.1)
+    for name in sorted({name.removesuffix("_L").removesuffix("_R") for name in model.expression}):
+        chosen, amount = draws.chance(0.12), draws.uniform(0.0, 0.5 if mood == "any" else 0.12)
+        if not name.startswith(("eyeLook", "eyeBlink", "jaw", "mouthClose", "PupilDilate")):
+            amounts[name] = amounts.get(name, 0.0) + chosen * amount
+    sides = draws.uniform(0.88, 1.0), draws.uniform(0.88, 1.0)
+    found = {}
+    for name, amount in amounts.items():
+        for ending, share in (("", 1.0), ("_L", sides[0]), ("_R", sides[1])):
+            if name + ending in model.expression:
+                found[name + ending] = min(share * amount, 1.0)
+    return found
 
 
 def _lids_that_follow(model: PreparedModel, turn: float, rise: float) -> list[tuple[str, float]]:
@@ -108,4 +123,4 @@ def eyeball_middle(ball: np.ndarray) -> np.ndarray:
 def _shows_teeth(model: PreparedModel, vertices: np.ndarray) -> bool:
     """Whether the inner lips are apart."""
     marks = vertices[model.landmarks]
-    return float((marks[61:64, 1] - marks[[67, 66, 65], 1]).max()) > 0.015
+    return float((marks[61:64, 1] - marks[[67, 66, 65], 1]).max()) > 0.004

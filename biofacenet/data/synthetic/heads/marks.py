@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from scipy.spatial import cKDTree
 
 from .model import HeadModel
 
@@ -25,6 +26,9 @@ the middle they begin, in canonical units."""
 
 LIP_EDGE, LID_WIDTH = 0.006, 0.014
 """Softness of the lips' border in texture coordinates; width of the lid's edge in canonical units."""
+
+SEAM_WIDTH, CORNER = 0.013, 0.024
+"""Of the line between the lips and of the hollows at their corners, in canonical units."""
 
 NECK_BEHIND = -0.35
 """Canonical height below which the back of the head is neck."""
@@ -43,10 +47,15 @@ class Marks:
     ear: np.ndarray
     inner: np.ndarray
     """Within the closed mouth."""
+    seam: np.ndarray
+    """Nearness of the line between the lips, most of all of their corners."""
+    over: np.ndarray
+    """Not a share: height over the edge of the upper lid, in canonical units."""
 
     def stacked(self) -> np.ndarray:
-        """(V, 5), in the order above."""
-        return np.stack((self.lips, self.lid, self.neck, self.ear, self.inner), axis=1)
+        """(V, 7), in the order above."""
+        marks = (self.lips, self.lid, self.neck, self.ear, self.inner, self.seam, self.over)
+        return np.stack(marks, axis=1)
 
 
 def find_marks(model: HeadModel, places: np.ndarray) -> Marks:
@@ -69,7 +78,9 @@ def find_marks(model: HeadModel, places: np.ndarray) -> Marks:
     below = uv[:, 1] < np.interp(uv[:, 0], jaw[order, 0], jaw[order, 1]) - 0.01
     neck = np.where(face, below & ~ear, places[:, 1] < NECK_BEHIND)
     lids = [_curve(places[model.landmarks[part]]) for part in (slice(36, 40), slice(42, 46))]
-    distance = np.linalg.norm(places[:, None] - np.concatenate(lids)[None], axis=2).min(axis=1)
+    distance = _distance(places, np.concatenate(lids))
+    right = places[:, 0] > 0.0
+    heights = [np.interp(places[:, 0], *lid[lid[:, 0].argsort(), :2].T) for lid in lids]
     lid = np.exp(-np.square(distance / LID_WIDTH)) * face
     lips = 1.0 / (1.0 + np.exp(-_inside(outline, uv) / LIP_EDGE))
     return Marks(
@@ -78,6 +89,8 @@ def find_marks(model: HeadModel, places: np.ndarray) -> Marks:
         neck=neck.astype(np.float32),
         ear=ear.astype(np.float32),
         inner=((_inside(inner, uv) > 0.0) & face).astype(np.float32),
+        seam=(_seam(places, model.landmarks) * face).astype(np.float32),
+        over=(places[:, 1] - np.where(right, heights[1], heights[0])).astype(np.float32),
     )
 
 
@@ -100,6 +113,22 @@ def kinds_of_triangles(model: HeadModel, places: np.ndarray) -> np.ndarray:
             near = np.linalg.norm(corners - middle, axis=2).max(axis=1) < 1.6 * radius
             kinds[back & near] = KINDS.index("eye")
     return kinds
+
+
+def _seam(places: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+    """See `Marks.seam`: (V,)."""
+    inner = places[landmarks[60:68]]
+    line = np.concatenate(
+        (_curve(inner[:4]), _curve(inner[[4, 5, 6, 7]]), inner[3:5], inner[[7, 0]])
+    )
+    corners = places[landmarks[[48, 54]]]
+    near = np.exp(-np.square(_distance(places, line) / SEAM_WIDTH))
+    return np.maximum(near, 0.8 * np.exp(-np.square(_distance(places, corners) / CORNER)))
+
+
+def _distance(places: np.ndarray, line: np.ndarray) -> np.ndarray:
+    """Of places (V, 3) to the nearest of some points (N, 3): (V,)."""
+    return np.asarray(cKDTree(line).query(places)[0])
 
 
 def _closed_curve(points: np.ndarray, steps: int = 6) -> np.ndarray:

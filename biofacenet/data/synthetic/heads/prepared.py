@@ -49,7 +49,7 @@ class PreparedModel:
     places: np.ndarray
     """(V, 3), float32, canonical coordinates; see `canonical_places`."""
     marks: np.ndarray
-    """(V, 5), float32; see `marks.Marks`."""
+    """(V, 7), float32; see `marks.Marks`."""
     landmarks: np.ndarray
     """(68,), vertices."""
     eyeballs: tuple[Eyeball, ...]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ....physics.lighting import unit
-from ..features import Brows, smoothstep
+from ..features import EYE_X, Brows, smoothstep
 from ..surface import Features, Pose, Surface
 from .faces import ModelledHead, eyeball_middle
 from .marks import KINDS
@@ -29,15 +30,24 @@ NECK_TOP, NECK_FOOT = -0.75, -1.55
 PIVOT = (0.0, -0.6, -0.25)
 """About which the head turns on its neck."""
 
-SHADOW_MAP, SHADOW_HALF = 128, 1.7
+SHADOW_MAP, SHADOW_HALF = 160, 1.7
 """Points to a side of the picture from a light, and half its side in canonical units."""
 
-SHADOW_BIAS, MOST_BIAS, SHADOW_SOFT = 0.02, 0.2, 3
+SHADOW_BIAS, MOST_BIAS, SHADOW_SOFT = 0.02, 0.2, 5
 """How much nearer to the light something must be to cast a shadow on what faces the light, and at most on
 what turns away from it; points over which edges are soft."""
 
-BROW_EDGE = 0.014
+FOLD, LASH_ROOT, LID_SHADE = 0.014, 0.014, 0.03
+"""Width of the fold above a lid, of the line at its edge, and of its shade on the eye, in canonical units."""
+
+SEAM = 0.7
+"""How much of the light the line between lips takes."""
+
+BROW_EDGE = 0.02
 """Softness of the borders of brows, in canonical units."""
+
+EYES_Z = 0.6
+"""Depth of the eyes, at which a picture is as large from any distance."""
 
 FAR = 9.0
 """Distance from an iris where there is no eye."""
@@ -71,13 +81,37 @@ def bend(places: np.ndarray, vertices: np.ndarray, pose: Pose) -> np.ndarray:
     return (share * turned + (1.0 - share) * below).astype(np.float32)
 
 
-def see_modelled_head(head: ModelledHead, pose: Pose, brows: Brows, x: Tensor, y: Tensor) -> Seen:
-    """What samples at camera places x, y (S, S), a regular grid, see of a head."""
+def nearer(vertices: np.ndarray, distance: float) -> np.ndarray:
+    """Vertices (V, 3) in camera coordinates as a camera sees them from so far: what is nearer is larger."""
+    scale = (distance - EYES_Z) / (distance - vertices[:, 2:])
+    return np.concatenate((vertices[:, :2] * scale, vertices[:, 2:]), axis=1).astype(np.float32)
+
+
+def see_modelled_head(
+    head: ModelledHead,
+    pose: Pose,
+    brows: Brows,
+    x: Tensor,
+    y: Tensor,
+    distance: float = math.inf,
+) -> Seen:
+    """What samples at camera places x, y (S, S), a regular grid, see of a head.
+
+    Args:
+        head: who is seen.
+        pose: how the head is turned.
+        brows: painted on it.
+        x: and
+        y: (S, S), places in the picture, in canonical units.
+        distance: of the camera from the middle of the head, in canonical units of about 10 cm.
+    """
     model, size = head.model, x.shape[0]
     vertices = bend(model.mean, head.vertices, pose)
+    normals = model.normals(vertices)
+    if math.isfinite(distance):
+        vertices = nearer(vertices, distance)
     grid = _drawn(head, vertices, x, y)
     hit = grid.triangle >= 0
-    normals = model.normals(vertices)
     sky = occlusion(model.coarse, head.vertices, model.normals(head.vertices))
     columns = (model.places, vertices, normals, sky[:, None], model.marks)
     values = np.concatenate(columns, axis=1)
@@ -95,7 +129,8 @@ def see_modelled_head(head: ModelledHead, pose: Pose, brows: Brows, x: Tensor, y
     def shadow(direction: Tensor) -> Tensor:
         return caster.shadow(direction, camera[:, shown], normal[:, shown], shown)
 
-    lips, lid, neck, ear, inner = mixed[10:15]
+    lips, lid, neck, ear, inner, seam, over = mixed[10:17]
+    eyes = kinds == KINDS.index("eye")
     surface = Surface(
         hit=shown,
         neck=(neck > 0.5) & shown,
@@ -103,6 +138,7 @@ def see_modelled_head(head: ModelledHead, pose: Pose, brows: Brows, x: Tensor, y
         point=torch.where(shown, mixed[:3], torch.stack((x, y, torch.zeros_like(x)))),
         normal=torch.where(shown, normal, torch.tensor([0.0, 0.0, 1.0])[:, None, None]),
         occlusion=torch.where(shown, mixed[9], 1.0),
+        crevice=torch.where(shown, _crevices(head, mixed[0].abs(), seam, over, eyes), 1.0),
         shadow=shadow,
     )
     features = _features(head, vertices, pose, brows, surface, kinds, camera, (lips, lid, inner))
@@ -113,6 +149,17 @@ def see_modelled_head(head: ModelledHead, pose: Pose, brows: Brows, x: Tensor, y
     first, step = float(x[0, 0]), float(x[0, 1] - x[0, 0])
     shells = ShellMaker(model, vertices, normals, depth, first, float(y[0, 0]), step)
     return Seen(surface, features, landmarks, middle, shells)
+
+
+def _crevices(head: ModelledHead, ax: Tensor, seam: Tensor, over: Tensor, eyes: Tensor) -> Tensor:
+    """Share of light that the folds of lids, the line between the lips and lids over eyes leave: (S, S)."""
+    depth, height = head.crease
+    along = torch.exp(-(((ax - EYE_X) / 0.15) ** 4))
+    fold = depth * torch.exp(-((over - height) / FOLD).square())
+    root = 0.45 * torch.exp(-(over / LASH_ROOT).square())
+    shaded = 0.75 * torch.exp(-(over.clamp(max=0.0) / LID_SHADE).square())
+    taken = torch.where(eyes, shaded, along * torch.maximum(fold, root))
+    return 1.0 - torch.maximum(taken, SEAM * seam)
 
 
 def _drawn(head: ModelledHead, vertices: np.ndarray, x: Tensor, y: Tensor) -> Grid:
