@@ -299,6 +299,11 @@ def test_features_of_the_published_model_lie_where_they_are_painted(ict: Prepare
     assert ict.places[names["neck"] > 0.5, 1].max() < 0.0
     lips = ict.places[names["lips"] > 0.9]
     assert np.abs(lips[:, 0]).max() < 0.3
+    seam, over = ict.marks.T[5:]
+    assert seam[ict.landmarks[60:68]].min() > 0.7
+    assert seam[ict.landmarks[[51, 57, 30, 8]]].max() < 0.05
+    assert np.abs(over[ict.landmarks[[37, 38, 43, 44]]]).max() < 0.01
+    assert over[ict.landmarks[[40, 41, 46, 47]]].max() < -0.04
 
 
 @real_model
