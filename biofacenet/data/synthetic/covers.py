@@ -61,7 +61,7 @@ def draw_covers(draws: Draws, who: Identity, view: View) -> Covers:
     colour = torch.zeros(3, *nothing.shape)
     glasses, cloth = nothing, nothing
     if draws.chance(0.04 if who.child else 0.14 + 0.2 * who.age):
-        glasses, colour = _glasses(draws, view, glare=0.0 if who.modelled else 0.35)
+        glasses, colour = _glasses(draws, view, modelled=who.modelled)
     if who.modelled:
         worn = draw_worn(draws, who, view)
         cloth = nothing if worn is None else worn.cloth
@@ -73,8 +73,8 @@ def draw_covers(draws: Draws, who: Identity, view: View) -> Covers:
     return Covers(glasses & ~cloth, colour, cloth)
 
 
-def _glasses(draws: Draws, view: View, *, glare: float) -> tuple[Tensor, Tensor]:
-    """Two rims, a bridge, and arms on the sides of the head; how often glare hides what is behind."""
+def _glasses(draws: Draws, view: View, *, modelled: bool) -> tuple[Tensor, Tensor]:
+    """Two rims, a bridge, and arms on the sides of the head, which on heads of a model have no gaps."""
     x, y, z = view.surface.point
     # A flat front before the eyes, wherever they are in this head.
     eyes = view.landmarks[36:48].reshape(2, 6, 3).mean(dim=1) @ view.pose
@@ -85,14 +85,15 @@ def _glasses(draws: Draws, view: View, *, glare: float) -> tuple[Tensor, Tensor]
     ahead = (depth - start[2]) / along[2].clamp(min=0.3)
     px, py = start[0] + along[0] * ahead, start[1] + along[1] * ahead - level
     width, height = draws.uniform(0.17, 0.23), draws.uniform(0.11, 0.18)
-    power, rim = draws.uniform(2.0, 5.0), draws.uniform(0.008, 0.032)
+    power, rim = draws.uniform(2.0, 5.0), draws.uniform(0.018 if modelled else 0.008, 0.032)
     dx, dy = px.abs() - apart - 0.01, py + 0.02
     reach = ((dx.abs() / width) ** power + (dy.abs() / height) ** power) ** (1.0 / power)
     edge = (reach - 1.0) * min(width, height)
     frame = edge.abs() < 0.5 * rim
     frame = frame & ((dy > 0.0) | torch.tensor(draws.chance(0.85)))  # some have no lower rim
     bridge = (px.abs() < apart - width + 0.02) & ((py - 0.03).abs() < 0.5 * rim + 0.004)
-    arms = view.surface.hit & (x.abs() > EYE_X + width) & (z > -0.1) & (z < 0.6)
+    arms = view.surface.hit & (x.abs() > EYE_X + width - 0.03 * modelled)
+    arms = arms & (z > -0.1) & (z < (1.0 if modelled else 0.6))
     arms = arms & ((y - EYE_Y - 0.04).abs() < 0.5 * rim + 0.006) & ~view.surface.ear
     lens = edge < 0.0
     metal = torch.from_numpy(FRAME_COLOURS[int(draws.rng.integers(len(FRAME_COLOURS)))]).float()
@@ -102,7 +103,7 @@ def _glasses(draws: Draws, view: View, *, glare: float) -> tuple[Tensor, Tensor]
         dark = torch.tensor([0.012, 0.011, 0.01])[:, None, None]
         colour = torch.where(lens & ~frame, dark * (1.0 + 2.0 * py.clamp(min=0.0)), colour)
         return shown | lens, colour
-    if draws.chance(glare):  # the image of a window or lamp in the lenses
+    if draws.chance(0.0 if modelled else 0.35):  # the image of a window or lamp in the lenses
         slope, place = draws.uniform(-1.5, 1.5), draws.uniform(-0.08, 0.08)
         band = lens & ((dy - slope * dx - place).abs() < draws.uniform(0.01, 0.05))
         colour = torch.where(
@@ -159,7 +160,9 @@ def cloth_of(draws: Draws, view: View, rows: slice, *, varied: bool = False) -> 
         base, other = any_colour(draws), any_colour(draws)
     pattern = torch.zeros_like(x)
     chosen, pitch = draws.uniform(0.0, 1.0), draws.uniform(8.0, 50.0)
-    chosen = chosen + 0.1 * varied  # stripes less often
+    if varied:  # patterns less often, and most of two shades of one colour
+        chosen = chosen + 0.12
+        other = other if draws.chance(0.3) else base * draws.uniform(0.5, 1.6)
     if chosen < 0.15:
         pattern = (torch.sin(pitch * (y + 0.15 * x.square())) > 0.3).float()
     elif chosen < 0.22:

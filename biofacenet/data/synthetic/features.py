@@ -141,7 +141,7 @@ class Brows:
         """Draw brows; those on heads of a model lie lower and are finer."""
         height, thickness = draws.gaussian(0.015), draws.uniform(0.014, 0.034)
         if modelled:
-            return cls(0.27 + height, 0.6 * thickness + 0.008 * masculine)
+            return cls(0.27 + height, 0.5 * thickness + 0.006 * masculine)
         return cls(0.29 + height, thickness + 0.012 * masculine)
 
     def arch(self, ax: Tensor) -> Tensor:

@@ -89,7 +89,7 @@ class GrownHair:
             skin = torch.tensor([0.16, 0.1, 0.075])[:, None, None] * (0.25 + 0.75 * who.light)
             base = 0.7 * base + 0.3 * skin
         # Single strands differ in colour as in brightness: sun, grey hairs.
-        varied = draws.uniform(0.1, 0.3) * (0.6 if self.dull else 1.0)
+        varied = draws.uniform(0.1, 0.3) * (0.3 if self.shaved else 0.6 if self.dull else 1.0)
         base = base * torch.exp(varied * self.locks)
         gloss = draws.uniform(0.01, 0.06) * (0.25 if self.dull or self.shaved else 1.0)
         lit = sh_shading(self.normal[None], lights.ambient[None])[0, 0] * self.open
@@ -104,7 +104,7 @@ class GrownHair:
             # The scales of a hair tilt its mirror images: one toward the root, one away from it.
             white = white + reaches * (1.0 - (at_half + 0.08).square()).clamp(min=0.0) ** 40
             coloured = coloured + reaches * (1.0 - (at_half - 0.12).square()).clamp(min=0.0) ** 12
-        broken = (1.0 + (0.3 if self.dull else 0.5) * self.locks).clamp(min=0.0)
+        broken = (1.0 + (0.2 if self.dull or self.shaved else 0.5) * self.locks).clamp(min=0.0)
         return base * (0.8 * lit + 0.45 * coloured * broken) + gloss * white * broken
 
 
@@ -195,7 +195,7 @@ def _as_seen(
     if style.kind == "curly":
         grows &= normal[2] > 0.6 * chance**2
     else:
-        grows &= normal[2] > 0.25 * shares(strands) * (style.kind != "shaved")
+        grows &= normal[2] > 0.5 * chance**2 * (style.kind != "shaved")
     cover = torch.zeros_like(shown)
     cover[shown] = grows
     locks, turned = torch.zeros_like(view.x), torch.zeros(3, *view.x.shape)
@@ -206,7 +206,8 @@ def _as_seen(
     turned[:, shown] = view.pose @ run.direction(point, in_head)
     free = torch.ones_like(view.x)
     free[shown] = 0.55 + 0.45 * smoothstep(-0.02, 0.12, edge)
-    free = free * (1.0 + 0.38 * locks.clamp(-2.0, 0.0))
+    deep = {"shaved": 0.08, "curly": 0.22}.get(style.kind, 0.38)
+    free = free * (1.0 + deep * locks.clamp(-2.0, 0.0))
     head = surface.hit & ~surface.neck
     on_head, behind = cover & head, cover & ~head
     if style.kind not in ("shaved", "bald"):
@@ -283,8 +284,8 @@ def _curtain(style: Hair, view: View, run: Run) -> tuple[Tensor, Tensor]:
     hangs = hangs & (view.y < CURTAIN_TOP - 1.5 * (x.abs() - HALF_HEAD).clamp(min=0.0))
     ends = style.length + 0.05 * long_noise(5.0 * x + run.offset[0], torch.zeros_like(x))
     ends = ends + curly * 0.6 * (x.abs() - HALF_HEAD).clamp(min=0.0)  # round below
-    reach = 0.14 if curly else 0.07
-    hangs = hangs & (smoothstep(-reach, 0.1, view.y - ends) > 0.98 * chance)
+    reach = 0.14 if curly else 0.04
+    hangs = hangs & (smoothstep(-reach, reach, view.y - ends) > 0.98 * chance)
     throat = view.surface.neck & (view.x - view.neck.middle).abs().lt(0.3)
     return hangs & ~throat, locks
 

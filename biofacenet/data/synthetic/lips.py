@@ -27,7 +27,9 @@ def _photographed(draws: Draws, who: Identity) -> tuple[float, float]:
     """As in photographs of the Face Research Lab London Set: lips of all people hold little melanin and
     much blood, so that those of dark skin are brighter than their cheeks; some are as dark as the skin.
     """
-    level = -0.39 + draws.gaussian(0.05) + draws.uniform(0.05, 0.5) * max(who.melanin + 0.2, 0.0)
+    dark = min(max((who.melanin - 0.1) / 0.2, 0.0), 1.0)
+    follows = draws.uniform(0.4 - 0.35 * dark, 1.0 - 0.5 * dark)
+    level = -0.39 + draws.gaussian(0.05) + follows * max(who.melanin + 0.2, 0.0)
     if draws.chance(0.15 * (1.0 - who.light)):
         level = who.melanin + draws.uniform(-0.1, 0.12)
     level = max(level, who.melanin - 0.6)

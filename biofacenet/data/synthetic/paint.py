@@ -71,6 +71,9 @@ def paint_person(
     if covers.worn is not None:
         above = (1.0 + 0.06 * fine) * covers.worn.shade * light_on(covers.worn.normal, lights)
     _put(picture, parts.cloth, rows, cloth_of(draws, view, rows, varied=who.modelled) * below[rows])
+    if clothes is not None:
+        outer = parts.cloth & clothes.outer
+        _put(picture, outer, rows, cloth_of(draws, view, rows, varied=True) * below[rows])
     if isinstance(hair, GrownHair):
         strands = hair.colour(draws, who, lights)
         picture = torch.where(worn.behind & ~parts.cloth, strands, picture)

@@ -36,8 +36,11 @@ def eight_bits(image: Tensor) -> Tensor:
 
 
 def photograph(draws: Draws, image: Tensor, *, deep: bool = False) -> Tensor:
-    """Take a photograph of linear RGB (3, S, S): 8 bits, 0..1 sRGB; ``deep``: colours deepened more."""
-    image = _through_lens(draws, image)
+    """Take a photograph of linear RGB (3, S, S): 8 bits, 0..1 sRGB.
+
+    ``deep``: of a head of a model, with colours deepened more.
+    """
+    image = _through_lens(draws, image, always=deep)
     image = _sensed(draws, image)
     return _stored(draws, _developed(draws, image, DEEP if deep else USUAL))
 
@@ -66,8 +69,11 @@ def _blurred(image: Tensor, sigma: float) -> Tensor:
     return F.conv2d(across, kernel.reshape(1, 1, -1, 1))[:, 0]
 
 
-def _through_lens(draws: Draws, image: Tensor) -> Tensor:
-    """Out of focus by a little, or enlarged from fewer pixels; stray light of bright surroundings."""
+def _through_lens(draws: Draws, image: Tensor, *, always: bool) -> Tensor:
+    """Out of focus by a little, or enlarged from fewer pixels; stray light of bright surroundings.
+
+    What lenses and sensors smooth ``always``, two samples to a pixel leave with steps.
+    """
     if draws.chance(0.12):
         side = image.shape[-1]
         fewer = max(8, int(side * draws.uniform(0.45, 0.9)))
@@ -76,7 +82,9 @@ def _through_lens(draws: Draws, image: Tensor) -> Tensor:
             min=0.0
         )
     elif draws.chance(0.55):
-        image = _blurred(image, draws.uniform(0.25, 0.9))
+        image = _blurred(image, draws.uniform(0.45 if always else 0.25, 0.9))
+    elif always:
+        image = _blurred(image, 0.45)
     if draws.chance(0.25):
         image = image + draws.uniform(0.0, 0.03) * image.mean(dim=(1, 2), keepdim=True)
     return image

@@ -53,11 +53,14 @@ def draw_pigments(
     lips, brows = parts.lips, parts.brows
     made_up = who.masculine < 0.5 and not who.child and draws.chance(0.55)
     even = draws.uniform(0.25, 0.8) if made_up else 1.0  # foundation hides what is uneven
+    patchy = 0.75 if who.modelled else 1.0
     detail = draw_detail(draws, light=who.light, age=who.age)
     painted = torch.stack(
         (
-            even * (detail.melanin + _darker_places(draws, who)) + _shadow(draws, made_up=made_up),
-            even * (detail.haemoglobin + _redder_places(draws)) + _blush(draws, made_up=made_up),
+            even * (patchy * detail.melanin + _darker_places(draws, who))
+            + _shadow(draws, made_up=made_up),
+            even * (patchy * detail.haemoglobin + _redder_places(draws))
+            + _blush(draws, made_up=made_up),
             detail.relief,
             _oily_places(),
             *draws.field(40, 2)[0],
@@ -195,7 +198,7 @@ def _beard(draws: Draws, who: Identity, view: View, thick: Tensor, fine: Tensor)
     if kind < 0.5:  # shaved: hairs below the surface
         density, rough = draws.uniform(0.05, 0.3), 0.3
     elif kind < 0.8:
-        density, rough = draws.uniform(0.25, 0.6), 0.6
+        density, rough = draws.uniform(0.25, 0.6), 0.35 if who.modelled else 0.6
     else:
         density, rough = draws.uniform(0.65, 1.0), 0.3
     thickness = 0.9 + 0.12 * thick if who.modelled else (0.8 + 0.25 * thick).clamp(0.1, 1.2)
