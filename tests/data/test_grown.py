@@ -160,7 +160,7 @@ def test_brows_are_as_dark_as_the_hair(ball: PreparedModel) -> None:
     _, who, _ = met(ball, 0)
     dark, fair = (replace(who, melanin=-0.5, hair_colour=np.full(3, c)) for c in (0.01, 0.3))
     assert _melanin_of_hairs(dark) > 0.9
-    assert _melanin_of_hairs(dark) > _melanin_of_hairs(fair) + 0.4
+    assert _melanin_of_hairs(dark) > _melanin_of_hairs(fair) + 0.3
     assert _melanin_of_hairs(replace(fair, melanin=0.7)) == pytest.approx(0.8)
 
 
@@ -219,7 +219,8 @@ def test_clothes_begin_at_the_neck(ball: PreparedModel) -> None:
     for index in range(12):
         draws, _, view = met(ball, index)
         clothes = draw_clothes(draws, view)
-        assert not (clothes.cover & (view.y > -0.9)).any()
+        assert not (clothes.cover & (view.y > -0.75)).any()
+        assert not (clothes.outer & (view.x.abs() < 0.1) & (view.y > -1.2)).any()
         assert clothes.cover[-1, :5].any()
         assert 0.0 < float(clothes.shade.min()) <= float(clothes.shade.max()) <= 1.0
         torch.testing.assert_close(

@@ -48,6 +48,8 @@ def draw_clothes(draws: Draws, view: View) -> Clothes:
     slope = _shoulders(draws, ax)
     line = line + (slope - line) * smoothstep(0.85, 1.25, ax / THROAT_WIDE)
     cover = (y < line) & (((y < slope) & ~surface.hit) | surface.neck)
+    strip = surface.neck & (ax > 1.25 * THROAT_WIDE) & (y < slope + 0.12)
+    cover = cover | strip  # no skin between neck and cloth
     normal = _folds(draws, view, x)
     below = line - y
     shade = 1.0 - 0.5 * torch.exp(-((x / 0.6).square() + ((y + 1.15) / 0.25).square()))

@@ -46,7 +46,8 @@ def eye_colour(
         0.2, 1.0
     )  # the lid shades the ball
     yellow = draws.uniform(0.8, 1.0)
-    white = torch.tensor([0.5, 0.46, 0.46 * yellow])[:, None, None]
+    sclera = 0.75 if view.shells is not None else 1.0
+    white = sclera * torch.tensor([0.5, 0.46, 0.46 * yellow])[:, None, None]
     red = 1.0 - draws.uniform(0.0, 0.25) * ((x.abs() - EYE_X).abs() / 0.13).clamp(0.0, 1.0) ** 2
     white = torch.cat((white[:1].expand(1, *x.shape), white[1:] * red), dim=0)
     distance = parts.iris_distance[rows]

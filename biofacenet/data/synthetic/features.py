@@ -141,7 +141,7 @@ class Brows:
         """Draw brows; those on heads of a model lie lower and are finer."""
         height, thickness = draws.gaussian(0.015), draws.uniform(0.014, 0.034)
         if modelled:
-            return cls(0.27 + height, 0.5 * thickness + 0.006 * masculine)
+            return cls(0.27 + height, 0.65 * thickness + 0.008 * masculine)
         return cls(0.29 + height, thickness + 0.012 * masculine)
 
     def arch(self, ax: Tensor) -> Tensor:
@@ -155,7 +155,9 @@ class Brows:
         thickness = self.thickness * (1.15 - 0.9 * ((ax - 0.12) / 0.4).clamp(0.0, 1.0))
         inside = torch.sigmoid((thickness - (y - arch).abs()) / softness)
         return (
-            inside * smoothstep(0.07, 0.08 + 5.0 * softness, ax) * (1.0 - smoothstep(0.44, 0.5, ax))
+            inside
+            * smoothstep(0.07, 0.04 + 10.0 * softness, ax)
+            * (1.0 - smoothstep(0.44, 0.5, ax))
         )
 
 

@@ -38,6 +38,9 @@ LOCKS, STRANDS, FINE = 16.0, 48.0, 130.0
 FUZZ = -0.07, 0.08
 """Distances within the hair between which single hairs on skin become as many as can be."""
 
+STRAY = 0.06
+"""How far single hairs stand out from the rest, in canonical units."""
+
 BESIDE = 0.25
 """Depth behind which hair hangs over the sides of a head."""
 
@@ -79,7 +82,7 @@ class GrownHair:
 
     def shading(self, view: View) -> View:
         """The view in which hair takes light from the skin beside it."""
-        occlusion = view.surface.occlusion * (1.0 - 0.4 * self.near)
+        occlusion = view.surface.occlusion * (1.0 - 0.55 * self.near)
         return replace(view, surface=replace(view.surface, occlusion=occlusion))
 
     def colour(self, draws: Draws, who: Identity, lights: Lights) -> Tensor:
@@ -220,11 +223,15 @@ def _as_seen(
     on_ears = hanging & head & beside & (surface.point[1] < CURTAIN_TOP)
     hanging = (hanging & ~head | on_ears) & ~cover
     locks = torch.where(hanging, fall, locks)
+    stray = torch.zeros_like(hanging)
+    if style.kind not in ("shaved", "bald"):
+        much = 0.8 if style.kind == "curly" else 0.5
+        stray = _stray(cover | behind | hanging, surface.hit, view, run, much)
     below = smoothstep(-1.3, 0.3, view.y) * (1.0 + 0.25 * fall.clamp(-2.0, 0.0))
     free = torch.where(hanging, 0.25 + 0.55 * below, free)
     down = torch.tensor([0.0, -1.0, 0.0])[:, None, None]
     within = _inside(style, surface.point, temple)
-    near = torch.exp(within.clamp(max=0.0) / 0.04)
+    near = torch.exp(within.clamp(max=0.0) / 0.06)
     near = near * head * ~surface.ear * (style.kind not in ("bald", "shaved"))
     fuzz = torch.zeros_like(view.x)
     if style.fringe == 0.0 and not covered:
@@ -232,7 +239,7 @@ def _as_seen(
         fuzz = fuzz.clamp(0.0, 0.95) * head * ~surface.ear
     return GrownHair(
         on_head=on_head | (hanging & head),
-        behind=behind | (hanging & ~head),
+        behind=behind | (hanging & ~head) | stray,
         near=near,
         fuzz=fuzz,
         normal=torch.where(cover, shell.normal, _round(view)),
@@ -242,6 +249,17 @@ def _as_seen(
         shaved=style.kind == "shaved",
         dull=style.kind == "curly",
     )
+
+
+def _stray(hair: Tensor, head: Tensor, view: View, run: Run, much: float) -> Tensor:
+    """Single hairs that stand out beside the rest, as many as ``much`` says, 0..1: (S, S), bool."""
+    radius = max(1, round(STRAY / abs(float(view.x[0, 1] - view.x[0, 0]))))
+    around = F.avg_pool2d(hair[None, None].float(), 2 * radius + 1, 1, radius)[0, 0]
+    x, y = view.x, view.y - 0.1
+    turn, away = torch.atan2(y, x), (x.square() + y.square()).sqrt()
+    strands = long_noise(70.0 * turn + run.offset[0], 9.0 * away)
+    strands = 0.6 * strands + 0.7 * long_noise(180.0 * turn + run.offset[1], 16.0 * away)
+    return ~hair & ~head & (much * around > shares(strands))
 
 
 def _hairs(run: Run, point: Tensor) -> Tensor:

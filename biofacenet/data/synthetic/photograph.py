@@ -82,9 +82,9 @@ def _through_lens(draws: Draws, image: Tensor, *, always: bool) -> Tensor:
             min=0.0
         )
     elif draws.chance(0.55):
-        image = _blurred(image, draws.uniform(0.45 if always else 0.25, 0.9))
+        image = _blurred(image, draws.uniform(0.4 if always else 0.25, 0.75 if always else 0.9))
     elif always:
-        image = _blurred(image, 0.45)
+        image = _blurred(image, 0.38)
     if draws.chance(0.25):
         image = image + draws.uniform(0.0, 0.03) * image.mean(dim=(1, 2), keepdim=True)
     return image

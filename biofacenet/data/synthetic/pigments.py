@@ -165,9 +165,9 @@ def _oily_places() -> Tensor:
 
 
 def _melanin_of_hairs(who: Identity) -> float:
-    """Map value of the hairs of brows and beard: on heads of a model as dark as that of the head."""
+    """Map value of the hairs of brows and beard: on heads of a model dark as that of the head or darker."""
     light = float(who.hair_colour.mean())
-    most = (0.97, 2.2) if who.modelled else (0.75, 1.6)
+    most = (0.97, 1.4) if who.modelled else (0.75, 1.6)
     found = float(np.clip(most[0] - most[1] * light, 0.15, 0.95 if who.modelled else 0.85))
     return max(found, who.melanin + 0.1)
 

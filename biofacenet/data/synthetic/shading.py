@@ -8,9 +8,9 @@ roughness differs between regions of the face is measured in Weyrich et al., SIG
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -30,7 +30,7 @@ SKIN_REFLECTANCE = 0.028
 WIDE = 0.8
 """Most of a light that depends on how much of its surroundings a place sees, on heads of a model."""
 
-USUAL_ROUGHNESS = 0.27, 0.48
+USUAL_ROUGHNESS = 0.24, 0.44
 """Of dry skin on heads of a model, about the 0.3 that d'Eon and Luebke render faces with (GPU Gems 3, 2007,
 chapter 14)."""
 
@@ -96,7 +96,7 @@ def draw_shading(
     """
     surface, modelled = view.surface, view.shells is not None
     normal = _normals_everywhere(view)
-    pores = draws.uniform(0.025, 0.08) * (1.0 + age)
+    pores = draws.uniform(0.025, 0.08) * (1.0 + age) * (1.5 if modelled else 1.0)
     rough = _with_relief(normal, pores * pigments.relief)
     ambient = sh_shading(normal.unsqueeze(0), lights.ambient.unsqueeze(0))[0, 0]
     unoccluded, lit, diffuse = ambient, ambient * surface.occlusion, ambient * surface.occlusion
@@ -118,7 +118,9 @@ def draw_shading(
         wide = (alpha.square() + source.size**2).sqrt().clamp(max=FULL_ROUGHNESS)
         lobe = highlight(rough, source.direction, wide, SKIN_REFLECTANCE)
         specular = specular + source.strength * reaches * lobe
-    shine = float(np.exp(draws.uniform(np.log(0.4), np.log(1.8)))) * (1.0 - 0.9 * pigments.hairy)
+    least, most = (0.5, 2.6) if modelled else (0.4, 1.8)
+    oily = math.exp(draws.uniform(math.log(least), math.log(most)))
+    shine = oily * (1.0 - 0.9 * pigments.hairy)
     specular = shine * specular * surface.hit * surface.crevice
     # Hairs keep light from what is between them.
     diffuse = diffuse * (1.0 - (0.7 if modelled else 0.5) * pigments.hairy) * surface.crevice

@@ -11,8 +11,9 @@ from .prepared import PreparedModel
 
 __all__ = ["ModelledHead", "draw_modelled_head"]
 
-USUAL_LIMIT = 2.5
-"""Most standard deviations of one way in which people differ."""
+SPREAD, USUAL_LIMIT = 0.85, 2.2
+"""Standard deviation of the ways in which people differ, in those of the model, and the most of one; with its
+own some heads are such as nobody has."""
 
 SMILE = {"mouthSmile": 0.9, "cheekSquint": 0.5, "eyeSquint": 0.25, "mouthDimple": 0.2}
 
@@ -54,7 +55,8 @@ class ModelledHead:
 
 def draw_modelled_head(draws: Draws, model: PreparedModel) -> ModelledHead:
     """Draw a person, an expression and a gaze."""
-    weights = draws.rng.normal(size=len(model.identity)).clip(-USUAL_LIMIT, USUAL_LIMIT)
+    weights = SPREAD * draws.rng.normal(size=len(model.identity))
+    weights = weights.clip(-USUAL_LIMIT, USUAL_LIMIT)
     moved = model.mean + (weights.astype(np.float32) @ model.identity).reshape(-1, 3)
     turn, rise = draws.gaussian(7.0), draws.gaussian(4.0)
     movements = _draw_expression(draws, model)
@@ -73,7 +75,7 @@ def _draw_expression(draws: Draws, model: PreparedModel) -> dict[str, float]:
     names = list(EXPRESSIONS)
     mood = str(draws.rng.choice(names, p=[EXPRESSIONS[name][0] for name in names]))
     strength = draws.uniform(0.3, 1.0)
-    blink = 0.9 if draws.chance(0.03) else max(0.0, draws.uniform(-0.15, 0.15))
+    blink = 0.9 if draws.chance(0.03) else draws.uniform(0.03, 0.26)
     amounts = {"eyeBlink": blink}
     for name, amount in EXPRESSIONS[mood][1].items():
         amounts[name] = strength * amount * draws.uniform(0.7, 1.1)

@@ -37,13 +37,13 @@ SHADOW_BIAS, MOST_BIAS, SHADOW_SOFT = 0.02, 0.2, 5
 """How much nearer to the light something must be to cast a shadow on what faces the light, and at most on
 what turns away from it; points over which edges are soft."""
 
-FOLD, LASH_ROOT, LID_SHADE = 0.014, 0.014, 0.03
+FOLD, LASH_ROOT, LID_SHADE = 0.014, 0.018, 0.035
 """Width of the fold above a lid, of the line at its edge, and of its shade on the eye, in canonical units."""
 
 SEAM = 0.7
 """How much of the light the line between lips takes."""
 
-BROW_EDGE = 0.02
+BROW_EDGE = 0.013
 """Softness of the borders of brows, in canonical units."""
 
 EYES_Z = 0.6
@@ -156,8 +156,8 @@ def _crevices(head: ModelledHead, ax: Tensor, seam: Tensor, over: Tensor, eyes: 
     depth, height = head.crease
     along = torch.exp(-(((ax - EYE_X) / 0.15) ** 4))
     fold = depth * torch.exp(-((over - height) / FOLD).square())
-    root = 0.45 * torch.exp(-(over / LASH_ROOT).square())
-    shaded = 0.75 * torch.exp(-(over.clamp(max=0.0) / LID_SHADE).square())
+    root = 0.75 * torch.exp(-(over / LASH_ROOT).square())
+    shaded = 0.2 + 0.65 * torch.exp(-(over.clamp(max=0.0) / LID_SHADE).square())
     taken = torch.where(eyes, shaded, along * torch.maximum(fold, root))
     return 1.0 - torch.maximum(taken, SEAM * seam)
 
