@@ -23,8 +23,9 @@ from biofacenet.data.synthetic.heads.raster import depth_maps, rasterise
 from biofacenet.data.synthetic.heads.reading import read_heads
 from biofacenet.data.synthetic.heads.seen import Seen, see_modelled_head
 from biofacenet.data.synthetic.heads.sky import coarse_copy, occlusion
+from biofacenet.data.synthetic.identity import draw_identity
 from biofacenet.data.synthetic.surface import Pose
-from biofacenet.data.synthetic.view import Frame
+from biofacenet.data.synthetic.view import Frame, place_head
 from biofacenet.decomposition.parts import part_index
 from biofacenet.physics.colour import linear_to_srgb
 
@@ -333,3 +334,22 @@ def test_faces_of_the_published_model(ict: PreparedModel) -> None:
     spread = np.stack([head.vertices[ict.landmarks] for head in draws]).std(axis=0)
     assert 0.01 < float(spread.mean()) < 0.15
     assert 1 < sum(head.opened for head in draws) < 12
+
+
+@real_model
+def test_men_of_the_published_model_have_larger_heads_and_pictures_of_one_size(
+    ict: PreparedModel,
+) -> None:
+    width = {}
+    for masculine in (0.0, 1.0):
+        heads = [draw_modelled_head(Draws(3, index), ict, masculine) for index in range(24)]
+        width[masculine] = float(np.mean([head.half_width for head in heads]))
+    assert width[1.0] > 1.05 * width[0.0]
+    apart = []
+    for index in range(24):
+        draws = Draws(3, index)
+        view = place_head(draws, draw_identity(draws, "measured", heads=ict), 32, yaw=0.0)
+        marks = view.frame.pixels(view.landmarks, 32)
+        apart.append(float(marks[42:48, 0].mean() - marks[36:42, 0].mean()) / 32.0)
+    assert float(np.mean(apart)) == pytest.approx(0.245, abs=0.01)
+    assert float(np.std(apart)) < 0.02

@@ -37,13 +37,13 @@ def paint_any_background(draws: Draws, view: View, lights: Lights, face: float) 
     kind, colour = draws.uniform(0.0, 1.0), any_colour(draws)[:, None, None]
     # Larger, so that no texture ends within a frame that shows more than that of parametric heads.
     wide = replace(view, x=0.85 * view.x, y=0.85 * view.y)
-    if kind < 0.55:
+    if kind < 0.4:
         scene = colour * light_on_wall(draws, wide)
     else:
         blurred = draws.uniform(0.2, 0.8)
-        scene = room(draws, wide) if kind < 0.78 else outdoors(draws, wide, blurred)
+        scene = room(draws, wide) if kind < 0.72 else outdoors(draws, wide, blurred)
         if draws.chance(0.5):  # in light of another colour
-            scene = scene * (colour / colour.mean()) ** draws.uniform(0.2, 1.0)
+            scene = scene * (colour / colour.mean()) ** draws.uniform(0.1, 0.6)
     own = draws.uniform(*BRIGHTNESS[lights.kind]) * math.exp(draws.gaussian(0.5))
     beside = math.exp(draws.uniform(*map(math.log, BESIDE_FACE)))
     if draws.chance(0.5):

@@ -225,7 +225,7 @@ def _as_seen(
     locks = torch.where(hanging, fall, locks)
     stray = torch.zeros_like(hanging)
     if style.kind not in ("shaved", "bald"):
-        much = 0.8 if style.kind == "curly" else 0.5
+        much = 0.8 if style.kind == "curly" else 0.4
         stray = _stray(cover | behind | hanging, surface.hit, view, run, much)
     below = smoothstep(-1.3, 0.3, view.y) * (1.0 + 0.25 * fall.clamp(-2.0, 0.0))
     free = torch.where(hanging, 0.25 + 0.55 * below, free)

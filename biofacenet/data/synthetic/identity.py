@@ -94,7 +94,7 @@ def draw_identity(
         else _draw_any_hair_colour(draws, light, age),
         head=_draw_head(draws, masculine, child, mouth)
         if heads is None
-        else draw_modelled_head(draws, heads),
+        else draw_modelled_head(draws, heads, masculine),
     )
 
 

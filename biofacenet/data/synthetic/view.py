@@ -112,6 +112,8 @@ def place_head(draws: Draws, who: Identity, size: int, yaw: float | None = None)
     usual, middle = HALF_FRAME, FRAME_CENTRE_Y
     if who.modelled:
         usual, middle = MODELLED_HALF_FRAME, MODELLED_CENTRE_Y
+    if isinstance(who.head, ModelledHead):
+        usual = usual * who.head.relative_size
     half = usual * draws.uniform(0.93, 1.08) * (1.04 if who.child else 1.0)
     frame = Frame(half, draws.gaussian(0.04), middle + draws.gaussian(0.035))
     gaze = draws.gaussian(0.015)
