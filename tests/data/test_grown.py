@@ -11,11 +11,12 @@ from biofacenet.data import generate
 from biofacenet.data.synthetic.clothes import draw_clothes
 from biofacenet.data.synthetic.covers import draw_covers
 from biofacenet.data.synthetic.draws import Draws
-from biofacenet.data.synthetic.grown import GrownHair, _gaps, grow_hair
+from biofacenet.data.synthetic.grown import GrownHair, grow_hair
 from biofacenet.data.synthetic.heads.prepared import PreparedModel
 from biofacenet.data.synthetic.heads.reading import read_heads
 from biofacenet.data.synthetic.identity import Identity, draw_identity
 from biofacenet.data.synthetic.light import draw_lights
+from biofacenet.data.synthetic.loose_hair import gaps
 from biofacenet.data.synthetic.pigments import _melanin_of_hairs
 from biofacenet.data.synthetic.shading import light_on
 from biofacenet.data.synthetic.strands import Run, draw_run, long_noise, shares
@@ -149,11 +150,11 @@ def test_no_wall_shows_between_strands_and_beside_the_head(
     narrow, wide = max(1, round(0.06 / step)), round(0.3 / step)
     middle = size // 2
     cover[: size // 2, : middle - narrow], head[: size // 2, middle:] = True, True
-    found = _gaps(cover, head, view)
+    found = gaps(cover, head, view)
     assert found[4 : size // 2 - 4, middle - narrow : middle].all()
     assert not (found & (cover | head)).any()
     cover[:, max(0, middle - wide) :] = False
-    assert not _gaps(cover, head, view)[4 : size // 2 - 4, middle - wide // 2].any()
+    assert not gaps(cover, head, view)[4 : size // 2 - 4, middle - wide // 2].any()
 
 
 def test_brows_are_as_dark_as_the_hair(ball: PreparedModel) -> None:

@@ -10,13 +10,14 @@ from tiny_heads import tiny_model
 
 from biofacenet.data.synthetic.draws import Draws
 from biofacenet.data.synthetic.features import Brows, beard
-from biofacenet.data.synthetic.grown import _curls, grow_hair
+from biofacenet.data.synthetic.grown import grow_hair
 from biofacenet.data.synthetic.heads.faces import EXPRESSIONS, ModelledHead, _draw_expression
 from biofacenet.data.synthetic.heads.prepared import PreparedModel
 from biofacenet.data.synthetic.heads.reading import read_heads
 from biofacenet.data.synthetic.heads.seen import EYES_Z, Seen, nearer, see_modelled_head
 from biofacenet.data.synthetic.identity import Identity, draw_identity
 from biofacenet.data.synthetic.light import Lights, Source, draw_lights
+from biofacenet.data.synthetic.loose_hair import curls
 from biofacenet.data.synthetic.parts import divide_into_parts
 from biofacenet.data.synthetic.pigments import draw_pigments
 from biofacenet.data.synthetic.shading import draw_shading
@@ -194,7 +195,7 @@ def test_hairs_at_the_edge_darken_skin(ball: PreparedModel) -> None:
 def test_curls_are_noise_of_one_size_in_any_direction() -> None:
     x, y = Frame(1.3, 0.0, 0.0).samples(256)
     run = draw_run(Draws(1, 0), "curls", 0.0)
-    noise = _curls(run, x, y)
+    noise = curls(run, x, y)
     assert float(noise.std()) == pytest.approx(0.8, abs=0.3)
     across = noise[:, 1:] - noise[:, :-1]
     down = noise[1:] - noise[:-1]

@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from ...physics.lighting import sh_shading, unit
@@ -20,6 +19,7 @@ from .hair import Hair, draw_hair
 from .heads.shell import Shell
 from .identity import Identity
 from .light import Lights
+from .loose_hair import CURTAIN_TOP, LOCKS, STRANDS, curls, curtain, gaps, stray_hairs
 from .shape import read_texture
 from .strands import Run, draw_run, long_noise, shares
 from .view import View
@@ -32,14 +32,11 @@ HIGHER = 0.13
 TEMPLE, NAPE = 0.24, -0.72
 """Canonical depth of the hairline at the temples, and height of its end at the back."""
 
-LOCKS, STRANDS, FINE = 16.0, 48.0, 130.0
-"""How many of them lie side by side in a canonical unit."""
+FINE = 130.0
+"""How many of the finest strands lie side by side in a canonical unit."""
 
 FUZZ = -0.07, 0.08
 """Distances within the hair between which single hairs on skin become as many as can be."""
-
-STRAY = 0.06
-"""How far single hairs stand out from the rest, in canonical units."""
 
 BESIDE = 0.25
 """Depth behind which hair hangs over the sides of a head."""
@@ -47,13 +44,8 @@ BESIDE = 0.25
 THIN = 0.12
 """How far from its edge hair grows as thick as it does, in canonical units."""
 
-CURTAIN_TOP = 0.35
-"""Height in the picture from which long hair hangs free."""
-
-HALF_HEAD = 0.8
-
-GAP, IN_GAPS = 0.05, 0.3
-"""Half the width of gaps that more hair shows through, in canonical units, and its share of the light."""
+IN_GAPS = 0.3
+"""Share of the light in gaps that more hair shows through."""
 
 
 @dataclass(frozen=True)
@@ -167,6 +159,47 @@ def _risen(style: Hair, places: Tensor, inside: Tensor, rising: float, run: Run)
     return risen.clamp(min=0.004)
 
 
+@dataclass(frozen=True)
+class _Rooted:
+    """Hair of the shell, (S, S) or (3, S, S)."""
+
+    cover: Tensor
+    """bool"""
+    locks: Tensor
+    tangent: Tensor
+    open: Tensor
+
+
+def _rooted(style: Hair, run: Run, shell: Shell, view: View) -> _Rooted:
+    """Where the strands of a shell grow, and how they lie there."""
+    shown = shell.hit
+    point, normal = shell.point[:, shown], shell.normal[:, shown]
+    across, along = run.places(point)
+    strands = run.noise(across, along, STRANDS)
+    fine = run.noise(across, along, FINE)
+    single = run.noise(across, along, 3.0 * FINE)
+    cropped, curly = style.kind in ("shaved", "bald"), style.kind == "curly"
+    locks, turned = torch.zeros_like(view.x), torch.zeros(3, *view.x.shape)
+    locks[shown] = 0.5 * run.noise(across, along, LOCKS) + 0.5 * strands + 0.45 * fine
+    chance = shares(0.45 * strands + 0.5 * fine + 0.75 * single)
+    if cropped:  # single hairs
+        chance = shares(0.8 * long_noise(4.0 * FINE * across, 3.0 * FINE * along) + 0.6 * single)
+    elif curly:
+        locks = curls(run, view.x, view.y)
+        chance = shares(locks)[shown]
+    edge = shell.inside[shown] - 0.03 + 0.015 * read_texture(style.edge, *point[:2, None])[0, 0]
+    grows = smoothstep(-0.01, 2.2 * THIN if cropped else THIN, edge) > 0.98 * chance
+    # At its outline hair ends strand by strand.
+    ragged = {"shaved": 0.0, "curly": 0.6}.get(style.kind, 0.5)
+    cover = torch.zeros_like(shown)
+    cover[shown] = grows & (normal[2] > ragged * chance**2)
+    turned[:, shown] = view.pose @ run.direction(point, view.pose.T @ normal)
+    free = torch.ones_like(view.x)
+    free[shown] = 0.55 + 0.45 * smoothstep(-0.02, 0.12, edge)
+    deep = {"shaved": 0.08, "curly": 0.22}.get(style.kind, 0.38)
+    return _Rooted(cover, locks, turned, free * (1.0 + deep * locks.clamp(-2.0, 0.0)))
+
+
 def _as_seen(
     style: Hair,
     run: Run,
@@ -178,88 +211,44 @@ def _as_seen(
     over_ears: bool,
 ) -> GrownHair:
     """Which samples show hair, and how it lies there."""
-    surface = view.surface
-    shown = shell.hit
-    point, normal = shell.point[:, shown], shell.normal[:, shown]
-    across, along = run.places(point)
-    strands = run.noise(across, along, STRANDS)
-    fine = run.noise(across, along, FINE)
-    single = run.noise(across, along, 3.0 * FINE)
-    chance = shares(0.45 * strands + 0.5 * fine + 0.75 * single)
-    if style.kind in ("shaved", "bald"):  # single hairs
-        chance = shares(0.8 * long_noise(4.0 * FINE * across, 3.0 * FINE * along) + 0.6 * single)
-    curls = _curls(run, view.x, view.y)
-    if style.kind == "curly":
-        chance = shares(curls)[shown]
-    edge = shell.inside[shown] - 0.03 + 0.015 * read_texture(style.edge, *point[:2, None])[0, 0]
-    thin = 2.2 * THIN if style.kind in ("shaved", "bald") else THIN
-    grows = smoothstep(-0.01, thin, edge) > 0.98 * chance
-    # At its outline hair ends strand by strand.
-    if style.kind == "curly":
-        grows &= normal[2] > 0.6 * chance**2
-    else:
-        grows &= normal[2] > 0.5 * chance**2 * (style.kind != "shaved")
-    cover = torch.zeros_like(shown)
-    cover[shown] = grows
-    locks, turned = torch.zeros_like(view.x), torch.zeros(3, *view.x.shape)
-    locks[shown] = 0.5 * run.noise(across, along, LOCKS) + 0.5 * strands + 0.45 * fine
-    if style.kind == "curly":
-        locks = curls
-    in_head = view.pose.T @ normal
-    turned[:, shown] = view.pose @ run.direction(point, in_head)
-    free = torch.ones_like(view.x)
-    free[shown] = 0.55 + 0.45 * smoothstep(-0.02, 0.12, edge)
-    deep = {"shaved": 0.08, "curly": 0.22}.get(style.kind, 0.38)
-    free = free * (1.0 + deep * locks.clamp(-2.0, 0.0))
+    surface, cropped = view.surface, style.kind in ("shaved", "bald")
+    rooted = _rooted(style, run, shell, view)
+    cover, free = rooted.cover, rooted.open
     head = surface.hit & ~surface.neck
-    on_head, behind = cover & head, cover & ~head
-    if style.kind not in ("shaved", "bald"):
-        gaps = _gaps(cover, surface.hit, view)
-        behind, free = behind | gaps, free.masked_fill(gaps, IN_GAPS)
-    hanging, fall = _curtain(style, view, run)
+    behind = cover & ~head
+    if not cropped:
+        open_gaps = gaps(cover, surface.hit, view)
+        behind, free = behind | open_gaps, free.masked_fill(open_gaps, IN_GAPS)
+    hanging, fall = curtain(style, view, run)
     if covered:
         hanging = torch.zeros_like(hanging)
     beside = surface.point[2] < BESIDE if over_ears else torch.zeros_like(head)
     on_ears = hanging & head & beside & (surface.point[1] < CURTAIN_TOP)
     hanging = (hanging & ~head | on_ears) & ~cover
-    locks = torch.where(hanging, fall, locks)
-    stray = torch.zeros_like(hanging)
-    if style.kind not in ("shaved", "bald"):
+    behind = behind | (hanging & ~head)
+    if not cropped:
         much = 0.8 if style.kind == "curly" else 0.4
-        stray = _stray(cover | behind | hanging, surface.hit, view, run, much)
+        behind = behind | stray_hairs(cover | behind | hanging, surface.hit, view, run, much)
     below = smoothstep(-1.3, 0.3, view.y) * (1.0 + 0.25 * fall.clamp(-2.0, 0.0))
     free = torch.where(hanging, 0.25 + 0.55 * below, free)
-    down = torch.tensor([0.0, -1.0, 0.0])[:, None, None]
     within = _inside(style, surface.point, temple)
-    near = torch.exp(within.clamp(max=0.0) / 0.06)
-    near = near * head * ~surface.ear * (style.kind not in ("bald", "shaved"))
+    near = torch.exp(within.clamp(max=0.0) / 0.06) * head * ~surface.ear * (not cropped)
     fuzz = torch.zeros_like(view.x)
     if style.fringe == 0.0 and not covered:
         fuzz = smoothstep(*FUZZ, within) * (0.8 + 0.3 * _hairs(run, surface.point))
         fuzz = fuzz.clamp(0.0, 0.95) * head * ~surface.ear
     return GrownHair(
-        on_head=on_head | (hanging & head),
-        behind=behind | (hanging & ~head) | stray,
+        on_head=(cover | hanging) & head,
+        behind=behind,
         near=near,
         fuzz=fuzz,
         normal=torch.where(cover, shell.normal, _round(view)),
-        tangent=torch.where(cover, turned, down),
-        locks=locks,
+        tangent=torch.where(cover, rooted.tangent, torch.tensor([0.0, -1.0, 0.0])[:, None, None]),
+        locks=torch.where(hanging, fall, rooted.locks),
         open=free.clamp(0.1, 1.0),
         shaved=style.kind == "shaved",
         dull=style.kind == "curly",
     )
-
-
-def _stray(hair: Tensor, head: Tensor, view: View, run: Run, much: float) -> Tensor:
-    """Single hairs that stand out beside the rest, as many as ``much`` says, 0..1: (S, S), bool."""
-    radius = max(1, round(STRAY / abs(float(view.x[0, 1] - view.x[0, 0]))))
-    around = F.avg_pool2d(hair[None, None].float(), 2 * radius + 1, 1, radius)[0, 0]
-    x, y = view.x, view.y - 0.1
-    turn, away = torch.atan2(y, x), (x.square() + y.square()).sqrt()
-    strands = long_noise(70.0 * turn + run.offset[0], 9.0 * away)
-    strands = 0.6 * strands + 0.7 * long_noise(180.0 * turn + run.offset[1], 16.0 * away)
-    return ~hair & ~head & (much * around > shares(strands))
 
 
 def _hairs(run: Run, point: Tensor) -> Tensor:
@@ -267,56 +256,6 @@ def _hairs(run: Run, point: Tensor) -> Tensor:
     across, along = run.places(point.reshape(3, -1))
     noise = 0.6 * run.noise(across, along, FINE) + 0.6 * run.noise(across, along, 3.0 * FINE)
     return noise.reshape(point.shape[1:])
-
-
-def _gaps(cover: Tensor, head: Tensor, view: View) -> Tensor:
-    """Where nothing lies between hair and hair, or hair and head: more of it is behind. (S, S), bool."""
-    radius = max(1, round(GAP / abs(float(view.x[0, 1] - view.x[0, 0]))))
-
-    def wider(mask: Tensor, beyond: float = 0.0) -> Tensor:
-        around = F.pad(mask[None, None].float(), [radius] * 4, value=beyond)
-        return F.max_pool2d(around, 2 * radius + 1, 1)[0, 0] > 0.5
-
-    filled = ~wider(~wider(cover | head), beyond=1.0)
-    return filled & wider(cover) & ~cover & ~head
-
-
-def _curtain(style: Hair, view: View, run: Run) -> tuple[Tensor, Tensor]:
-    """Where long hair hangs beside and behind the neck, (S, S), bool, and noise of its strands."""
-    if style.kind not in ("long", "curly") or style.length > -0.2:
-        return torch.zeros_like(view.surface.hit), torch.zeros_like(view.x)
-    shift = float(view.pose[0, 2]) * -0.25
-    curly = style.kind == "curly"
-    x = view.x - shift + run.wave * torch.sin(7.0 * view.y + run.offset[0])
-    x = x + (0.05 if curly else 0.02) * long_noise(2.5 * x + run.offset[1], 3.0 * view.y)
-    strands = long_noise(STRANDS * x, 2.5 * view.y)
-    fine = long_noise(2.3 * STRANDS * x, 3.5 * view.y)
-    chance = shares(0.75 * strands + 0.65 * fine)
-    locks = 0.5 * long_noise(LOCKS * x, 1.5 * view.y) + 0.5 * strands + 0.45 * fine
-    if curly:
-        locks = _curls(run, view.x, view.y)
-        chance = shares(locks)
-    wide = HALF_HEAD + style.volume + 0.12 * (0.1 - view.y).clamp(0.0, 1.0)
-    wide = wide + 0.04 * long_noise(4.0 * view.y + run.offset[1], x.sign())
-    hangs = x.abs() < wide - (0.14 if curly else 0.07) * chance
-    hangs = hangs & (view.y < CURTAIN_TOP - 1.5 * (x.abs() - HALF_HEAD).clamp(min=0.0))
-    ends = style.length + 0.05 * long_noise(5.0 * x + run.offset[0], torch.zeros_like(x))
-    ends = ends + curly * 0.6 * (x.abs() - HALF_HEAD).clamp(min=0.0)  # round below
-    reach = 0.14 if curly else 0.04
-    hangs = hangs & (smoothstep(-reach, reach, view.y - ends) > 0.98 * chance)
-    throat = view.surface.neck & (view.x - view.neck.middle).abs().lt(0.3)
-    return hangs & ~throat, locks
-
-
-def _curls(run: Run, x: Tensor, y: Tensor) -> Tensor:
-    """Noise of curls at places in the picture, about 1 in size: (S, S)."""
-    x, y = x + run.offset[0], y + run.offset[1]
-    warp = 0.035 * long_noise(7.0 * x, 7.0 * y), 0.035 * long_noise(7.0 * y, 7.0 * x + 9.0)
-    x, y = x + warp[0], y + warp[1]
-    found = torch.zeros_like(x)
-    for fineness, share in ((11.0, 0.45), (26.0, 0.6), (60.0, 0.5)):
-        found = found + share * (1.1 - 1.6 * long_noise(fineness * x, fineness * y).abs())
-    return found + 0.4 * long_noise(140.0 * x, 140.0 * y)
 
 
 def _round(view: View) -> Tensor:

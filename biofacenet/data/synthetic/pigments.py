@@ -50,7 +50,7 @@ def draw_pigments(
     """Draw the skin of a face, of which single hairs at the edge of the head's hide ``fuzz``, 0..1."""
     x, y, _ = view.surface.point
     front = (~view.surface.neck).float()
-    lips, brows = parts.lips, parts.brows
+    lips = parts.lips
     made_up = who.masculine < 0.5 and not who.child and draws.chance(0.55)
     even = draws.uniform(0.25, 0.8) if made_up else 1.0  # foundation hides what is uneven
     patchy = 0.75 if who.modelled else 1.0
@@ -83,15 +83,7 @@ def draw_pigments(
     haemoglobin = haemoglobin + lips * (1.0 + 0.12 * folds) * lip_blood
 
     hairs = _melanin_of_hairs(who)
-    hairy, beard_grain = _brow_hairs(draws, who, view, brows, fine.flip(1))
-    grown = _beard(draws, who, view, thick, beard_grain)
-    if grown is not None:
-        below = smoothstep(-1.45, -1.0, y) if who.modelled else 0.0  # the throat
-        hairy = torch.maximum(hairy, grown * torch.where(front > 0.0, front, below) * (1.0 - lips))
-    if fuzz is not None:
-        hairy = torch.maximum(
-            hairy, fuzz * min(1.0, max(0.3, 1.1 - 3.0 * float(who.hair_colour.mean())))
-        )
+    hairy = _hairy(draws, who, view, parts, (thick, fine.flip(1)), fuzz)
     melanin = melanin + hairy * (hairs - melanin)
     if who.modelled:  # hairs hold no blood
         haemoglobin = haemoglobin + 0.8 * hairy * (HAIR_BLOOD - haemoglobin)
@@ -170,6 +162,33 @@ def _melanin_of_hairs(who: Identity) -> float:
     most = (0.97, 1.4) if who.modelled else (0.75, 1.6)
     found = float(np.clip(most[0] - most[1] * light, 0.15, 0.95 if who.modelled else 0.85))
     return max(found, who.melanin + 0.1)
+
+
+def _hairy(
+    draws: Draws,
+    who: Identity,
+    view: View,
+    parts: Parts,
+    noise: tuple[Tensor, Tensor],
+    fuzz: Tensor | None,
+) -> Tensor:
+    """How much of the skin brows, beard and hairs at the edge of the head's, ``fuzz``, hide, 0..1: (S, S).
+
+    ``noise`` is that of a beard's thickness, and fine.
+    """
+    front = (~view.surface.neck).float()
+    hairy, grain = _brow_hairs(draws, who, view, parts.brows, noise[1])
+    grown = _beard(draws, who, view, noise[0], grain)
+    if grown is not None:
+        y = view.surface.point[1]
+        below = smoothstep(-1.45, -1.0, y) if who.modelled else 0.0  # the throat
+        where = torch.where(front > 0.0, front, below) * (1.0 - parts.lips)
+        hairy = torch.maximum(hairy, grown * where)
+    if fuzz is not None:  # less is seen of fair hairs
+        hairy = torch.maximum(
+            hairy, fuzz * min(1.0, max(0.3, 1.1 - 3.0 * float(who.hair_colour.mean())))
+        )
+    return hairy
 
 
 def _brow_hairs(

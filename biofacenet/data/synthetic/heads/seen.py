@@ -14,7 +14,7 @@ from ..features import EYE_X, Brows, smoothstep
 from ..surface import Features, Pose, Surface
 from .faces import ModelledHead, eyeball_middle
 from .marks import KINDS
-from .prepared import IRIS
+from .prepared import IRIS, PreparedModel
 from .raster import Grid, depth_maps, rasterise
 from .shell import ShellMaker
 from .sky import occlusion
@@ -112,15 +112,9 @@ def see_modelled_head(
         vertices = nearer(vertices, distance)
     grid = _drawn(head, vertices, x, y)
     hit = grid.triangle >= 0
-    sky = occlusion(model.coarse, head.vertices, model.normals(head.vertices))
-    columns = (model.places, vertices, normals, sky[:, None], model.marks)
-    values = np.concatenate(columns, axis=1)
-    corners = model.triangles[grid.triangle[hit]]
-    weights = grid.weights[:, hit]
-    found = sum(weights[k][:, None] * values[corners[:, k]] for k in range(3))
-    mixed = torch.zeros(values.shape[1], size, size)
     shown = torch.from_numpy(hit)
-    mixed[:, shown] = torch.from_numpy(np.ascontiguousarray(np.asarray(found).T))
+    sky = occlusion(model.coarse, head.vertices, model.normals(head.vertices))
+    mixed = _mixed(model, grid, (model.places, vertices, normals, sky[:, None], model.marks))
     kinds = torch.full((size, size), -1)
     kinds[shown] = torch.from_numpy(model.kinds[grid.triangle[hit]])
     camera, normal = mixed[3:6], unit(mixed[6:9])
@@ -149,6 +143,18 @@ def see_modelled_head(
     first, step = float(x[0, 0]), float(x[0, 1] - x[0, 0])
     shells = ShellMaker(model, vertices, normals, depth, first, float(y[0, 0]), step)
     return Seen(surface, features, landmarks, middle, shells)
+
+
+def _mixed(model: PreparedModel, grid: Grid, columns: tuple[np.ndarray, ...]) -> Tensor:
+    """What vertices have, each (V, ..), at the samples that show triangles between them: (C, S, S)."""
+    hit = grid.triangle >= 0
+    values = np.concatenate(columns, axis=1)
+    corners = model.triangles[grid.triangle[hit]]
+    weights = grid.weights[:, hit]
+    found = sum(weights[k][:, None] * values[corners[:, k]] for k in range(3))
+    mixed = torch.zeros(values.shape[1], *hit.shape)
+    mixed[:, torch.from_numpy(hit)] = torch.from_numpy(np.ascontiguousarray(np.asarray(found).T))
+    return mixed
 
 
 def _crevices(head: ModelledHead, ax: Tensor, seam: Tensor, over: Tensor, eyes: Tensor) -> Tensor:
