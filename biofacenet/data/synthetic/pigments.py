@@ -53,14 +53,11 @@ def draw_pigments(
     lips = parts.lips
     made_up = who.masculine < 0.5 and not who.child and draws.chance(0.55)
     even = draws.uniform(0.25, 0.8) if made_up else 1.0  # foundation hides what is uneven
-    patchy = 0.75 if who.modelled else 1.0
     detail = draw_detail(draws, light=who.light, age=who.age)
     painted = torch.stack(
         (
-            even * (patchy * detail.melanin + _darker_places(draws, who))
-            + _shadow(draws, made_up=made_up),
-            even * (patchy * detail.haemoglobin + _redder_places(draws))
-            + _blush(draws, made_up=made_up),
+            even * (detail.melanin + _darker_places(draws, who)) + _shadow(draws, made_up=made_up),
+            even * (detail.haemoglobin + _redder_places(draws)) + _blush(draws, made_up=made_up),
             detail.relief,
             _oily_places(),
             *draws.field(40, 2)[0],

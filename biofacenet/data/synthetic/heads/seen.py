@@ -40,7 +40,7 @@ what turns away from it; points over which edges are soft."""
 FOLD, LASH_ROOT, LID_SHADE = 0.014, 0.018, 0.035
 """Width of the fold above a lid, of the line at its edge, and of its shade on the eye, in canonical units."""
 
-SEAM = 0.7
+SEAM = 0.55
 """How much of the light the line between lips takes."""
 
 BROW_EDGE = 0.013
