@@ -56,7 +56,7 @@ biofacenet prepare data/london-kept --out data/london-96 --size 96 --normals net
 # Heads of the model, photographs and other surroundings from the beginning; then more spots; then parametric
 # faces too; at last smiling mouths. In the first, spots and highlights counted no more than the skin around
 # (commit aac29b3); in all but the last, smiling photographs had no labels (commit f3068f5);
-# heads had coarser brows and beards, and gaps in their hair (before commit 8d63a89).
+# heads were seen from afar, with coarser brows and beards and no folds of lids (before commit 8d63a89).
 train() { # folder, faces, then how it begins
     local out=$1 faces=$2
     shift 2
