@@ -90,16 +90,18 @@ def fuzz(kind: str, *, start: int = 0, count: int = 1000, seconds: float = float
     report, number, end = Report(kind), start, time.monotonic() + seconds
     wholes_of(kind)  # once, and not in each process
     while number < start + count and time.monotonic() < end:
-        number = _some(report, number, start + count, end)
+        # Of this process, so that it goes however the other one ends.
+        with tempfile.TemporaryDirectory() as folder:
+            number = _some(report, folder, number, start + count, end)
     return report
 
 
-def _some(report: Report, number: int, stop: int, end: float) -> int:
+def _some(report: Report, folder: str, number: int, stop: int, end: float) -> int:
     """Cases until one ends the process; the number of the next."""
     here, there = multiprocessing.Pipe()
     context = multiprocessing.get_context("fork" if hasattr(os, "fork") else "spawn")
     process = context.Process(  # type: ignore[attr-defined]
-        target=_work, args=(there, report.kind, number, stop), daemon=True
+        target=_work, args=(there, folder, report.kind, number, stop), daemon=True
     )
     process.start()
     there.close()
@@ -133,14 +135,13 @@ def _note(report: Report, number: int, outcome: str, words: str) -> None:
 # In the other process ------------------------------------------------------------------------
 
 
-def _work(pipe: Connection, kind: str, start: int, stop: int) -> None:
+def _work(pipe: Connection, folder: str, kind: str, start: int, stop: int) -> None:
     os.environ[MEGAPIXELS] = str(LARGEST_PICTURE)
     warnings.simplefilter("ignore")
-    with tempfile.TemporaryDirectory() as name:
-        beside = KINDS[kind].beside()
-        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            for number in range(start, stop):
-                pipe.send(_case(Path(name), kind, beside, number))
+    beside = KINDS[kind].beside()
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        for number in range(start, stop):
+            pipe.send(_case(Path(folder), kind, beside, number))
 
 
 def _case(folder: Path, kind: str, beside: dict[str, bytes], number: int) -> tuple[Any, ...]:

@@ -1,6 +1,7 @@
 """Damaged files of every kind, for half a minute; and that the fuzzer sees what it looks for."""
 
 import ctypes
+import tempfile
 import time
 from pathlib import Path
 
@@ -84,7 +85,10 @@ def eats(path: Path) -> None:
         (eats, "took 0.24 GB"),
     ],
 )
-def test_faults_are_seen(monkeypatch: pytest.MonkeyPatch, read: object, said: str) -> None:
+def test_faults_are_seen_and_leave_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, read: object, said: str
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setitem(KINDS, "maps", Kind(lambda: {"a.npz": b"some bytes"}, read))  # type: ignore[arg-type]
     monkeypatch.setattr(run, "LONGEST", 1.0 if read is hangs else 60.0)
     monkeypatch.setattr(run, "PATIENCE", 2.0)
@@ -95,3 +99,4 @@ def test_faults_are_seen(monkeypatch: pytest.MonkeyPatch, read: object, said: st
     run.wholes_of.cache_clear()
     assert report.outcomes["fault"] == report.count == count
     assert all(said in fault for fault in report.faults), report.faults
+    assert not list(tmp_path.iterdir())
