@@ -10,6 +10,7 @@ from pathlib import Path
 import h5py
 
 from ..errors import DataError
+from ..system.files import is_file
 from ..system.hdf5_heaps import endless_heap
 from .layout import DATASET, LAYOUT
 
@@ -188,7 +189,7 @@ def dataset_of(file: h5py.File, path: Path, name: str = DATASET) -> h5py.Dataset
 def _why_unlinked(path: Path, link: h5py.ExternalLink) -> str:
     """What is wrong with the file that an external link names."""
     target = path.parent / link.filename
-    if not target.is_file():
+    if not is_file(target):
         return "is not there; put that file beside this one, or make it again"
     try:
         with open_file(target) as file:

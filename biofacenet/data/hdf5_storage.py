@@ -18,6 +18,7 @@ import h5py
 from h5py import h5d, h5p, h5s, h5z
 
 from ..errors import DataError
+from ..system.files import is_file
 from .hdf5_opening import damage_told, dataset_of, open_file
 
 __all__ = [
@@ -160,7 +161,7 @@ def _raw_folder(dataset: h5py.Dataset) -> Path:
         return Path(given)
     names = [name for name, _, _ in _raw_files(dataset)]
     places = (beside, Path.cwd())
-    return next((p for p in places if all((p / name).is_file() for name in names)), beside)
+    return next((p for p in places if all(is_file(p / name) for name in names)), beside)
 
 
 def _check_external(dataset: h5py.Dataset, path: Path) -> tuple[Other, ...]:
@@ -168,7 +169,7 @@ def _check_external(dataset: h5py.Dataset, path: Path) -> tuple[Other, ...]:
     folder, others = _raw_folder(dataset), []
     for name, offset, used in _raw_files(dataset):
         raw = folder / name
-        there = raw.stat().st_size if raw.is_file() else None
+        there = raw.stat().st_size if is_file(raw) else None
         if there is None or there < offset + used:
             what = "is not there" if there is None else f"has {there} bytes of {offset + used}"
             raise DataError(
@@ -187,7 +188,7 @@ def _source_of(path: Path, name: str, prefix: str) -> Path:
     places += [Path(name)] if Path(name).is_absolute() else []
     places += [folder / Path(name).name] if Path(name).is_absolute() else [folder / name]
     places += [Path(name)]
-    return next((place for place in places if place.is_file()), folder / name)
+    return next((place for place in places if is_file(place)), folder / name)
 
 
 def _check_virtual(dataset: h5py.Dataset, path: Path, depth: int) -> tuple[Other, ...]:
@@ -203,7 +204,7 @@ def _check_virtual(dataset: h5py.Dataset, path: Path, depth: int) -> tuple[Other
             source = path
         else:
             source = _source_of(path, piece.file_name, prefix)
-            if not source.is_file():
+            if not is_file(source):
                 raise DataError(
                     f"{path}: {name} is a virtual data set of pieces, of which {source} is not there; "
                     "copy that file as well, or make one file of all (h5repack -l CONTI)"

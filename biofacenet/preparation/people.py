@@ -22,6 +22,7 @@ import numpy as np
 
 from ..errors import DataError
 from ..photos.paths import PHOTO_ENDINGS
+from ..system.files import is_file
 from ..system.tables import read_table
 
 __all__ = [
@@ -274,6 +275,6 @@ def _photo(folder: Path, where: str, name: str) -> Path:
     path = Path(name)
     if not name or path.is_absolute() or ".." in path.parts:
         raise DataError(f"{where}: {name!r}; expected the place of a photo in the folder")
-    if not (folder / path).is_file():
+    if not is_file(folder / path):
         raise DataError(f"{where}: {folder / path}: no such photo; correct the row or add the file")
     return folder / path

@@ -26,6 +26,7 @@ except ImportError:  # pragma: no cover - not on Windows
 __all__ = [
     "check_file",
     "check_folder",
+    "is_file",
     "remove_abandoned",
     "remove_leftovers",
     "sha256",
@@ -50,6 +51,14 @@ UNWRITTEN = ("unexpected pos", "failed writing", "iostream error")
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """How text begins that spreadsheets compute: also after blanks, and in full-width characters."""
+
+
+def is_file(path: Path) -> bool:
+    """Whether a file is there, also of a name that was read from a file and that none can have."""
+    try:
+        return path.is_file()
+    except OSError:  # the name is too long, for example
+        return False
 
 
 @contextmanager

@@ -46,9 +46,19 @@ def read_table(path: Path, needed: Sequence[str]) -> list[tuple[int, dict[str, s
                     raise DataError(
                         f"{path}, line {reader.line_num}: expected {len(head)} values, as many as columns"
                     )
+                longest = max(len(value) for value in row.values())
+                if longest > LONGEST:
+                    raise DataError(
+                        f"{path}, line {reader.line_num}: a value of {longest} characters; expected at "
+                        f"most {LONGEST}"
+                    )
                 rows.append((reader.line_num, {key: value.strip() for key, value in row.items()}))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: not a readable table ({error}); expected CSV in UTF-8") from error
     if not rows:
         raise DataError(f"{path}: no row below its first line; expected one or more")
     return rows
+
+
+LONGEST = 1000
+"""Characters of a value."""

@@ -229,6 +229,7 @@ def test_people_are_folders_or_a_table(tmp_path: Path) -> None:
     [
         (of_pairs, "before,later\na.png,b.png\n", "no column after"),
         (of_pairs, "before,after\na.png,nowhere.png\n", "line 2: .*nowhere.png: no such photo"),
+        (of_pairs, f"before,after\na.png,{'x' * 300}\n", "line 2: .*: no such photo"),
         (of_pairs, "before,after\na.png,\n", "line 2: empty after"),
         (of_pairs, "before,after\na.png,./a.png\n", "before and after; expected two"),
         (of_pairs, "before,after\na.png,clip.mp4\n", "a video; expected a photo"),

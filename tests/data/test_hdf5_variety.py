@@ -364,6 +364,12 @@ REFUSED: dict[str, tuple[Make, str]] = {
     ),
     "virtual of itself": (virtual(names=(IMAGES, IMAGES)), "no data set 'x'"),
     "external, missing": (then(external(), remove("raw.bin")), "raw.bin, which is not there"),
+    "external, of no file's name": (external("x" * 300), "xxx, which is not there"),
+    "virtual, of no file's name": (virtual(names=("x" * 300, "y" * 300)), "xxx is not there"),
+    "external link to no file's name": (
+        link(h5py.ExternalLink("x" * 300, "/zx_7")),
+        "xxx, which is not there",
+    ),
     "external, cut": (
         then(external(), cut("raw.bin")),
         "raw.bin, which has 138460 bytes of 143460",

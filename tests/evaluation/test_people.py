@@ -466,6 +466,8 @@ def test_pairs_have_a_truth_of_their_own(
         ("people.csv", b"\xff\xfe", "not a readable table"),
         ("photos.csv", "id,photo\n3,1_neutral.png\n", "nobody has the id '3'"),
         ("photos.csv", "id,photo\n1,gone.png\n", "no such photo"),
+        ("photos.csv", f"id,photo\n1,{'x' * 300}\n", "no such photo"),
+        ("photos.csv", f"id,photo\n1,{'x' * 5000}\n", "line 2: a value of 5000 characters"),
         ("photos.csv", "id,photo\n1,../1_neutral.png\n", "in the folder"),
         ("photos.csv", "id,photo\n1,/etc/passwd\n", "in the folder"),
         ("pairs.csv", "id,photo,diffuse,factor\n1,1_neutral.png,1_neutral.png,0\n", "above 0"),

@@ -9,6 +9,7 @@ from typing import Any
 
 from ...errors import BioFaceNetError, DataError
 from ...photos.paths import expand, is_video
+from ...system.files import is_file
 from ...system.names import shown
 from ...system.tables import read_table
 
@@ -191,7 +192,7 @@ def _photos_in(folder: Path) -> tuple[Path, ...]:
 
 
 def _check_photo(path: Path, where: str) -> None:
-    if not path.is_file():
+    if not is_file(path):
         raise DataError(f"{where}{shown(path)}: no such photo; correct the name or add the file")
     if is_video(path):
         raise DataError(f"{where}{shown(path)}: a video; expected a photo, such as one frame of it")
