@@ -115,7 +115,7 @@ def _collar(draws: Draws, x: Tensor, y: Tensor, line: Tensor) -> Tensor:
     long, wide = draws.uniform(0.22, 0.34), draws.uniform(0.13, 0.2)
     below = line - y
     # Each half ends in a point, below and beside the opening.
-    end = wide * (1.0 - 0.25 * (x.abs() / THROAT_WIDE)) + 0.0 * y
+    end = wide * (1.0 - 0.25 * (x.abs() / THROAT_WIDE))
     past = torch.maximum(below - end, -(y + 1.0 + long + 0.4 * x.abs()))
     shade = _edge(past, 0.45)
     row = torch.exp(-((x - 0.05) / 0.008).square()) * (below > 0.02)

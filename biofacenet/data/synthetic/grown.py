@@ -22,7 +22,7 @@ from .light import Lights
 from .loose_hair import CURTAIN_TOP, LOCKS, STRANDS, curls, curtain, gaps, stray_hairs
 from .shape import read_texture
 from .strands import Run, draw_run, long_noise, shares
-from .view import View
+from .view import View, ball_normals
 
 __all__ = ["GrownHair", "grow_hair"]
 
@@ -242,7 +242,7 @@ def _as_seen(
         behind=behind,
         near=near,
         fuzz=fuzz,
-        normal=torch.where(cover, shell.normal, _round(view)),
+        normal=torch.where(cover, shell.normal, ball_normals(view)),
         tangent=torch.where(cover, rooted.tangent, torch.tensor([0.0, -1.0, 0.0])[:, None, None]),
         locks=torch.where(hanging, fall, rooted.locks),
         open=free.clamp(0.1, 1.0),
@@ -256,9 +256,3 @@ def _hairs(run: Run, point: Tensor) -> Tensor:
     across, along = run.places(point.reshape(3, -1))
     noise = 0.6 * run.noise(across, along, FINE) + 0.6 * run.noise(across, along, 3.0 * FINE)
     return noise.reshape(point.shape[1:])
-
-
-def _round(view: View) -> Tensor:
-    """Normals of a ball about the head: (3, S, S)."""
-    x, y = (view.x / 1.15).clamp(-0.95, 0.95), ((view.y - 0.1) / 1.5).clamp(-0.9, 0.9)
-    return unit(torch.stack((x, y, (1.0 - x**2 - 0.5 * y**2).clamp(min=0.05).sqrt())))

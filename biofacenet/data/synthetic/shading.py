@@ -18,7 +18,7 @@ from ...physics.lighting import sh_shading, unit
 from .draws import Draws
 from .light import Lights, Source
 from .pigments import Pigments
-from .view import View
+from .view import View, ball_normals
 
 __all__ = ["LEAST_SPECULAR", "SKIN_REFLECTANCE", "Shading", "draw_shading", "highlight", "light_on"]
 
@@ -170,6 +170,4 @@ def _with_relief(normal: Tensor, height: Tensor) -> Tensor:
 
 def _normals_everywhere(view: View) -> Tensor:
     """Normals of the head and its neck, and of hair beside the head: (3, S, S)."""
-    ball_x, ball_y = (view.x / 1.15).clamp(-0.95, 0.95), ((view.y - 0.1) / 1.5).clamp(-0.9, 0.9)
-    ball = torch.stack((ball_x, ball_y, (1.0 - ball_x**2 - 0.5 * ball_y**2).clamp(min=0.05).sqrt()))
-    return torch.where(view.surface.hit, view.surface.normal, unit(ball))
+    return torch.where(view.surface.hit, view.surface.normal, ball_normals(view))

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ...physics.lighting import unit
 from .draws import Draws
 from .features import see_features
 from .heads.faces import ModelledHead
@@ -28,6 +29,7 @@ __all__ = [
     "Frame",
     "View",
     "average_over",
+    "ball_normals",
     "place_head",
     "shrink",
 ]
@@ -149,3 +151,10 @@ def average_over(where: Tensor, value: Tensor) -> Tensor:
     mean = (value * where).sum(dim=(1, 2)) / where.sum().clamp(min=1.0)
     averaged = shrink(value * where) / share.clamp(min=1e-6)
     return torch.where(share > 0.0, averaged, mean[:, None, None])
+
+
+def ball_normals(view: View, half_width: float = 1.15) -> Tensor:
+    """Normals of a ball about the head, for what lies beside it: (3, S, S), unit."""
+    x = (view.x / half_width).clamp(-0.95, 0.95)
+    y = ((view.y - 0.1) / 1.5).clamp(-0.9, 0.9)
+    return unit(torch.stack((x, y, (1.0 - x**2 - 0.5 * y**2).clamp(min=0.05).sqrt())))

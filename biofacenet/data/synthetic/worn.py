@@ -7,13 +7,12 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from ...physics.lighting import unit
 from .draws import Draws
 from .features import smoothstep
 from .heads.shell import Shell, ShellMaker
 from .identity import Identity
 from .strands import long_noise
-from .view import View
+from .view import View, ball_normals
 
 __all__ = ["Worn", "draw_worn"]
 
@@ -122,7 +121,7 @@ def _scarf(draws: Draws, view: View, shells: ShellMaker) -> Worn:
     falls = 0.9 + 0.1 * long_noise(5.0 * view.y + offset, 3.0 * view.x.abs())
     return Worn(
         cloth | drape,
-        torch.where(drape, _round(view), shell.normal),
+        torch.where(drape, ball_normals(view, 1.05), shell.normal),
         torch.where(drape, falls, shade).clamp(0.2, 1.0),
     )
 
@@ -135,12 +134,6 @@ def _drape(draws: Draws, view: View) -> Tensor:
     crown = (x / (0.76 + out)).square() + ((y - 0.1) / (1.06 + out)).square() < 1.0
     below = x < 0.76 + out - 0.28 * (1.0 - smoothstep(-1.0, 0.1, y))
     return torch.where(y > 0.1, crown, below & (y > -1.15))
-
-
-def _round(view: View) -> Tensor:
-    """Normals of a ball about the head: (3, S, S)."""
-    x, y = (view.x / 1.05).clamp(-0.95, 0.95), ((view.y - 0.1) / 1.5).clamp(-0.9, 0.9)
-    return unit(torch.stack((x, y, (1.0 - x**2 - 0.5 * y**2).clamp(min=0.05).sqrt())))
 
 
 def _again(shell: Shell, offset: float) -> Tensor:
