@@ -222,7 +222,7 @@ def test_clothes_begin_at_the_neck(ball: PreparedModel) -> None:
         clothes = draw_clothes(draws, view)
         assert not (clothes.cover & (view.y > -0.75)).any()
         assert not (clothes.outer & (view.x.abs() < 0.1) & (view.y > -1.2)).any()
-        assert clothes.cover[-1, :5].any()
+        assert clothes.cover[-1].float().mean() > 0.3  # shoulders may fall within the picture
         assert 0.0 < float(clothes.shade.min()) <= float(clothes.shade.max()) <= 1.0
         torch.testing.assert_close(
             clothes.normal.norm(dim=0), torch.ones_like(view.x), atol=1e-4, rtol=0

@@ -61,10 +61,11 @@ def test_both_sides_of_a_face_move_nearly_alike(ball: PreparedModel) -> None:
     for index in range(200):
         amounts = _draw_expression(Draws(1, index), model)
         assert set(amounts) <= set(model.expression)
-        assert all(0.0 <= amount <= 1.0 for amount in amounts.values())
+        blinks = {name for name in amounts if name.startswith("eyeBlink")}  # less: wider open
+        assert all(-0.2 * (name in blinks) <= amount <= 1.0 for name, amount in amounts.items())
         for name in names:
             left, right = amounts.get(f"{name}_L", 0.0), amounts.get(f"{name}_R", 0.0)
-            assert abs(left - right) <= 0.13 * max(left, right)
+            assert abs(left - right) <= 0.13 * max(abs(left), abs(right))
         calm += max(amounts.values()) < 0.2
     assert 60 < calm < 130
     assert sum(often for often, _ in EXPRESSIONS.values()) == pytest.approx(1.0)

@@ -40,10 +40,10 @@ def paint_any_background(draws: Draws, view: View, lights: Lights, face: float) 
     if kind < 0.4:
         scene = colour * light_on_wall(draws, wide)
     else:
-        blurred = draws.uniform(0.2, 0.8)
+        blurred = draws.uniform(0.08, 0.45)
         scene = room(draws, wide) if kind < 0.72 else outdoors(draws, wide, blurred)
         if draws.chance(0.5):  # in light of another colour
-            scene = scene * (colour / colour.mean()) ** draws.uniform(0.1, 0.6)
+            scene = scene * (colour / colour.mean()) ** draws.uniform(0.1, 0.5)
     own = draws.uniform(*BRIGHTNESS[lights.kind]) * math.exp(draws.gaussian(0.5))
     beside = math.exp(draws.uniform(*map(math.log, BESIDE_FACE)))
     if draws.chance(0.5):

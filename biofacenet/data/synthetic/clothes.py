@@ -48,8 +48,8 @@ def draw_clothes(draws: Draws, view: View) -> Clothes:
     slope = _shoulders(draws, ax)
     line = line + (slope - line) * smoothstep(0.85, 1.25, ax / THROAT_WIDE)
     cover = (y < line) & (((y < slope) & ~surface.hit) | surface.neck)
-    strip = surface.neck & (ax > 1.25 * THROAT_WIDE) & (y < slope + 0.12)
-    cover = cover | strip  # no skin between neck and cloth
+    beside = (y < slope + 0.12) | ((ax > 0.72) & (y < -0.9))
+    cover = cover | (surface.neck & (ax > 1.25 * THROAT_WIDE) & beside)  # no skin between neck and cloth
     normal = _folds(draws, view, x)
     below = line - y
     shade = 1.0 - 0.5 * torch.exp(-((x / 0.6).square() + ((y + 1.15) / 0.25).square()))
@@ -69,14 +69,14 @@ def draw_clothes(draws: Draws, view: View) -> Clothes:
 
 def _shoulders(draws: Draws, ax: Tensor) -> Tensor:
     """Height of the shoulders beside the neck, which rise to it; the arms are beyond the picture: (S, S)."""
-    fallen, top = draws.uniform(0.18, 0.5), draws.uniform(-1.0, -0.88)
+    fallen, top = draws.uniform(0.18, 0.5), draws.uniform(-1.25, -1.02)
     off = (ax - 0.45).clamp(min=-0.1)
     return top - fallen * off - 0.12 * off.square() + 0.07 * torch.exp(-off.clamp(min=0.0) / 0.1)
 
 
 def _neckline(draws: Draws, kind: str, x: Tensor) -> tuple[Tensor, float]:
     """Height at which clothes begin, from x off the neck's middle, and the width of the band below it."""
-    top, band = -1.06 - draws.uniform(0.0, 0.1), draws.uniform(0.04, 0.08)
+    top, band = -1.14 - draws.uniform(0.0, 0.16), draws.uniform(0.04, 0.08)
     across = (x / THROAT_WIDE).abs().clamp(max=1.0)
     if kind == "high":  # around the neck
         return torch.full_like(x, draws.uniform(-1.04, -0.96)) - 0.08 * (1.0 - across.square()), 0.0

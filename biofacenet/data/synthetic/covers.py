@@ -85,7 +85,8 @@ def _glasses(draws: Draws, view: View, *, modelled: bool) -> tuple[Tensor, Tenso
     ahead = (depth - start[2]) / along[2].clamp(min=0.3)
     px, py = start[0] + along[0] * ahead, start[1] + along[1] * ahead - level
     width, height = draws.uniform(0.17, 0.23), draws.uniform(0.11, 0.18)
-    power, rim = draws.uniform(2.0, 5.0), draws.uniform(0.018 if modelled else 0.008, 0.032)
+    thin, thick = (0.014, 0.026) if modelled else (0.008, 0.032)
+    power, rim = draws.uniform(2.0, 5.0), draws.uniform(thin, thick)
     dx, dy = px.abs() - apart - 0.01, py + 0.02
     reach = ((dx.abs() / width) ** power + (dy.abs() / height) ** power) ** (1.0 / power)
     edge = (reach - 1.0) * min(width, height)

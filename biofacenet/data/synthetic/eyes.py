@@ -55,11 +55,14 @@ def eye_colour(
     spokes = (1.0 + 0.25 * fine[rows]).clamp(0.4, 1.6)
     eye = torch.where(distance < 1.0, iris * rim * spokes, white)
     eye = torch.where(distance < draws.uniform(0.3, 0.55), torch.full_like(eye, 0.004), eye)
-    return eye * light + catch_light(point, shading)
+    return eye * light + catch_light(point, shading, modelled=view.shells is not None)
 
 
-def catch_light(point: Tensor, shading: Shading) -> Tensor:
-    """Mirror images of the lights on the cornea, which is wet and smooth, of places (3, R, S): (R, S)."""
+def catch_light(point: Tensor, shading: Shading, *, modelled: bool) -> Tensor:
+    """Mirror images of the lights on the cornea, which is wet and smooth, of places (3, R, S): (R, S).
+
+    Eyes of heads of a model have those of a ball of 8 mm, small and without hard edges.
+    """
     x, y, _ = point
     side = torch.where(x < 0.0, -EYE_X, EYE_X)
     seen = torch.zeros_like(x)
@@ -67,10 +70,13 @@ def catch_light(point: Tensor, shading: Shading) -> Tensor:
         across, up, ahead = (float(v) for v in source.direction)
         if ahead < 0.0:
             continue
-        radius = 0.008 + 0.02 * source.size
+        radius = (0.006 if modelled else 0.008) + (0.012 if modelled else 0.02) * source.size
         away = (x - side - 0.03 * across).square() + (y - EYE_Y - 0.03 * up).square()
         bright = min(0.9, 0.25 / max(source.size, 0.1))
-        seen = seen + bright * source.strength * (away.sqrt() < radius)
+        inside = away.sqrt() < radius
+        if modelled:
+            inside = torch.sigmoid((radius - away.sqrt()) / (0.2 * radius))
+        seen = seen + bright * source.strength * inside
     return seen.clamp(max=1.2)
 
 

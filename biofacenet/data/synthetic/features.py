@@ -16,6 +16,7 @@ from .surface import Features, Surface
 __all__ = [
     "EYE_X",
     "EYE_Y",
+    "LOWER_LIP",
     "MOUTH_Y",
     "Brows",
     "Eyes",
@@ -28,6 +29,9 @@ __all__ = [
 MOUTH_Y, EYE_X, EYE_Y = -0.56, 0.28, 0.1
 
 IRIS_RADIUS = 0.055
+
+LOWER_LIP = 0.05, 0.085
+"""Least and most thickness of lower lips, in canonical units."""
 
 
 def smoothstep(low: float, high: float, value: Tensor) -> Tensor:
@@ -58,7 +62,7 @@ class Mouth:
             opening=draws.uniform(0.02, 0.075) if draws.chance(0.3) else 0.0,
             width=draws.uniform(0.2, 0.26) + 0.05 * smile,
             upper=draws.uniform(0.035, 0.06),
-            lower=draws.uniform(0.05, 0.085),
+            lower=draws.uniform(*LOWER_LIP),
         )
 
     def line(self, x: Tensor) -> Tensor:
@@ -135,29 +139,47 @@ class Brows:
 
     height: float
     thickness: float
+    begin: float = 0.04
+    """Distance of their inner ends from the middle."""
+    end: float = 0.5
+    """And of their outer ones."""
+    peak: float = 0.31
+    """And of where they are highest."""
+    bent: float = 1.1
+    """How much they fall from there, by the square of the distance."""
+    taper: float = 0.9
+    """How much thinner they become to their outer ends."""
 
     @classmethod
     def draw(cls, draws: Draws, masculine: float, *, modelled: bool = False) -> Brows:
-        """Draw brows; those on heads of a model lie lower and are finer."""
+        """Draw brows; those on heads of a model lie as in the photographs of the London set."""
         height, thickness = draws.gaussian(0.015), draws.uniform(0.014, 0.034)
         if modelled:
-            return cls(0.27 + height, 0.65 * thickness + 0.008 * masculine)
+            return cls(
+                0.263 + height - 0.015 * masculine,
+                0.7 * thickness + 0.008 * masculine,
+                begin=0.085 + draws.gaussian(0.02),
+                end=0.5 + draws.gaussian(0.025),
+                peak=0.42 + draws.gaussian(0.03),
+                bent=draws.uniform(0.5, 1.5),
+                taper=0.7,
+            )
         return cls(0.29 + height, thickness + 0.012 * masculine)
 
     def arch(self, ax: Tensor) -> Tensor:
         """Height of their middle at |x|."""
-        return self.height + 0.035 - 1.1 * (ax - 0.31).square()
+        return self.height + 0.035 - self.bent * (ax - self.peak).square()
 
     def places(self, x: Tensor, y: Tensor, softness: float = 0.008) -> Tensor:
         """Softly bounded eyebrows, 0..1."""
         ax = x.abs()
         arch = self.arch(ax)
-        thickness = self.thickness * (1.15 - 0.9 * ((ax - 0.12) / 0.4).clamp(0.0, 1.0))
+        thickness = self.thickness * (1.15 - self.taper * ((ax - 0.12) / 0.4).clamp(0.0, 1.0))
         inside = torch.sigmoid((thickness - (y - arch).abs()) / softness)
         return (
             inside
-            * smoothstep(0.07, 0.04 + 10.0 * softness, ax)
-            * (1.0 - smoothstep(0.44, 0.5, ax))
+            * smoothstep(self.begin + 0.03, self.begin + 10.0 * softness, ax)
+            * (1.0 - smoothstep(self.end - 0.06, self.end, ax))
         )
 
 

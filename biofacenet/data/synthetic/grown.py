@@ -26,7 +26,7 @@ from .view import View, ball_normals
 
 __all__ = ["GrownHair", "grow_hair"]
 
-HIGHER = 0.13
+HIGHER = 0.06
 """How much higher than on a parametric head, whose forehead is low, a hairline lies, in canonical units."""
 
 TEMPLE, NAPE = 0.24, -0.72
@@ -227,7 +227,7 @@ def _as_seen(
     hanging = (hanging & ~head | on_ears) & ~cover
     behind = behind | (hanging & ~head)
     if not cropped:
-        much = 0.8 if style.kind == "curly" else 0.4
+        much = 0.7 if style.kind == "curly" else 0.28
         behind = behind | stray_hairs(cover | behind | hanging, surface.hit, view, run, much)
     below = smoothstep(-1.3, 0.3, view.y) * (1.0 + 0.25 * fall.clamp(-2.0, 0.0))
     free = torch.where(hanging, 0.25 + 0.55 * below, free)

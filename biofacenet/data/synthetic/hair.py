@@ -102,12 +102,16 @@ def draw_hair(draws: Draws, who: Identity) -> Hair:
             "curly": 0.15,
         }
     )
+    if who.modelled:  # as among people of any age
+        odds |= {"bald": 0.03 + 0.12 * who.age, "shaved": 0.1} if man else {"shaved": 0.01}
     if who.child:
         odds.pop("bald")
     names = list(odds)
     total = sum(odds.values())
     kind = str(draws.rng.choice(names, p=[odds[name] / total for name in names]))
     volume = {"short": (0.02, 0.12), "tied": (0.0, 0.04), "long": (0.03, 0.16)}
+    if who.modelled:
+        volume |= {"short": (0.04, 0.2), "tied": (0.01, 0.07), "long": (0.06, 0.2)}
     thin, thick = volume.get(kind, (0.1, 0.36))
     edge = torch.cat((draws.field(14), draws.field(60)), dim=1)
     receding = 0.16 * who.age * draws.uniform(0.0, 1.0) if man else 0.0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -57,11 +59,11 @@ def curtain(style: Hair, view: View, run: Run) -> tuple[Tensor, Tensor]:
         chance = shares(locks)
     wide = HALF_HEAD + style.volume + 0.12 * (0.1 - view.y).clamp(0.0, 1.0)
     wide = wide + 0.04 * long_noise(4.0 * view.y + run.offset[1], x.sign())
-    hangs = x.abs() < wide - (0.14 if curly else 0.07) * chance
+    hangs = x.abs() < wide - (0.1 if curly else 0.025) * chance
     hangs = hangs & (view.y < CURTAIN_TOP - 1.5 * (x.abs() - HALF_HEAD).clamp(min=0.0))
     ends = style.length + 0.05 * long_noise(5.0 * x + run.offset[0], torch.zeros_like(x))
     ends = ends + curly * 0.6 * (x.abs() - HALF_HEAD).clamp(min=0.0)  # round below
-    reach = 0.14 if curly else 0.04
+    reach = 0.14 if curly else 0.1
     hangs = hangs & (smoothstep(-reach, reach, view.y - ends) > 0.98 * chance)
     throat = view.surface.neck & (view.x - view.neck.middle).abs().lt(0.3)
     return hangs & ~throat, locks
@@ -74,7 +76,13 @@ def curls(run: Run, x: Tensor, y: Tensor) -> Tensor:
     x, y = x + warp[0], y + warp[1]
     found = torch.zeros_like(x)
     for fineness, share in ((11.0, 0.45), (26.0, 0.6), (60.0, 0.5)):
-        found = found + share * (1.1 - 1.6 * long_noise(fineness * x, fineness * y).abs())
+        # Of two lattices, turned, neither is seen.
+        noise = torch.zeros_like(x)
+        for angle in (0.05 * fineness, 0.05 * fineness + 0.8):
+            across = math.cos(angle) * x + math.sin(angle) * y
+            along = math.cos(angle) * y - math.sin(angle) * x
+            noise = noise + math.sqrt(0.5) * long_noise(fineness * across, fineness * along)
+        found = found + share * (1.1 - 1.6 * noise.abs())
     return found + 0.4 * long_noise(140.0 * x, 140.0 * y)
 
 
@@ -84,6 +92,6 @@ def stray_hairs(hair: Tensor, head: Tensor, view: View, run: Run, much: float) -
     around = F.avg_pool2d(hair[None, None].float(), 2 * radius + 1, 1, radius)[0, 0]
     x, y = view.x, view.y - 0.1
     turn, away = torch.atan2(y, x), (x.square() + y.square()).sqrt()
-    strands = long_noise(70.0 * turn + run.offset[0], 9.0 * away)
-    strands = 0.6 * strands + 0.7 * long_noise(180.0 * turn + run.offset[1], 16.0 * away)
+    strands = long_noise(110.0 * turn + run.offset[0], 9.0 * away)
+    strands = 0.5 * strands + 0.8 * long_noise(300.0 * turn + run.offset[1], 14.0 * away)
     return ~hair & ~head & (much * around > shares(strands))

@@ -183,7 +183,7 @@ def _hairy(
         hairy = torch.maximum(hairy, grown * where)
     if fuzz is not None:  # less is seen of fair hairs
         hairy = torch.maximum(
-            hairy, fuzz * min(1.0, max(0.3, 1.1 - 3.0 * float(who.hair_colour.mean())))
+            hairy, fuzz * min(1.0, max(0.15, 1.1 - 6.0 * float(who.hair_colour.mean())))
         )
     return hairy
 

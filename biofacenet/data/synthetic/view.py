@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ...physics.lighting import unit
 from .draws import Draws
-from .features import see_features
+from .features import LOWER_LIP, see_features
 from .heads.faces import ModelledHead
 from .heads.seen import see_modelled_head
 from .heads.shell import ShellMaker
@@ -46,6 +46,9 @@ MODELLED_HALF_FRAME, MODELLED_CENTRE_Y = 1.33, -0.15
 eyes is 0.245 of the side and their height 0.41 from the top, as in photographs that are framed by the faces
 found on them (0.242 and 0.408 in the median of 53 people of the Face Research Lab London Set)."""
 
+
+THIN_LIPS = 1.4
+"""By how much the border of the thinnest lips lies within that of a model's, in widths of its softness."""
 
 DISTANCE = 5.0, 18.0
 """Of the camera from heads of a model, in canonical units of about 10 cm: an arm's length to a studio's."""
@@ -124,7 +127,9 @@ def place_head(draws: Draws, who: Identity, size: int, yaw: float | None = None)
     x, y = frame.samples(size * SUPERSAMPLING)
     if isinstance(who.head, ModelledHead):
         distance = math.exp(draws.uniform(*map(math.log, DISTANCE)))
-        seen = see_modelled_head(who.head, pose, who.brows, x, y, distance)
+        fullness = (who.mouth.lower - LOWER_LIP[0]) / (LOWER_LIP[1] - LOWER_LIP[0])
+        thin = THIN_LIPS * (1.0 - fullness)
+        seen = see_modelled_head(who.head, pose, who.brows, x, y, distance, thin)
         neck = Cylinder(seen.neck, width)
         seen_by = seen.surface, seen.features, neck, seen.landmarks, seen.shells
         return View(turn, frame, x, y, *seen_by)

@@ -16,6 +16,9 @@ from .view import View, ball_normals
 
 __all__ = ["Worn", "draw_worn"]
 
+DRAPE_END = -1.3
+"""Height in the picture where a scarf ends on the shoulders."""
+
 MARGIN = 0.1
 """How much farther than cloth a shell is laid, so that its border is not that of triangles."""
 
@@ -113,7 +116,9 @@ def _scarf(draws: Draws, view: View, shells: ShellMaker) -> Worn:
     rise = 0.03 + 0.07 * smoothstep(0.0, 0.3, inside) + 0.02 * folds + 0.008 * fine
     shell = shells.make(inside + MARGIN, rise.clamp(min=0.012))
     shell = replace(shell, inside=shell.inside - MARGIN)
-    drape = _drape(draws, view) & ~(view.surface.hit & (inside_of(view.surface.point) < 0.0))
+    within = inside_of(view.surface.point)
+    drape = _drape(draws, view) & ~(view.surface.hit & (within < 0.0))
+    drape = drape | (view.surface.hit & (within > 2.0 * MARGIN) & (view.y > DRAPE_END))
     edge = shell.inside
     shade = (0.6 + 0.4 * smoothstep(0.0, 0.05, edge)) * (1.0 + 0.12 * _again(shell, offset))
     cloth = shell.hit & (edge > 0.0)
@@ -133,7 +138,7 @@ def _drape(draws: Draws, view: View) -> Tensor:
     x, y = (view.x - shift).abs(), view.y
     crown = (x / (0.76 + out)).square() + ((y - 0.1) / (1.06 + out)).square() < 1.0
     below = x < 0.76 + out - 0.28 * (1.0 - smoothstep(-1.0, 0.1, y))
-    return torch.where(y > 0.1, crown, below & (y > -1.15))
+    return torch.where(y > 0.1, crown, below & (y > DRAPE_END))
 
 
 def _again(shell: Shell, offset: float) -> Tensor:

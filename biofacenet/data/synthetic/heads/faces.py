@@ -92,7 +92,7 @@ def _draw_expression(draws: Draws, model: PreparedModel) -> dict[str, float]:
     names = list(EXPRESSIONS)
     mood = str(draws.rng.choice(names, p=[EXPRESSIONS[name][0] for name in names]))
     strength = draws.uniform(0.3, 1.0)
-    blink = 0.9 if draws.chance(0.03) else draws.uniform(0.03, 0.26)
+    blink = 1.1 if draws.chance(0.03) else draws.uniform(-0.2, 0.1)
     amounts = {"eyeBlink": blink}
     for name, amount in EXPRESSIONS[mood][1].items():
         amounts[name] = strength * amount * draws.uniform(0.7, 1.1)
@@ -125,11 +125,16 @@ def _turn_eyes(model: PreparedModel, vertices: np.ndarray, turn: float, rise: fl
     yaw = np.array([[cos_turn, 0.0, sin_turn], [0.0, 1.0, 0.0], [-sin_turn, 0.0, cos_turn]])
     pitch = np.array([[1.0, 0.0, 0.0], [0.0, cos_rise, sin_rise], [0.0, -sin_rise, cos_rise]])
     rotation = (yaw @ pitch).astype(np.float32)
-    for eye in model.eyeballs:
+    gaze = np.empty((len(model.eyeballs), 3), dtype=np.float32)
+    for number, eye in enumerate(model.eyeballs):
         ball = vertices[eye.vertices]
         middle = eyeball_middle(ball)
+        # The middle of the cornea lies a little to the outside, also in those who look ahead.
+        usual = model.mean[eye.vertices]
+        ahead = usual[usual[:, 2].argmax()] - eyeball_middle(usual)
         vertices[eye.vertices] = (ball - middle) @ rotation.T + middle
-    return np.tile(rotation[:, 2], (len(model.eyeballs), 1))
+        gaze[number] = rotation @ (ahead / np.linalg.norm(ahead))
+    return gaze
 
 
 def eyeball_middle(ball: np.ndarray) -> np.ndarray:

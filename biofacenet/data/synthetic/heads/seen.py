@@ -94,6 +94,7 @@ def see_modelled_head(
     x: Tensor,
     y: Tensor,
     distance: float = math.inf,
+    thin_lips: float = 0.0,
 ) -> Seen:
     """What samples at camera places x, y (S, S), a regular grid, see of a head.
 
@@ -104,17 +105,19 @@ def see_modelled_head(
         x: and
         y: (S, S), places in the picture, in canonical units.
         distance: of the camera from the middle of the head, in canonical units of about 10 cm.
+        thin_lips: by how much their border lies within that of the model, in widths of its softness.
     """
     model, size = head.model, x.shape[0]
     vertices = bend(model.mean, head.vertices, pose)
-    normals = model.normals(vertices)
+    normals, from_afar = model.normals(vertices), vertices
     if math.isfinite(distance):
         vertices = nearer(vertices, distance)
     grid = _drawn(head, vertices, x, y)
     hit = grid.triangle >= 0
     shown = torch.from_numpy(hit)
     sky = occlusion(model.coarse, head.vertices, model.normals(head.vertices))
-    mixed = _mixed(model, grid, (model.places, vertices, normals, sky[:, None], model.marks))
+    of_vertices = (model.places, vertices, normals, sky[:, None], model.marks, from_afar)
+    mixed = _mixed(model, grid, of_vertices)
     kinds = torch.full((size, size), -1)
     kinds[shown] = torch.from_numpy(model.kinds[grid.triangle[hit]])
     camera, normal = mixed[3:6], unit(mixed[6:9])
@@ -124,6 +127,7 @@ def see_modelled_head(
         return caster.shadow(direction, camera[:, shown], normal[:, shown], shown)
 
     lips, lid, neck, ear, inner, seam, over = mixed[10:17]
+    lips = torch.sigmoid(torch.logit(lips, 1e-6) - thin_lips)
     eyes = kinds == KINDS.index("eye")
     surface = Surface(
         hit=shown,
@@ -135,7 +139,9 @@ def see_modelled_head(
         crevice=torch.where(shown, _crevices(head, mixed[0].abs(), seam, over, eyes), 1.0),
         shadow=shadow,
     )
-    features = _features(head, vertices, pose, brows, surface, kinds, camera, (lips, lid, inner))
+    # Eyeballs are round as they are, not as a near camera sees them.
+    marks = lips, lid, inner
+    features = _features(head, from_afar, pose, brows, surface, kinds, mixed[17:20], marks)
     landmarks = torch.from_numpy(vertices[model.landmarks])
     foot = vertices[model.mean[:, 1] < NECK_FOOT]
     middle = float(foot[:, 0].mean()) if len(foot) else float(vertices[:, 0].mean())
@@ -163,7 +169,7 @@ def _crevices(head: ModelledHead, ax: Tensor, seam: Tensor, over: Tensor, eyes: 
     along = torch.exp(-(((ax - EYE_X) / 0.15) ** 4))
     fold = depth * torch.exp(-((over - height) / FOLD).square())
     root = 0.75 * torch.exp(-(over / LASH_ROOT).square())
-    shaded = 0.2 + 0.65 * torch.exp(-(over.clamp(max=0.0) / LID_SHADE).square())
+    shaded = 0.08 + 0.6 * torch.exp(-(over.clamp(max=0.0) / LID_SHADE).square())
     taken = torch.where(eyes, shaded, along * torch.maximum(fold, root))
     return 1.0 - torch.maximum(taken, SEAM * seam)
 
