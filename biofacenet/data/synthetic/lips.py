@@ -28,10 +28,10 @@ def _photographed(draws: Draws, who: Identity) -> tuple[float, float]:
     much blood, so that those of dark skin are brighter than their cheeks; some are as dark as the skin.
     """
     dark = min(max((who.melanin - 0.1) / 0.2, 0.0), 1.0)
-    follows = draws.uniform(0.4 - 0.35 * dark, 1.0 - 0.5 * dark)
-    level = -0.39 + draws.gaussian(0.05) + follows * max(who.melanin + 0.2, 0.0)
+    follows = draws.uniform(0.3 - 0.3 * dark, 0.95 - 0.6 * dark)
+    level = -0.51 - 0.05 * dark + draws.gaussian(0.07) + follows * max(who.melanin + 0.2, 0.0)
     if draws.chance(0.15 * (1.0 - who.light)):
         level = who.melanin + draws.uniform(-0.1, 0.12)
-    level = max(level, who.melanin - 0.6)
-    blood = draws.uniform(0.95, 1.4) if draws.chance(0.85) else draws.uniform(0.5, 0.95)
+    level = max(level, who.melanin - 0.85)
+    blood = draws.uniform(1.0, 1.45) if draws.chance(0.85) else draws.uniform(0.5, 0.95)
     return min(level, who.melanin + 0.1) - who.melanin, blood - who.haemoglobin
