@@ -156,11 +156,11 @@ class Brows:
         height, thickness = draws.gaussian(0.015), draws.uniform(0.014, 0.034)
         if modelled:
             return cls(
-                0.263 + height - 0.015 * masculine,
-                0.7 * thickness + 0.008 * masculine,
+                0.273 + height - 0.015 * masculine,
+                0.85 * thickness + 0.006 * masculine,
                 begin=0.085 + draws.gaussian(0.02),
-                end=0.5 + draws.gaussian(0.025),
-                peak=0.42 + draws.gaussian(0.03),
+                end=0.51 + draws.gaussian(0.025),
+                peak=0.45 + draws.gaussian(0.03),
                 bent=draws.uniform(0.5, 1.5),
                 taper=0.7,
             )

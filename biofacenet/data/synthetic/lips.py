@@ -29,7 +29,7 @@ def _photographed(draws: Draws, who: Identity) -> tuple[float, float]:
     """
     dark = min(max((who.melanin - 0.1) / 0.2, 0.0), 1.0)
     follows = draws.uniform(0.3 - 0.3 * dark, 0.95 - 0.6 * dark)
-    level = -0.51 - 0.05 * dark + draws.gaussian(0.07) + follows * max(who.melanin + 0.2, 0.0)
+    level = -0.47 - 0.09 * dark + draws.gaussian(0.07) + follows * max(who.melanin + 0.2, 0.0)
     if draws.chance(0.15 * (1.0 - who.light)):
         level = who.melanin + draws.uniform(-0.1, 0.12)
     level = max(level, who.melanin - 0.85)

@@ -92,7 +92,7 @@ def _draw_expression(draws: Draws, model: PreparedModel) -> dict[str, float]:
     names = list(EXPRESSIONS)
     mood = str(draws.rng.choice(names, p=[EXPRESSIONS[name][0] for name in names]))
     strength = draws.uniform(0.3, 1.0)
-    blink = 1.1 if draws.chance(0.03) else draws.uniform(-0.2, 0.1)
+    blink = 1.1 if draws.chance(0.03) else draws.uniform(-0.3, 0.12)
     amounts = {"eyeBlink": blink}
     for name, amount in EXPRESSIONS[mood][1].items():
         amounts[name] = strength * amount * draws.uniform(0.7, 1.1)
