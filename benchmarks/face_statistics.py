@@ -1,4 +1,5 @@
-"""How like photographs of people the training faces are: skin colours, gradients, highlights, JPEG blocks.
+"""How like photographs of people the training faces are: skin colours, gradients, highlights, JPEG blocks,
+and where brows, eyes and lips are.
 
 python -m benchmarks.face_statistics --photos FOLDER --faces FOLDER [--before FOLDER]
 
@@ -26,6 +27,7 @@ import torch
 from scipy.stats import wasserstein_distance
 from torch import Tensor
 
+from benchmarks.feature_shapes import labels_of_points, shapes_of
 from biofacenet.cli import parse, run
 from biofacenet.data.pair_files import find_pairs
 from biofacenet.data.pairs import FacePairs
@@ -97,6 +99,8 @@ class Crop:
     group: str
     """Of people, or the tone of a training face."""
     name: str = ""
+    labels: np.ndarray | None = None
+    """(S, S), uint8, of its brows, eyes and lips at least."""
 
 
 def logarithms(rgb: Tensor) -> np.ndarray:
@@ -138,7 +142,8 @@ def photographs(folder: PeopleFolder, size: int) -> list[Crop]:
         parts = {name: getattr(regions, name)[0, 0] > 0 for name in PARTS}
         colours = [logarithms(median_colour(scaled, parts[name])) for name in PARTS[:2]]
         mask = regions.mask[0, 0] > 0
-        crops.append(Crop(image, mask, parts, np.array(colours), person.group, person.id))
+        labels = labels_of_points(seen, size)
+        crops.append(Crop(image, mask, parts, np.array(colours), person.group, person.id, labels))
     return crops
 
 
@@ -204,7 +209,8 @@ def _training_face(
     colours = [logarithms(median_colour(bare, parts[name])) for name in PARTS[:2]]
     level = float(melanosomes[parts["cheeks"]].median())
     tone = next(name for name, (low, high) in TONES.items() if low <= level < high)
-    return Crop(image, mask, parts, np.array(colours), tone)
+    shown = None if labels is None else labels.numpy()
+    return Crop(image, mask, parts, np.array(colours), tone, labels=shown)
 
 
 # Statistics ----------------------------------------------------------------------------------
@@ -260,6 +266,9 @@ def statistics_of(crops: Sequence[Crop]) -> dict[str, np.ndarray]:
             add(f"{name}, {tone}: ln G/B{'' if name == 'cheeks' else ' over cheeks'}", values[1])
             if name == "lips":
                 add(f"{name}, {tone}: ln Y over cheeks", relative[2])
+        shapes = None if face.labels is None else shapes_of(face.labels)
+        for name, value in (shapes or {}).items():
+            add(f"{name}, in distances of the eyes", value)
     return {name: np.concatenate(values) for name, values in found.items()}
 
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from benchmarks.face_statistics import PARTS, Crop, coverage, statistics_of, training_faces
+from benchmarks.feature_shapes import shapes_of
 from biofacenet.data.pair_files import find_pairs
 from biofacenet.data.pairs import FacePairs
 from biofacenet.decomposition.parts import part_index
@@ -71,3 +72,42 @@ def test_training_faces_have_the_colour_of_their_pigments(tmp_path: Path) -> Non
         assert (red > 0.0).all()  # skin is red before it is green, in any light once balanced
         assert (np.abs(yellow) < 1.0).all()
         assert ((bright > -3.0) & (bright < 0.0)).all()
+
+
+def drawn(shift: int = 0, left_width: int = 12) -> np.ndarray:
+    """Eyes 40 apart and 5 high, brows 13 above their middles, lips 30 by 6."""
+    labels = np.zeros((128, 128), np.uint8)
+    for middle, width in ((44, left_width), (84, 12)):
+        labels[50:55, middle - width // 2 : middle + width // 2] = part_index("eyes")
+        labels[38 - shift : 41 - shift, middle - 8 : middle + 8] = part_index("brows")
+    labels[90:96, 49:79] = part_index("lips")
+    return labels
+
+
+def test_shapes_of_features_are_measured_in_distances_of_the_eyes() -> None:
+    found = shapes_of(drawn())
+    assert found is not None
+    assert found == pytest.approx(
+        {
+            "brows over eyes": 13 / 40,
+            "brows, inner ends from the middle": 12.5 / 40,
+            "brows, outer ends from the middle": 27.5 / 40,
+            "brows, fall to the outer ends": 0.0,
+            "eyes, width": 12 / 40,
+            "eyes, area by width": 5 / 40,
+            "lips, width": 30 / 40,
+            "lips, area by width": 6 / 40,
+        },
+        abs=0.02,
+    )
+    raised = shapes_of(drawn(shift=4))
+    assert raised is not None
+    assert raised["brows over eyes"] == pytest.approx(17 / 40, abs=0.01)
+
+
+def test_shapes_are_those_of_faces_that_look_ahead() -> None:
+    assert shapes_of(drawn(left_width=8)) is None
+    assert shapes_of(np.zeros((64, 64), np.uint8)) is None
+    without = drawn()
+    without[without == part_index("brows")] = 0
+    assert shapes_of(without) is None
