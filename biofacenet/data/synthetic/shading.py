@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ...physics.lighting import sh_shading, unit
 from .draws import Draws
+from .folds import draw_folds
 from .light import Lights, Source
 from .pigments import Pigments
 from .view import View, ball_normals
@@ -121,13 +122,16 @@ def draw_shading(
     least, most = (0.5, 2.6) if modelled else (0.4, 1.8)
     oily = math.exp(draws.uniform(math.log(least), math.log(most)))
     shine = oily * (1.0 - 0.9 * pigments.hairy)
-    specular = shine * specular * surface.hit * surface.crevice
+    crevice = surface.crevice
+    if modelled:
+        crevice = crevice * draw_folds(draws, surface.point, age)
+    specular = shine * specular * surface.hit * crevice
     # Hairs keep light from what is between them.
-    diffuse = diffuse * (1.0 - (0.7 if modelled else 0.5) * pigments.hairy) * surface.crevice
+    diffuse = diffuse * (1.0 - (0.7 if modelled else 0.5) * pigments.hairy) * crevice
     return Shading(
         normal,
         unoccluded,
-        (lit * surface.crevice).clamp(min=0.02),
+        (lit * crevice).clamp(min=0.02),
         diffuse.clamp(min=0.02),
         specular.clamp(LEAST_SPECULAR, 4.0),
         lights.sources,

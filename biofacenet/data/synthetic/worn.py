@@ -77,7 +77,7 @@ def _hat(draws: Draws, view: View, shells: ShellMaker) -> Worn:
 
 def _brim(draws: Draws, view: View, shells: ShellMaker, line: float) -> tuple[Tensor, Tensor]:
     """The peak of a cap or the brim of a hat, seen from ahead and a little below: where, and its shade."""
-    all_round = draws.chance(0.4)
+    all_round = draws.chance(0.2)
     wide, deep = (draws.uniform(1.0, 1.25), 0.14) if all_round else (draws.uniform(0.5, 0.62), 0.16)
     # A disc about the head's middle, level with the line: an ellipse in the picture.
     x, y, z = shells.places
