@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from biofacenet.decomposition.parts import UNLABELLED, part_index
@@ -13,6 +15,9 @@ __all__ = ["labels_of_points", "shapes_of"]
 LEAST = 6
 """Pixels of each brow and eye."""
 
+FINER = 8
+"""Of outlines, pixels to a pixel's side."""
+
 FRONTAL = 1.25
 """Most ratio of the widths of both eyes of a face that looks ahead."""
 
@@ -21,13 +26,19 @@ def labels_of_points(points: np.ndarray, size: int) -> np.ndarray:
     """Labels of brows, eyes and lips within the outlines of landmarks (N, 2): (size, size), uint8."""
     scheme = SCHEMES[len(points)]
     labels = np.full((size, size), UNLABELLED, np.uint8)
+
+    def most_of(*outlines: Sequence[int]) -> np.ndarray:
+        # Polygons that are filled cover all pixels that they touch: in fine ones, of which most count.
+        fine = filled([FINER * points[list(outline)] for outline in outlines], FINER * size)
+        return np.asarray(fine.reshape(size, FINER, size, FINER).mean(axis=(1, 3)) > 0.5)
+
     for name, outlines in (
         ("brows", scheme.brows),
         ("eyes", scheme.eyes),
         ("lips", (scheme.lips,)),
     ):
-        labels[filled([points[list(outline)] for outline in outlines], size)] = part_index(name)
-    labels[filled([points[list(scheme.opening)]], size)] = UNLABELLED
+        labels[most_of(*outlines)] = part_index(name)
+    labels[most_of(scheme.opening)] = UNLABELLED
     return labels
 
 

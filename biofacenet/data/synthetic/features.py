@@ -158,9 +158,9 @@ class Brows:
             return cls(
                 0.273 + height - 0.015 * masculine,
                 0.85 * thickness + 0.006 * masculine,
-                begin=0.085 + draws.gaussian(0.02),
+                begin=0.052 + draws.gaussian(0.02),
                 end=0.51 + draws.gaussian(0.025),
-                peak=0.45 + draws.gaussian(0.03),
+                peak=0.47 + draws.gaussian(0.03),
                 bent=draws.uniform(0.5, 1.5),
                 taper=0.7,
             )

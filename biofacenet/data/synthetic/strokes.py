@@ -11,7 +11,7 @@ from .strands import long_noise
 
 __all__ = ["beard_noise", "draw_brow_hairs", "draw_lashes"]
 
-INNER, WIDE = 0.13, 0.36
+INNER, WIDE = 0.11, 0.38
 """Where brows begin, as distance from the middle, and how long they are, in canonical units."""
 
 
