@@ -190,7 +190,7 @@ def _rooted(style: Hair, run: Run, shell: Shell, view: View) -> _Rooted:
     edge = shell.inside[shown] - 0.03 + 0.015 * read_texture(style.edge, *point[:2, None])[0, 0]
     grows = smoothstep(-0.01, 2.2 * THIN if cropped else THIN, edge) > 0.98 * chance
     # At its outline hair ends strand by strand.
-    ragged = {"shaved": 0.0, "curly": 0.6}.get(style.kind, 0.5)
+    ragged = {"shaved": 0.0, "curly": 0.35}.get(style.kind, 0.18)
     cover = torch.zeros_like(shown)
     cover[shown] = grows & (normal[2] > ragged * chance**2)
     turned[:, shown] = view.pose @ run.direction(point, view.pose.T @ normal)
@@ -227,7 +227,7 @@ def _as_seen(
     hanging = (hanging & ~head | on_ears) & ~cover
     behind = behind | (hanging & ~head)
     if not cropped:
-        much = 0.7 if style.kind == "curly" else 0.28
+        much = 0.4 if style.kind == "curly" else 0.16
         behind = behind | stray_hairs(cover | behind | hanging, surface.hit, view, run, much)
     below = smoothstep(-1.3, 0.3, view.y) * (1.0 + 0.25 * fall.clamp(-2.0, 0.0))
     free = torch.where(hanging, 0.25 + 0.55 * below, free)

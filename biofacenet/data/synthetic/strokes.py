@@ -27,7 +27,7 @@ def draw_brow_hairs(draws: Draws, brows: Tensor, x: Tensor, y: Tensor) -> Tensor
     across, side = y - level + offset, 3.0 * (x < 0.0)
     many = 0.4 * long_noise(150.0 * across + side, 18.0 * outward)
     many = many + 0.5 * long_noise(380.0 * across, 30.0 * outward + side)
-    dense, strong = draws.uniform(0.7, 1.6), draws.uniform(0.6, 1.0)
+    dense, strong = draws.uniform(0.7, 1.5), draws.uniform(0.5, 0.95)
     thick = (dense * brows * (1.0 + 0.55 * many)).clamp(0.0, 1.0)
     return strong * thick * (brows > 0.03)
 
