@@ -77,6 +77,11 @@ TERM_MEANINGS = {
         "mean melanin and haemoglobin, from -1 to 1, of two photographs of a person: squared differences, "
         "mean over the pairs",
     ),
+    "photo_veil": (
+        "squared shares of the limit",
+        "specular by diffuse shading of the less shining half of a photographed face, as far as it is over "
+        "what skin's surface returns, by that: squared, mean over the photographs",
+    ),
 }
 """Unit and meaning of each term of the losses."""
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from ..data.pairs import FaceBatch, decode
 from .augment import resize
 from .batches import generator, side_of_step
-from .losses import appearance_loss, bounds_loss
+from .losses import appearance_loss, bounds_loss, veil_loss
 from .precision import autocast
 from .run import Run, layout
 from .shape_losses import labelled, parts_loss
@@ -75,14 +75,16 @@ class Photographs:
                 parts = parts + parts_loss(raw.parts[:count], seen.labels, self.labelled)
         if seen.persons is not None:
             person = person_loss(found[:count], seen, self.pairs)
+        veil = veil_loss(found, mask, self.images)
         total = (
             weights.appearance * appearance
             + weights.photos * (PIGMENTS_COUNT * pigments + diffuse + specular)
             + weights.bounds * bounds_loss(raw, mask, self.in_both, self.images)
             + weights.parts * parts
             + weights.person * person
+            + weights.veil * veil
         )
-        terms = (appearance, pigments, diffuse, specular, parts, person)
+        terms = (appearance, pigments, diffuse, specular, parts, person, veil)
         return total, torch.stack(terms).detach()
 
 

@@ -47,6 +47,8 @@ class LossWeights:
     """Of what maps of photographs owe to those of other views of them; where there are photographs."""
     person: float = 4.0
     """Of the mean pigments that two photographs of a person share; where there are such."""
+    veil: float = 0.1
+    """Of a surface that returns more than skin's does, on photographs."""
 
 
 GRID_ROWS = 8

@@ -190,9 +190,10 @@ def test_a_step_sees_half_as_many_photographs_and_tells_their_losses(
     alone = begun(asked(data, tmp_path / "run", photos=None))
     assert photographs_of_step(alone) is None
     without = dict(zip(TERMS, take_step(alone, batch).tolist(), strict=True))
-    for name in PHOTO_TERMS[:-1]:  # parts too, which the faces that stand for photographs have
-        assert shares[name] > 0
+    for name in set(PHOTO_TERMS) - {"photo_person", "photo_veil"}:
+        assert shares[name] > 0  # parts too, which the faces that stand for photographs have
     assert shares["photo_person"] == 0  # nobody knows who is on them
+    assert math.isfinite(shares["photo_veil"])
     for name in PHOTO_TERMS:
         assert without[name] == 0
     for name in FACE_TERMS[1:]:
@@ -202,6 +203,7 @@ def test_a_step_sees_half_as_many_photographs_and_tells_their_losses(
         4.0 * shares["photo_pigments"] + shares["photo_diffuse"] + shares["photo_specular"]
     )
     expected += weights.parts * shares["photo_parts"]
+    expected += weights.veil * shares["photo_veil"]
     assert shares["total"] - without["total"] == pytest.approx(expected, rel=1e-4)
 
 
