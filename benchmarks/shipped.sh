@@ -54,9 +54,10 @@ python -c 'from biofacenet.preparation.landmarks import INSTALL, available as a;
 biofacenet prepare data/london-kept --out data/london-96 --size 96 --normals network
 
 # Heads of the model, photographs and other surroundings from the beginning; then more spots; then parametric
-# faces too; at last smiling mouths. In the first, spots and highlights counted no more than the skin around
-# (commit aac29b3); in all but the last, smiling photographs had no labels (commit f3068f5);
-# heads were seen from afar, with coarser brows and beards and no folds of lids (before commit 8d63a89).
+# faces too; then smiling mouths; at last no veil on photographs. In the first, spots and highlights counted no
+# more than the skin around (commit aac29b3); in all but the last two, smiling photographs had no labels (commit
+# f3068f5); in all but the last, heads were seen from afar, with coarser brows and beards and no folds (before
+# commit 8d63a89), and a veil cost nothing.
 train() { # folder, faces, then how it begins
     local out=$1 faces=$2
     shift 2
@@ -76,5 +77,6 @@ train runs/spots heads-96 --epochs 4 --variety 0.7 $(on heads 1e-3 0)
 train runs/spots2 heads-96 --epochs 3 --variety 0.7 $(on spots 7e-4 1)
 train runs/plain some-96 --epochs 3 --variety 0.7 $(on spots2 8e-4 2)
 train runs/all all-96 --epochs 2 --variety 0.6 $(on plain 8e-4 3)
-train runs/shipped all-96 --epochs 2 --variety 0.6 $(on all 8e-4 4)
+train runs/mouths all-96 --epochs 2 --variety 0.6 $(on all 8e-4 4)
+train runs/shipped all-96 --epochs 3 --variety 0.6 $(on mouths 8e-4 5)
 biofacenet evaluate --model runs/shipped/model --calibrate --count 1000

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ..data.geometry import Geometry
 from ..decomposition import Decomposition
+from ..decomposition.veil import veil_of
 from ..network.links import LINKS, PIGMENT
 from ..network.unet import RawOutputs
 from ..physics.colour import WHITE_ROW_SUMS, luminance
@@ -106,7 +107,7 @@ def specular_loss(specular: Tensor, mask: Tensor, pixels: Tensor | None = None) 
     return _masked_mean(specular.abs(), mask, pixels)
 
 
-def veil_loss(decomposition: Decomposition, mask: Tensor, images: int | None = None) -> Tensor:
+def veil_loss(diffuse: Tensor, specular: Tensor, mask: Tensor, images: int | None = None) -> Tensor:
     """How far the specular shading of a whole face is over what a surface of skin returns, squared, mean over
     the images.
 
@@ -114,14 +115,7 @@ def veil_loss(decomposition: Decomposition, mask: Tensor, images: int | None = N
     each face the half of the pixels of the mask (B, 1, H, W) with the least specular by diffuse shading
     counts: highlights are free.
     """
-    ratio = (decomposition.specular / decomposition.diffuse.clamp(min=1e-3)).flatten(1)
-    # Pixels beside the mask come last.
-    inside = mask.flatten(1) > 0
-    ordered = torch.where(inside, ratio, torch.full_like(ratio, torch.inf)).sort(dim=1).values
-    half = (inside.sum(dim=1, keepdim=True) + 1) // 2
-    counted = torch.arange(ratio.shape[1], device=ratio.device) < half
-    mean = torch.where(counted, ordered, 0.0).sum(dim=1) / half.squeeze(1).clamp(min=1)
-    over = torch.relu(mean / VEIL - 1.0)
+    over = torch.relu(veil_of(diffuse, specular, mask) / VEIL - 1.0)
     return over.square().sum() / max(1, len(mask) if images is None else images)
 
 

@@ -75,7 +75,7 @@ class Photographs:
                 parts = parts + parts_loss(raw.parts[:count], seen.labels, self.labelled)
         if seen.persons is not None:
             person = person_loss(found[:count], seen, self.pairs)
-        veil = veil_loss(found, mask, self.images)
+        veil = veil_loss(found.diffuse, found.specular, mask, self.images)
         total = (
             weights.appearance * appearance
             + weights.photos * (PIGMENTS_COUNT * pigments + diffuse + specular)

@@ -167,6 +167,8 @@ def test_an_ideal_method_gives_the_right_answers() -> None:
         for change in ("half", "side", "slope", "mirror", "gain", "shift", "scale", "jpeg", "wall"):
             assert values[f"{change}_{pigment}"] == pytest.approx(0.0, abs=1e-5), change
     assert values["rmse"] == pytest.approx(0.0, abs=1e-6)
+    shine = float((truth.specular / truth.diffuse).median())
+    assert values["veil"] == pytest.approx(shine, rel=0.2)
     assert values["lips"] == pytest.approx(0.3, abs=1e-3)
     assert values["melanosomes"] == pytest.approx(
         100 * float(even_skin()[0].melanosomes()[0, 0, 0, 0])

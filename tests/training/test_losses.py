@@ -225,30 +225,22 @@ def test_appearance_compares_linear_not_display_values() -> None:
     assert math.isfinite(values[0])
 
 
-def shining(specular: Tensor, diffuse: float = 0.8) -> Decomposition:
-    """Faces of even skin with this specular shading, (B, 1, H, W)."""
-    count = len(specular)
-    even = torch.zeros_like(specular)
-    return Decomposition(
-        even,
-        even,
-        torch.full_like(specular, diffuse),
-        specular,
-        Illuminant.standard("D65", batch=count),
-        torch.zeros(count, 2, dtype=specular.dtype),
-        "measured",
-    )
+def shining(
+    specular: Tensor, mask: Tensor, images: int | None = None, diffuse: float = 0.8
+) -> Tensor:
+    """The loss of faces in even light with this specular shading, (B, 1, H, W)."""
+    return veil_loss(torch.full_like(specular, diffuse), specular, mask, images)
 
 
 def test_a_veil_is_what_the_less_shining_half_of_a_face_has_over_the_limit() -> None:
     mask = torch.ones(2, 1, 4, 4)
     even = torch.full((2, 1, 4, 4), 0.8 * VEIL)
-    assert float(veil_loss(shining(even), mask)) == pytest.approx(0.0, abs=1e-9)
+    assert float(shining(even, mask)) == pytest.approx(0.0, abs=1e-9)
     thrice = torch.cat((even[:1], 3.0 * even[:1]))
-    assert float(veil_loss(shining(thrice), mask)) == pytest.approx(2.0**2 / 2)
-    assert float(veil_loss(shining(thrice), mask, 8)) == pytest.approx(2.0**2 / 8)
+    assert float(shining(thrice, mask)) == pytest.approx(2.0**2 / 2)
+    assert float(shining(thrice, mask, 8)) == pytest.approx(2.0**2 / 8)
     # The same light on more skin: it is the ratio that counts.
-    assert float(veil_loss(shining(thrice, 2.4), mask)) == pytest.approx(0.0, abs=1e-9)
+    assert float(shining(thrice, mask, diffuse=2.4)) == pytest.approx(0.0, abs=1e-9)
 
 
 def test_highlights_are_no_veil_and_what_is_beside_the_mask_does_not_count() -> None:
@@ -257,17 +249,17 @@ def test_highlights_are_no_veil_and_what_is_beside_the_mask_does_not_count() -> 
     specular = torch.full((1, 1, 4, 4), 0.02)
     specular[..., 2:] = 9.0  # beside the mask
     specular[:, :, :2, :2] = 5.0  # half of it
-    assert float(veil_loss(shining(specular), mask)) == pytest.approx(0.0, abs=1e-9)
+    assert float(shining(specular, mask)) == pytest.approx(0.0, abs=1e-9)
     specular[:, :, 2, :2] = 5.0  # more than half
-    assert float(veil_loss(shining(specular), mask)) > 1.0
-    assert float(veil_loss(shining(specular), 0.0 * mask)) == 0.0
+    assert float(shining(specular, mask)) > 1.0
+    assert float(shining(specular, 0.0 * mask)) == 0.0
 
 
 def test_a_veil_pulls_down_the_pixels_that_count_alone() -> None:
     specular = torch.linspace(0.5, 1.0, 16).reshape(1, 1, 4, 4).requires_grad_()
     mask = torch.ones(1, 1, 4, 4)
     mask[..., 3, 3] = 0.0
-    (slope,) = torch.autograd.grad(veil_loss(shining(specular), mask), specular)
+    (slope,) = torch.autograd.grad(shining(specular, mask), specular)
     assert torch.isfinite(slope).all()
     assert (slope.flatten()[:8] > 0.0).all()
     assert (slope.flatten()[8:] == 0.0).all()

@@ -188,6 +188,7 @@ MEASUREMENTS: tuple[Measurement, ...] = (
     Measurement("melanosomes", "melanosomes, median", None, _median("melanosomes"), "%"),
     Measurement("lips", "lips redder than cheeks, share", 1.0, _above("lips")),
     Measurement("rmse", "RMSE in the mask", 0.0, _rms("rmse"), "linear"),
+    Measurement("veil", "veil, specular by diffuse shading", None, _mean("veil")),
     *_both("half", "half exposure", _size),
     Measurement("half_map", "half exposure: melanin", 0.0, _size("half_melanin"), "map"),
     *_both("side", "side light, left less right", _size),

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ...decomposition import Decomposition
+from ...decomposition.veil import veil_of
 from ..metrics import albedo, masked_mean
 from .methods import Found, Method
 from .regions import Regions
@@ -118,6 +119,9 @@ def _plain(found: Found, views: PersonViews) -> dict[str, float]:
         inside = regions.pigment[0, 0] > 0
         values["melanosomes"] = 100.0 * float(
             found.decomposition.melanosomes()[0, 0][inside].median()
+        )
+        values["veil"] = float(
+            veil_of(found.decomposition.diffuse, found.decomposition.specular, regions.mask)
         )
         error = found.decomposition.render() - views.plain[0].image
         values["rmse"] = _rms(error, regions.mask)

@@ -68,6 +68,7 @@ TARGETS: Mapping[str, Target] = {
     "melanosomes": Target(groups={"white": Target(1.0, 4.0), "black": Target(10.0, 30.0)}),
     "lips": Target(least=0.99, groups={"black": Target(least=0.97)}),
     "rmse": Target(most=0.012),
+    "veil": Target(most=0.05),
     "half_melanin": Target(most=0.03),
     "half_map": Target(most=0.02),
     "side_melanin": Target(most=0.08),
