@@ -143,12 +143,16 @@ def see_modelled_head(
     marks = lips, lid, inner
     features = _features(head, from_afar, pose, brows, surface, kinds, mixed[17:20], marks)
     landmarks = torch.from_numpy(vertices[model.landmarks])
-    foot = vertices[model.mean[:, 1] < NECK_FOOT]
-    middle = float(foot[:, 0].mean()) if len(foot) else float(vertices[:, 0].mean())
     depth = np.where(hit, mixed[5].numpy(), np.float32(-np.inf))
     first, step = float(x[0, 0]), float(x[0, 1] - x[0, 0])
     shells = ShellMaker(model, vertices, normals, depth, first, float(y[0, 0]), step)
-    return Seen(surface, features, landmarks, middle, shells)
+    return Seen(surface, features, landmarks, _middle_of_neck(model, vertices), shells)
+
+
+def _middle_of_neck(model: PreparedModel, vertices: np.ndarray) -> float:
+    """Across the picture, at its foot, or of the whole head where the model ends above."""
+    foot = vertices[model.mean[:, 1] < NECK_FOOT]
+    return float((foot if len(foot) else vertices)[:, 0].mean())
 
 
 def _mixed(model: PreparedModel, grid: Grid, columns: tuple[np.ndarray, ...]) -> Tensor:
