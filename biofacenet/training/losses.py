@@ -56,7 +56,7 @@ TERMS = FACE_TERMS + PHOTO_TERMS
 
 VEIL = 0.045
 """Specular shading by diffuse shading, at most, on the less shining half of a face. A surface of skin
-returns 2.8 % of the light head on and more at grazing angles; of 95 % of training faces it is less."""
+returns 2.8 % of the light head on and more at grazing angles; of nearly all training faces it is less."""
 
 COLOUR_SCALE = 255.0
 """Linear colours are compared on the 0..255 scale, at which the published weights were set."""

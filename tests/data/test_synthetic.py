@@ -19,11 +19,13 @@ from biofacenet.data.synthetic.pigments import draw_pigments
 from biofacenet.data.synthetic.shading import draw_shading
 from biofacenet.data.synthetic.view import place_head
 from biofacenet.data.truth import read_truth
+from biofacenet.decomposition.veil import veil_of
 from biofacenet.errors import BioFaceNetError
 from biofacenet.physics.colour import linear_to_srgb
 from biofacenet.physics.lighting import sh_shading
 from biofacenet.preparation.settings import SyntheticSettings as Settings
 from biofacenet.preparation.synthetic import synthesize
+from biofacenet.training.losses import VEIL
 
 COUNT = 48
 
@@ -279,3 +281,12 @@ def test_rows_are_painted_as_in_the_whole_picture() -> None:
 
     for some, whole in zip(painted(rows), painted(every), strict=True):
         assert torch.equal(some, whole[:, rows])
+
+
+def test_hardly_any_face_has_more_veil_than_training_asks_of_photographs() -> None:
+    found = generate(range(64), seed=12, size=48, noise=False)
+    truth = found.known()
+    veils = veil_of(truth.diffuse, truth.specular, found.mask)
+    assert float(veils.min()) > 0.0
+    assert float((veils < VEIL).float().mean()) > 0.95
+    assert float(veils.max()) < 2.0 * VEIL

@@ -48,10 +48,9 @@ def draw_clothes(draws: Draws, view: View) -> Clothes:
     slope = _shoulders(draws, ax)
     line = line + (slope - line) * smoothstep(0.85, 1.25, ax / THROAT_WIDE)
     cover = (y < line) & (((y < slope) & ~surface.hit) | surface.neck)
+    # No skin between neck and cloth, nor on the shoulders.
     beside = (y < slope + 0.12) | ((ax > 0.72) & (y < -0.9))
-    cover = cover | (
-        surface.neck & (ax > 1.25 * THROAT_WIDE) & beside
-    )  # no skin between neck and cloth
+    cover = cover | (surface.neck & (ax > 1.25 * THROAT_WIDE) & beside)
     normal = _folds(draws, view, x)
     below = line - y
     shade = 1.0 - 0.5 * torch.exp(-((x / 0.6).square() + ((y + 1.15) / 0.25).square()))

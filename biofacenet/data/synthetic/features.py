@@ -16,7 +16,6 @@ from .surface import Features, Surface
 __all__ = [
     "EYE_X",
     "EYE_Y",
-    "LOWER_LIP",
     "MOUTH_Y",
     "Brows",
     "Eyes",
@@ -64,6 +63,12 @@ class Mouth:
             upper=draws.uniform(0.035, 0.06),
             lower=draws.uniform(*LOWER_LIP),
         )
+
+    @property
+    def thinness(self) -> float:
+        """Of the lips, from 0 for full to 1 for thin ones."""
+        full, thin = LOWER_LIP[1], LOWER_LIP[0]
+        return (full - self.lower) / (full - thin)
 
     def line(self, x: Tensor) -> Tensor:
         """Height of the closed mouth: the corners rise with a smile."""

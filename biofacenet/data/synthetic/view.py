@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ...physics.lighting import unit
 from .draws import Draws
-from .features import LOWER_LIP, see_features
+from .features import see_features
 from .heads.faces import ModelledHead
 from .heads.seen import see_modelled_head
 from .heads.shell import ShellMaker
@@ -127,9 +127,8 @@ def place_head(draws: Draws, who: Identity, size: int, yaw: float | None = None)
     x, y = frame.samples(size * SUPERSAMPLING)
     if isinstance(who.head, ModelledHead):
         distance = math.exp(draws.uniform(*map(math.log, DISTANCE)))
-        fullness = (who.mouth.lower - LOWER_LIP[0]) / (LOWER_LIP[1] - LOWER_LIP[0])
-        thin = THIN_LIPS * (1.0 - fullness)
-        seen = see_modelled_head(who.head, pose, who.brows, x, y, distance, thin)
+        thin_lips = THIN_LIPS * who.mouth.thinness
+        seen = see_modelled_head(who.head, pose, who.brows, x, y, distance, thin_lips)
         neck = Cylinder(seen.neck, width)
         seen_by = seen.surface, seen.features, neck, seen.landmarks, seen.shells
         return View(turn, frame, x, y, *seen_by)
