@@ -50,6 +50,10 @@ CHANGED = 10.0
 """How much more a pixel counts whose pigments or highlights were changed as far as they may be: such pixels
 are few, and what is small would be smoothed away."""
 
+FAINT = 0.05
+"""An added highlight that is weaker than the strongest counts as much more as it is weaker, down to this one:
+squared errors would leave the weak ones to chance, and most of a photograph's are weak."""
+
 SPOT = 0.3
 """Change of a pigment's map from which on it counts fully."""
 
@@ -244,9 +248,15 @@ def disagreements(
     bright = (bright / mask.sum(within, keepdim=True).clamp(min=1.0)).clamp(min=1e-2)
     shine = change.moved(change.light * first.specular + change.highlight)
     specular = (float(WHITE_ROW_SUMS[1]) * (second.specular - shine) / bright).square()
-    most = HIGHLIGHT / float(neutral().max())
-    specular = (1.0 + CHANGED * change.moved(change.highlight / most)) * specular
+    specular = (1.0 + CHANGED * change.moved(_importance(change.highlight))) * specular
     return mean(pigments), mean(diffuse), mean(specular)
+
+
+def _importance(highlight: Tensor) -> Tensor:
+    """How much more pixels of added highlights (B, 1, H, W) count: 1 in the middle of the strongest one."""
+    brightest = float(neutral().max())
+    peak = highlight.amax(dim=(1, 2, 3), keepdim=True).clamp(min=FAINT / brightest)
+    return highlight / peak * (HIGHLIGHT / brightest) / peak
 
 
 def pairs_of_people(seen: Views) -> Tensor:

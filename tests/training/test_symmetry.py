@@ -24,7 +24,17 @@ from biofacenet.training.photographs import photographs_of_step
 from biofacenet.training.run import Run, set_up, write_checkpoint
 from biofacenet.training.settings import Settings
 from biofacenet.training.step import take_step
-from biofacenet.training.symmetry import Change, Views, disagreements, draw_change, views
+from biofacenet.training.symmetry import (
+    CHANGED,
+    FAINT,
+    HIGHLIGHT,
+    Change,
+    Views,
+    disagreements,
+    draw_change,
+    neutral,
+    views,
+)
 
 COUNT, HEIGHT, WIDTH = 3, 16, 24
 
@@ -99,8 +109,11 @@ def test_each_map_answers_for_itself(first: Decomposition) -> None:
     alike = float((share.square() * mask).sum() / pixels)
     assert alike > 1e-3
     assert [float(value) for value in found[:2]] == pytest.approx([0.0, 0.0], abs=1e-9)
-    # What was added counts more than what was there: here, up to a little more than half of the most.
-    assert 2.0 * alike < float(found[2]) < 8.0 * alike
+    # What was added counts more than what was there.
+    strongest = HIGHLIGHT / float(neutral().max())
+    peak = float(how.highlight.max())
+    more = 1.0 + CHANGED * (how.highlight / peak) * (strongest / peak)
+    assert float(found[2]) == pytest.approx(float((more * share.square() * mask).sum() / pixels))
 
 
 def test_a_spot_counts_more_than_the_skin_around(first: Decomposition) -> None:
@@ -118,6 +131,28 @@ def test_a_spot_counts_more_than_the_skin_around(first: Decomposition) -> None:
     elsewhere = replace(right, melanin=right.melanin + 0.1 * spot[:, :1].roll(4, dims=3))
     within = replace(right, melanin=right.melanin + 0.1 * spot[:, :1])
     assert off(within) == pytest.approx(11.0 * off(elsewhere))
+
+
+def test_a_weak_highlight_counts_nearly_as_one_that_is_strong(first: Decomposition) -> None:
+    """Squared errors alone would have one a quarter as strong count a sixteenth."""
+    x = torch.linspace(-2.0, 2.0, WIDTH, dtype=torch.float64)
+    bump = torch.exp(-x.square()).expand(COUNT, 1, HEIGHT, WIDTH)
+
+    def missed(strength: float) -> float:
+        how = replace(change(), highlight=strength / float(neutral().max()) * bump)
+        both = seen(first, how)
+        second = replace(
+            first, diffuse=how.light * first.diffuse, specular=how.light * first.specular
+        )
+        # The mean luminance of a face has its highlight in it.
+        bright = (luminance(both.other) * both.other_mask).sum() / both.other_mask.sum()
+        return float(disagreements(first, second, both, both.other_mask.sum())[2] * bright**2)
+
+    strong, weak = missed(HIGHLIGHT), missed(HIGHLIGHT / 4.0)
+    assert weak > 0.15 * strong
+    assert missed(HIGHLIGHT / 2.0) < strong
+    faint = missed(FAINT)
+    assert missed(FAINT / 100.0) / faint < 0.01**2 * 1.01  # but what cannot be seen does not count
 
 
 def test_maps_of_different_skins_are_not_compared(first: Decomposition) -> None:
