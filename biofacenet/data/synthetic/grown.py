@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ...physics.lighting import sh_shading, unit
@@ -23,6 +24,7 @@ from .loose_hair import CURTAIN_TOP, LOCKS, STRANDS, curls, curtain, gaps, stray
 from .shape import read_texture
 from .strands import Run, draw_run, long_noise, shares
 from .view import View, ball_normals
+from .wisps import Wisps, lay_wisps
 
 __all__ = ["GrownHair", "grow_hair"]
 
@@ -43,6 +45,12 @@ BESIDE = 0.25
 
 THIN = 0.12
 """How far from its edge hair grows as thick as it does, in canonical units."""
+
+MOSTLY = 0.6
+"""Share of hair around a place from which on there is more of it behind."""
+
+BELOW = 0.65
+"""Share of the light that reaches hair between and below wisps."""
 
 IN_GAPS = 0.3
 """Share of the light in gaps that more hair shows through."""
@@ -126,8 +134,10 @@ def grow_hair(draws: Draws, who: Identity, view: View, *, covered: bool) -> Grow
     over_ears = style.kind == "long" and not covered and draws.chance(0.7)
     if style.kind == "long" and draws.chance(0.7):  # to the shoulders or longer
         style = replace(style, length=draws.uniform(-1.8, -1.2))
-    shell = shells.make(inside + 0.03, risen)
-    return _as_seen(style, run, shell, view, temple, covered=covered, over_ears=over_ears)
+    wisps = lay_wisps(draws, style, run, shells, inside, risen, view.pose)
+    shell = shells.make(inside + 0.03, risen if wisps is None else 0.6 * risen)
+    grown = _as_seen(style, run, shell, view, temple, covered=covered, over_ears=over_ears)
+    return grown if wisps is None or covered else _with(grown, wisps, view)
 
 
 def _inside(style: Hair, point: Tensor, temple: float) -> Tensor:
@@ -248,6 +258,23 @@ def _as_seen(
         open=free.clamp(0.1, 1.0),
         shaved=style.kind == "shaved",
         dull=style.kind == "curly",
+    )
+
+
+def _with(grown: GrownHair, wisps: Wisps, view: View) -> GrownHair:
+    """Hair with wisps over it."""
+    head, hit = view.surface.hit & ~view.surface.neck, wisps.hit
+    behind = grown.behind | (hit & ~head)
+    around = F.avg_pool2d((behind | head)[None, None].float(), 5, 1, 2)[0, 0]
+    behind = behind | (~view.surface.hit & (around > MOSTLY))
+    return replace(
+        grown,
+        on_head=grown.on_head | (hit & head),
+        behind=behind,
+        normal=torch.where(hit, wisps.normal, grown.normal),
+        tangent=torch.where(hit, wisps.tangent, grown.tangent),
+        locks=torch.where(hit, wisps.locks, grown.locks),
+        open=torch.where(hit, wisps.open, BELOW * grown.open),
     )
 
 
