@@ -52,7 +52,7 @@ are few, and what is small would be smoothed away."""
 
 FAINT = 0.05
 """An added highlight that is weaker than the strongest counts as much more as it is weaker, down to this one:
-squared errors would leave the weak ones to chance, and most of a photograph's are weak."""
+squared errors would leave the weak ones to chance."""
 
 SPOT = 0.3
 """Change of a pigment's map from which on it counts fully."""
