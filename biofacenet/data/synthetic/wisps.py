@@ -26,6 +26,7 @@ from .strands import Run
 __all__ = ["Wisps", "lay_wisps"]
 
 GUIDES, STEPS = 900, 14
+"""How many guides, and of how many places each."""
 
 NEAREST = 2500
 """Of so many vertices at most, the nearest to a place says how far it is from the head."""
@@ -119,7 +120,7 @@ def _manner(draws: Draws, style: Hair, run: Run, roots: Tensor, pose: Tensor) ->
     if style.kind == "curly":
         curls = replace(short, lift=2.0, flow=0.15, gravity=0.25, stray=0.5, spread=0.06, clump=0.3)
         length = (0.12 + 0.8 * style.volume) * vary
-        return replace(curls, length=length, curl=size, turns=0.6 / (2.0 * math.pi * size))
+        return replace(curls, length=length, curl=size, turns=0.6 / (math.tau * size))
     if style.kind == "tied":
         length = 0.9 * (roots - pose @ run.middle).norm(dim=1) * vary
         return replace(short, length=length, lift=0.0, gravity=0.0, stray=0.03, turns=0.6)
@@ -278,14 +279,11 @@ def _around(random: np.random.Generator, manner: _Manner, guides: Tensor, each: 
     offset = manner.spread * normal(count, each, 1, 3)
     together = 1.0 - manner.clump * along
     length = manner.length.view(-1, 1, 1, 1)
-    phase = (
-        2.0
-        * math.pi
-        * torch.from_numpy(random.uniform(size=(count, each, 1, 1)).astype(np.float32))
-    )
+    chance = torch.from_numpy(random.uniform(size=(count, each, 1, 1)).astype(np.float32))
+    phase = math.tau * chance
     if manner.turns < 3.0:  # waves are those of neighbours
         phase = 0.15 * phase + phase[:, :1]
-    angle = 2.0 * math.pi * manner.turns * length * along + phase
+    angle = math.tau * manner.turns * length * along + phase
     first, second = unit(normal(count, 1, 1, 3), dim=3), unit(normal(count, 1, 1, 3), dim=3)
     curl = manner.curl * along.clamp(max=0.5) * 2.0 * (angle.sin() * first + angle.cos() * second)
     wild = 0.006 * normal(count, each, steps, 3).cumsum(dim=2)
