@@ -54,10 +54,11 @@ python -c 'from biofacenet.preparation.landmarks import INSTALL, available as a;
 biofacenet prepare data/london-kept --out data/london-96 --size 96 --normals network
 
 # Heads of the model, photographs and other surroundings from the beginning; then more spots; then parametric
-# faces too; then smiling mouths; at last no veil on photographs. In the first, spots and highlights counted no
-# more than the skin around (commit aac29b3); in all but the last two, smiling photographs had no labels (commit
-# f3068f5); in all but the last, heads were seen from afar, with coarser brows and beards and no folds (before
-# commit 8d63a89), and a veil cost nothing.
+# faces too; then smiling mouths; then no veil on photographs; at last weak highlights. In the first, spots and
+# highlights counted no more than the skin around (commit aac29b3); in all but the last three, smiling photographs
+# had no labels (commit f3068f5); in all but the last two, heads were seen from afar, with coarser brows and beards
+# and no folds (before commit 8d63a89), and a veil cost nothing; in all but the last, highlights counted by the
+# square of their strength (before commit 069768b); in all, hair was of one piece (before commit 5a2e136).
 train() { # folder, faces, then how it begins
     local out=$1 faces=$2
     shift 2
@@ -78,5 +79,6 @@ train runs/spots2 heads-96 --epochs 3 --variety 0.7 $(on spots 7e-4 1)
 train runs/plain some-96 --epochs 3 --variety 0.7 $(on spots2 8e-4 2)
 train runs/all all-96 --epochs 2 --variety 0.6 $(on plain 8e-4 3)
 train runs/mouths all-96 --epochs 2 --variety 0.6 $(on all 8e-4 4)
-train runs/shipped all-96 --epochs 3 --variety 0.6 $(on mouths 8e-4 5)
+train runs/veil all-96 --epochs 3 --variety 0.6 $(on mouths 8e-4 5)
+train runs/shipped all-96 --epochs 3 --variety 0.6 $(on veil 8e-4 6)
 biofacenet evaluate --model runs/shipped/model --calibrate --count 1000
