@@ -195,9 +195,9 @@ def shading_errors() -> list[float]:
 
 @pytest.mark.slow
 def test_shading_of_faces_that_nothing_was_learned_of() -> None:
-    """Two of three are right to 9 %, and none is far off; chosen with room for another network."""
+    """Two of three are right to 10 %, and none is far off; chosen with room for another network."""
     errors = shading_errors()
-    assert errors[int(0.68 * len(errors))] < 0.09
+    assert errors[int(0.68 * len(errors))] < 0.1
     assert errors[-2] < 0.3
 
 
