@@ -134,10 +134,12 @@ def grow_hair(draws: Draws, who: Identity, view: View, *, covered: bool) -> Grow
     over_ears = style.kind == "long" and not covered and draws.chance(0.7)
     if style.kind == "long" and draws.chance(0.7):  # to the shoulders or longer
         style = replace(style, length=draws.uniform(-1.8, -1.2))
-    wisps = lay_wisps(draws, style, run, shells, inside, risen, view.pose)
+    wisps = None
+    if not covered:
+        wisps = lay_wisps(draws, style, run, shells, inside, risen, view.pose)
     shell = shells.make(inside + 0.03, risen if wisps is None else 0.6 * risen)
     grown = _as_seen(style, run, shell, view, temple, covered=covered, over_ears=over_ears)
-    return grown if wisps is None or covered else _with(grown, wisps, view)
+    return grown if wisps is None else _with(grown, wisps, view)
 
 
 def _inside(style: Hair, point: Tensor, temple: float) -> Tensor:

@@ -35,7 +35,7 @@ DENSITY = 9.0
 """How many wisps lie over each other where hair grows, in the mean."""
 
 MOST = 400_000
-"""Points of wisps at most."""
+"""Points of wisps at most, but for one around each guide."""
 
 THIN = 0.1
 """How far from its edge hair grows as thick as it does, in canonical units."""
