@@ -255,6 +255,10 @@ def statistics_of(crops: Sequence[Crop]) -> dict[str, np.ndarray]:
             "shade: share under half of the median",
             float((bright < 0.5 * level)[face.mask].float().mean()),
         )
+        logs = linear.clamp(min=1e-3).log()[:, _bare(face)]
+        for name, first, second in (("ln R/G", 0, 1), ("ln G/B", 1, 2)):
+            quarters = np.quantile((logs[first] - logs[second]).numpy(), (0.25, 0.75))
+            add(f"{name} within the skin of a face, between its quartiles", quarters[1] - quarters[0])
         add("JPEG blocks: edges at multiples of 8 over others", _blocks(face.image))
         tone = LIKE.get(face.group, "dark" if face.group not in TONES else face.group)
         cheeks = logarithms(median_colour(linear, face.parts["cheeks"]))
@@ -270,6 +274,15 @@ def statistics_of(crops: Sequence[Crop]) -> dict[str, np.ndarray]:
         for name, value in (shapes or {}).items():
             add(f"{name}, in distances of the eyes", value)
     return {name: np.concatenate(values) for name, values in found.items()}
+
+
+def _bare(face: Crop) -> Tensor:
+    """Skin of a face without brows, beard and what else has a label: (S, S), bool."""
+    if face.labels is None:
+        return face.mask
+    other = ~np.isin(face.labels, (UNLABELLED, part_index("skin"), part_index("lips")))
+    bare = face.mask & ~torch.from_numpy(other)
+    return bare if bare.any() else face.mask
 
 
 def _blocks(image: Tensor) -> float:

@@ -8,6 +8,7 @@ import pytest
 import torch
 from tiny_heads import tiny_model
 
+from biofacenet.data.synthetic.detail import draw_detail
 from biofacenet.data.synthetic.draws import Draws
 from biofacenet.data.synthetic.features import Brows, beard
 from biofacenet.data.synthetic.grown import grow_hair
@@ -252,3 +253,31 @@ def test_a_peak_begins_where_its_cap_ends(ball: PreparedModel) -> None:
         heights = found.surface.point[1][on_head]
         assert float(heights.min()) < 0.62
         assert float(heights.max()) > 0.58
+
+
+# Skin -----------------------------------------------------------------------------------------
+
+
+def test_patches_of_skin_differ_as_much_more_as_they_are_told_to() -> None:
+    def drawn(uneven: tuple[float, float]) -> tuple[float, float]:
+        detail = draw_detail(Draws(3, 1), light=0.5, age=0.2, uneven=uneven)
+        return float(detail.melanin.std()), float(detail.haemoglobin.std())
+
+    melanin, blood = drawn((1.0, 1.0))
+    more = drawn((1.5, 2.0))
+    assert more[0] == pytest.approx(1.5 * melanin, rel=1e-3)
+    assert more[1] > 1.7 * blood  # vessels on it are as they were
+
+
+def test_cheeks_are_redder_than_foreheads_on_heads_of_a_model(ball: PreparedModel) -> None:
+    over = []
+    for index in range(24):
+        draws, who, view = met(ball, index)
+        parts = divide_into_parts(view, torch.zeros_like(view.surface.hit))
+        blood = draw_pigments(draws, who, view, parts).haemoglobin
+        x, y, z = view.surface.point
+        front = view.surface.hit & (z > 0.0)
+        cheeks = front & ((x.abs() - 0.4).abs() < 0.12) & ((y + 0.2).abs() < 0.12)
+        forehead = front & (x.abs() < 0.25) & ((y - 0.5).abs() < 0.1)
+        over.append(float(blood[cheeks].mean() - blood[forehead].mean()))
+    assert np.median(over) > 0.08

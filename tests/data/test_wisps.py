@@ -2,10 +2,12 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from tiny_heads import tiny_model
 
+from biofacenet.data.synthetic import wisp_samples
 from biofacenet.data.synthetic.draws import Draws
 from biofacenet.data.synthetic.grown import grow_hair
 from biofacenet.data.synthetic.hair import Hair, draw_hair
@@ -14,7 +16,8 @@ from biofacenet.data.synthetic.heads.reading import read_heads
 from biofacenet.data.synthetic.identity import draw_identity
 from biofacenet.data.synthetic.strands import draw_run
 from biofacenet.data.synthetic.view import View, place_head
-from biofacenet.data.synthetic.wisps import Wisps, lay_wisps
+from biofacenet.data.synthetic.wisp_samples import Wisps
+from biofacenet.data.synthetic.wisps import lay_wisps
 
 RUNS = {"short": "crown", "tied": "back", "long": "parting", "curly": "curls"}
 
@@ -69,6 +72,38 @@ def test_wisps_have_directions_normals_and_light(ball: PreparedModel, kind: str)
     assert float(found.open.max()) <= 1.0
     assert float(found.open[found.hit].std()) > 0.01  # some lie below others
     assert float(found.locks[found.hit].std()) > 0.2
+
+
+@pytest.mark.parametrize("kind", RUNS)
+def test_pieces_that_are_left_out_early_are_not_seen(
+    ball: PreparedModel, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, quick = laid(ball, kind)
+    monkeypatch.setattr(wisp_samples, "BEHIND", 100.0)
+    _, whole = laid(ball, kind)
+    differs = (quick.hit != whole.hit) | ((quick.open - whole.open).abs() > 1e-3)
+    assert float(differs.float().mean()) < 0.005
+
+
+def test_a_thin_hair_hides_half_of_the_samples_that_it_crosses(
+    ball: PreparedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wisp_samples, "ENDS", 1.0)
+    view, _ = seen(ball, 64)
+    assert view.shells is not None
+    hairs, high = 30, 1.0
+    x = torch.linspace(-0.9, 0.9, hairs)[:, None, None].expand(hairs, 1, 9)
+    y = torch.linspace(-high, high, 9).expand_as(x)
+    lines = torch.stack((x, y, torch.full_like(x, 3.0)), -1)
+    found = wisp_samples.draw_wisps(
+        np.random.default_rng(0),
+        lines,
+        torch.tensor([0.0, 0.0, 1.0]).expand(hairs, 9, 3),
+        torch.ones(hairs, 9, dtype=torch.bool),
+        view.shells,
+    )
+    crossed = hairs * 2.0 * high / view.shells.step  # upright, and half a sample wide
+    assert float(found.hit.sum()) == pytest.approx(0.5 * crossed, rel=0.1)
 
 
 def test_wisps_come_of_their_draws(ball: PreparedModel) -> None:

@@ -31,13 +31,16 @@ class Detail:
     """How much melanin and haemoglobin vary from one sample to the next."""
 
 
-def draw_detail(draws: Draws, *, light: float, age: float) -> Detail:
+def draw_detail(
+    draws: Draws, *, light: float, age: float, uneven: tuple[float, float] = (1.0, 1.0)
+) -> Detail:
     """Draw the marks and patches of a face.
 
     Args:
         draws: of this face.
         light: how light the skin is, 0 to 1; freckles are seen on light skin.
         age: 0 for the young to 1 for the old.
+        uneven: how much more melanin and haemoglobin of patches differ than on parametric heads.
     """
     even = draws.uniform(0.5, 1.3)  # how uneven this skin is
     scales = zip(
@@ -46,8 +49,8 @@ def draw_detail(draws: Draws, *, light: float, age: float) -> Detail:
     melanin, haemoglobin = torch.zeros(()), torch.zeros(())
     for cells, of_melanin, of_blood in scales:
         patches = draws.field(cells, 3)[0]
-        melanin = melanin + even * of_melanin * patches[0]
-        haemoglobin = haemoglobin + even * of_blood * patches[1]
+        melanin = melanin + even * uneven[0] * of_melanin * patches[0]
+        haemoglobin = haemoglobin + even * uneven[1] * of_blood * patches[1]
     relief = 0.35 * patches[2]
     if draws.chance(0.12 + 0.2 * age):  # small vessels of cheeks and nose
         lines = torch.exp(-((patches[1] / 0.13) ** 2))

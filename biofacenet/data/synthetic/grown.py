@@ -24,7 +24,8 @@ from .loose_hair import CURTAIN_TOP, LOCKS, STRANDS, curls, curtain, gaps, stray
 from .shape import read_texture
 from .strands import Run, draw_run, long_noise, shares
 from .view import View, ball_normals
-from .wisps import Wisps, lay_wisps
+from .wisp_samples import Wisps
+from .wisps import lay_wisps
 
 __all__ = ["GrownHair", "grow_hair"]
 
@@ -137,7 +138,9 @@ def grow_hair(draws: Draws, who: Identity, view: View, *, covered: bool) -> Grow
     wisps = None
     if not covered:
         wisps = lay_wisps(draws, style, run, shells, inside, risen, view.pose)
-    shell = shells.make(inside + 0.03, risen if wisps is None else 0.6 * risen)
+    shell = shells.make(
+        inside + (0.03 if wisps is None else 0.0), risen if wisps is None else 0.6 * risen
+    )
     grown = _as_seen(style, run, shell, view, temple, covered=covered, over_ears=over_ears)
     return grown if wisps is None else _with(grown, wisps, view)
 
@@ -238,7 +241,7 @@ def _as_seen(
     on_ears = hanging & head & beside & (surface.point[1] < CURTAIN_TOP)
     hanging = (hanging & ~head | on_ears) & ~cover
     behind = behind | (hanging & ~head)
-    if not cropped:
+    if not cropped and covered:
         much = 0.4 if style.kind == "curly" else 0.16
         behind = behind | stray_hairs(cover | behind | hanging, surface.hit, view, run, much)
     below = smoothstep(-1.3, 0.3, view.y) * (1.0 + 0.25 * fall.clamp(-2.0, 0.0))

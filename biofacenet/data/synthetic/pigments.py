@@ -23,6 +23,9 @@ from .view import View
 __all__ = ["Pigments", "draw_pigments"]
 
 
+UNEVEN = 1.5, 2.2
+"""How much more melanin and blood of patches differ on heads of a model: as in photographs (docs/data.md)."""
+
 HAIR_BLOOD = -0.6
 """Map value of hairs on heads of a model."""
 
@@ -53,11 +56,13 @@ def draw_pigments(
     lips = parts.lips
     made_up = who.masculine < 0.5 and not who.child and draws.chance(0.55)
     even = draws.uniform(0.25, 0.8) if made_up else 1.0  # foundation hides what is uneven
-    detail = draw_detail(draws, light=who.light, age=who.age)
+    uneven = UNEVEN if who.modelled else (1.0, 1.0)
+    detail = draw_detail(draws, light=who.light, age=who.age, uneven=uneven)
     painted = torch.stack(
         (
             even * (detail.melanin + _darker_places(draws, who)) + _shadow(draws, made_up=made_up),
-            even * (detail.haemoglobin + _redder_places(draws)) + _blush(draws, made_up=made_up),
+            even * (detail.haemoglobin + _redder_places(draws, modelled=who.modelled))
+            + _blush(draws, made_up=made_up),
             detail.relief,
             _oily_places(),
             *draws.field(40, 2)[0],
@@ -109,7 +114,11 @@ def _darker_places(draws: Draws, who: Identity) -> Tensor:
     forehead = draws.gaussian(0.04) * spot(0.0, 0.55, 0.5, 0.2)
     cheeks = draws.uniform(0.0, 0.06) * spot(0.4, -0.12, 0.2, 0.2)
     mouth = draws.uniform(0.0, 0.1) * (1.0 - 0.7 * who.light) * spot(0.0, MOUTH_Y, 0.3, 0.13)
-    darker = rings + forehead - cheeks + mouth
+    darker = rings + forehead + (cheeks if who.modelled else -cheeks) + mouth
+    if who.modelled:
+        sides = spot(0.66, 0.1, 0.14, 0.3) + spot(0.5, -0.62, 0.14, 0.16)
+        lids = spot(EYE_X, EYE_Y + 0.06, 0.13, 0.05)
+        darker = 1.4 * darker + draws.uniform(0.0, 0.16) * sides + draws.uniform(0.0, 0.14) * lids
     if draws.chance(0.06):  # of a hat
         x, y = texture_places()
         edge = draws.uniform(0.38, 0.62) + 0.03 * x
@@ -119,9 +128,11 @@ def _darker_places(draws: Draws, who: Identity) -> Tensor:
     return darker
 
 
-def _redder_places(draws: Draws) -> Tensor:
+def _redder_places(draws: Draws, *, modelled: bool) -> Tensor:
     """Haemoglobin of cheeks, nose, chin and lids, and the pallor of some foreheads."""
     flushed = draws.uniform(0.0, 0.3)
+    if modelled:  # cheeks of all people are redder than their foreheads
+        flushed = 0.06 + 1.5 * flushed
     cheeks = draws.uniform(0.4, 1.2) * spot(0.4, -0.2, 0.18, 0.17)
     nose = draws.uniform(0.4, 1.4) * spot(0.0, -0.27, 0.13, 0.11)
     chin = draws.uniform(0.0, 1.0) * spot(0.0, -0.85, 0.16, 0.1)

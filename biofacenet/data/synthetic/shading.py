@@ -158,7 +158,7 @@ def _roughness(draws: Draws, pigments: Pigments, age: float, *, modelled: bool) 
     """GGX's alpha: least on an oily forehead and nose and on moist lips: (S, S)."""
     dry = draws.uniform(*(USUAL_ROUGHNESS if modelled else (0.36, 0.55))) + 0.06 * age
     oil = draws.uniform(0.0, 0.26) * (1.0 - 0.5 * age)
-    moist = draws.uniform(0.0, 0.2)
+    moist = draws.uniform(0.0, 0.2) * (0.4 if modelled else 1.0)
     return (dry - oil * pigments.oily - moist * pigments.lips).clamp(min=0.14)
 
 

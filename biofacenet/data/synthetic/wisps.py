@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from ...physics.lighting import unit
@@ -20,21 +19,22 @@ from .draws import Draws
 from .features import smoothstep
 from .hair import Hair
 from .heads.marks import KINDS
-from .heads.shell import BEFORE, ShellMaker
+from .heads.shell import ShellMaker
 from .strands import Run
+from .wisp_samples import FINER, Wisps, draw_wisps
 
-__all__ = ["Wisps", "lay_wisps"]
+__all__ = ["lay_wisps"]
 
 GUIDES, STEPS = 900, 14
 """How many guides, and of how many places each."""
 
-NEAREST = 2500
+NEAREST = 1600
 """Of so many vertices at most, the nearest to a place says how far it is from the head."""
 
 DENSITY = 9.0
 """How many wisps lie over each other where hair grows, in the mean."""
 
-MOST = 400_000
+MOST = 800_000
 """Points of wisps at most, but for one around each guide."""
 
 THIN = 0.1
@@ -48,24 +48,6 @@ FLATTER = 0.6
 
 TOUCHES = 0.2
 """How far beside a vertex of the head hair may be that lies on it, in canonical units."""
-
-SHADE = 0.12
-"""How far below others a wisp has a third of their light, in canonical units."""
-
-
-@dataclass(frozen=True)
-class Wisps:
-    """What samples see of them, (S, S) or (3, S, S)."""
-
-    hit: Tensor
-    """bool"""
-    tangent: Tensor
-    normal: Tensor
-    """Unit, in camera coordinates; the normal is that of the head below."""
-    locks: Tensor
-    """How a wisp differs from others, about 1 in size."""
-    open: Tensor
-    """0..1, share of the light that reaches it."""
 
 
 @dataclass(frozen=True)
@@ -163,12 +145,12 @@ def lay_wisps(
         risen = FLATTER * risen
     scalp = _Scalp.of(shells, inside, risen)
     guides, normals, alive = _grown(random, manner, run, scalp, pose, start)
-    step = shells.step
+    step = shells.step / FINER
     mean_length = float(manner.length.mean())
     each = DENSITY * area / (step * mean_length * GUIDES)
     each = min(each, MOST * step / (mean_length * GUIDES))
     lines = _around(random, manner, guides, max(1, round(each)))
-    return _drawn(random, lines, normals, alive, shells)
+    return draw_wisps(random, lines, normals, alive, shells)
 
 
 def _roots(
@@ -197,6 +179,8 @@ class _Scalp:
     """Vertices of the skin that hair lies on, without the ears, over which it lies: (N, ..)."""
 
     vertices: Tensor
+    squares: Tensor
+    """(N,), of their distances from the origin."""
     normals: Tensor
     places: Tensor
     """Canonical."""
@@ -209,8 +193,10 @@ class _Scalp:
         skin = np.unique(model.triangles[model.kinds == KINDS.index("skin")])
         skin = skin[~shells.ears.numpy()[skin]]
         skin = skin[:: max(1, len(skin) // NEAREST)]
+        vertices = torch.from_numpy(shells.vertices[skin])
         return cls(
-            vertices=torch.from_numpy(shells.vertices[skin]),
+            vertices=vertices,
+            squares=vertices.square().sum(dim=1),
             normals=torch.from_numpy(shells.normals[skin]),
             places=torch.from_numpy(model.places[skin]),
             inside=inside[skin],
@@ -219,8 +205,7 @@ class _Scalp:
 
     def nearest(self, points: Tensor) -> Tensor:
         """Of places (G, 3): (G,)."""
-        squares = self.vertices.square().sum(dim=1)
-        return (squares - 2.0 * points @ self.vertices.T).argmin(dim=1)
+        return torch.addmm(self.squares, points, self.vertices.T, alpha=-2.0).argmin(dim=1)
 
 
 def _grown(
@@ -288,55 +273,3 @@ def _around(random: np.random.Generator, manner: _Manner, guides: Tensor, each: 
     curl = manner.curl * along.clamp(max=0.5) * 2.0 * (angle.sin() * first + angle.cos() * second)
     wild = 0.006 * normal(count, each, steps, 3).cumsum(dim=2)
     return guides[:, None] + offset * together + curl + wild
-
-
-def _drawn(
-    random: np.random.Generator, lines: Tensor, normals: Tensor, alive: Tensor, shells: ShellMaker
-) -> Wisps:
-    """The nearest wisp at each sample."""
-    count, each, steps, _ = lines.shape
-    size, step = shells.depth.shape[0], shells.step
-    ways = lines[:, :, 1:] - lines[:, :, :-1]
-    longest = float(ways[..., :2].square().sum(dim=3).mean(dim=(1, 2)).max().sqrt())
-    parts = max(1, math.ceil(longest / step))
-    share = ((torch.arange(parts) + 0.5) / parts).view(-1, 1)
-    points = lines[:, :, :-1, None] + share * ways[:, :, :, None]  # (G, each, K - 1, parts, 3)
-    points = points.reshape(-1, 3)
-    column = ((points[:, 0] - shells.left) / step).round().long()
-    row = ((shells.top - points[:, 1]) / step).round().long()
-    seen = (column >= 0) & (column < size) & (row >= 0) & (row < size)
-    seen &= alive[:, None, :-1, None].expand(count, each, steps - 1, parts).reshape(-1)
-    place = row.clamp(0, size - 1) * size + column.clamp(0, size - 1)
-    head = torch.from_numpy(shells.depth).reshape(-1)
-    seen &= points[:, 2] >= head[place] - BEFORE
-    which = seen.nonzero()[:, 0]
-    # The last of a place stays: the nearest.
-    depth = (points[which, 2] * 4096.0).to(torch.int16)
-    which = which[torch.from_numpy(np.argsort(depth.numpy(), kind="stable"))]
-    nearest = np.full(size * size, -1)
-    nearest[place[which].numpy()] = which.numpy()
-    shown = torch.from_numpy(nearest >= 0)
-    found = torch.from_numpy(nearest[nearest >= 0])
-    segment = found // parts  # of (G, each, K - 1)
-    guide, number = segment // ((steps - 1) * each), segment % (steps - 1)
-    wisp = segment // (steps - 1)
-    differ = torch.from_numpy(random.standard_normal(count * each, dtype=np.float32))
-    between = torch.from_numpy(random.standard_normal(count, dtype=np.float32))
-
-    def spread(values: Tensor, empty: float = 0.0) -> Tensor:
-        whole = torch.full((*values.shape[1:], size * size), empty)
-        whole[..., shown] = values.movedim(0, -1)
-        return whole.reshape(*values.shape[1:], size, size)
-
-    near = spread(points[found, 2], float("-inf"))
-    around = F.max_pool2d(near[None, None], 7, 1, 3)
-    front = F.avg_pool2d(around.clamp(min=-9.0), 3, 1, 1)[0, 0]
-    below = torch.where(near > -9.0, front - near, 0.0).clamp(min=0.0)
-    root = (number.float() / (steps - 1)).clamp(max=0.4) / 0.4
-    return Wisps(
-        hit=shown.reshape(size, size),
-        tangent=spread(unit(ways.reshape(-1, 3)[segment], dim=1)),
-        normal=spread(normals[guide, number]),
-        locks=spread(0.5 * differ[wisp] + 0.3 * between[guide]),
-        open=spread(0.65 + 0.35 * root) * torch.exp(-below / SHADE),
-    )
