@@ -258,7 +258,10 @@ def statistics_of(crops: Sequence[Crop]) -> dict[str, np.ndarray]:
         logs = linear.clamp(min=1e-3).log()[:, _bare(face)]
         for name, first, second in (("ln R/G", 0, 1), ("ln G/B", 1, 2)):
             quarters = np.quantile((logs[first] - logs[second]).numpy(), (0.25, 0.75))
-            add(f"{name} within the skin of a face, between its quartiles", quarters[1] - quarters[0])
+            add(
+                f"{name} within the skin of a face, between its quartiles",
+                quarters[1] - quarters[0],
+            )
         add("JPEG blocks: edges at multiples of 8 over others", _blocks(face.image))
         tone = LIKE.get(face.group, "dark" if face.group not in TONES else face.group)
         cheeks = logarithms(median_colour(linear, face.parts["cheeks"]))

@@ -74,7 +74,7 @@ class Settings:
     models: str = "now=small"
     """TITLE=NETWORK of each column, separated by commas."""
     out: Path = Path("benchmarks/results")
-    """Folder for before.md and before.json."""
+    """Folder for people_before.md and people_before.json."""
 
 
 @contextmanager
@@ -153,8 +153,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         columns[title] = measured(by_network(BioFaceNet.from_pretrained(place)), people)
     groups = dict(Counter(views.person.group for views in people))
     text = table(columns, groups)
-    write_json(settings.out / "before.json", {"groups": groups, "networks": columns})
-    with whole_file(settings.out / "before.md") as temporary:
+    write_json(settings.out / "people_before.json", {"groups": groups, "networks": columns})
+    with whole_file(settings.out / "people_before.md") as temporary:
         temporary.write_text(text, "utf-8")
     console.print(text)
 

@@ -243,7 +243,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "measured skin": measured_skin,
     "other skin": lambda: stored("other-skin.md"),
     "people": lambda: stored("people.md"),
-    "heads": lambda: stored("heads.md"),
+    "heads": lambda: stored("people_before.md"),
     "lookalikes": lambda: stored("lookalikes.md"),
     "skin tones": skin_tones,
     "renderer": renderer_table,

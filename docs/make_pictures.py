@@ -37,7 +37,7 @@ from biofacenet.web.examples import FOLDER, SEEDS
 IMAGES = Path(__file__).parent / "images"
 SYNTHETIC = Path("data/synthetic")
 
-HEADS_SEED, HEADS_SIZE = 10, 128
+HEADS_SEED, HEADS_SIZE = 17, 128
 
 # Places on the portrait, in pixels of the 512 x 512 photo: left, top, right, bottom.
 LIPS = [(214, 140, 236, 142), (214, 150, 233, 154)]

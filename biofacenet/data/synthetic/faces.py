@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from ...decomposition import Decomposition
+from ...decomposition.parts import part_index
 from ...physics.colour import WHITE_ROW_SUMS, luminance
 from ...physics.lighting import unit
 from ...physics.names import SkinName
@@ -24,7 +25,7 @@ from ..records import Faces
 from .backdrops import paint_any_background
 from .camera import draw_exposure, draw_light_and_camera
 from .draws import Draws
-from .dressing import dress
+from .dressing import Dressed, dress
 from .grown import GrownHair
 from .heads.reading import read_heads
 from .identity import Identity, draw_identity
@@ -109,7 +110,9 @@ def _picture(draws: Draws, who: Identity, size: int, noise: bool, yaw: float | N
     shading = draw_shading(draws, view, lights, pigments, who.age)
     illuminant, camera = draw_light_and_camera(draws)
 
-    skin = parts.skin.float().unsqueeze(0)
+    labels = label_person(parts, pigments, worn.covers, worn.behind)
+    thin = _thin_hair(worn, parts.skin | (labels == 0))
+    skin = parts.skin.float().unsqueeze(0) * (1.0 - thin)
     covered = shrink(skin)
     truth = Decomposition(
         melanin=average_over(skin, pigments.melanin).unsqueeze(0),
@@ -120,11 +123,12 @@ def _picture(draws: Draws, who: Identity, size: int, noise: bool, yaw: float | N
         camera=camera,
         skin=who.skin,
     )
-    labels = label_person(parts, pigments, worn.covers, worn.behind)
     other = paint_person(draws, who, parts, worn, shading, lights)
     rendered, shown = truth.render(), covered > 0.5
     scene = _scene(draws, who, view, lights, _brightness(rendered, shown))
+    scene = scene + thin * (other - scene)
     other = shrink(torch.where(labels == 0, scene, other) * (1.0 - skin))
+    labels.masked_fill_(thin > 0.5, part_index("hair"))
 
     # One exposure for shading, maps and lighting alike.
     exposure = draw_exposure(draws, who.melanin, rendered, shown)
@@ -135,7 +139,7 @@ def _picture(draws: Draws, who: Identity, size: int, noise: bool, yaw: float | N
     if noise:
         image = second_colour(image, shrink(shading.normal), lights)
     coded = photograph(draws, image, deep=who.modelled) if noise else eight_bits(image)
-    mask = (shrink(parts.face_skin.float().unsqueeze(0)) > 0.999).float()
+    mask = (shrink(parts.face_skin.float().unsqueeze(0) * (1.0 - thin)) > 0.999).float()
     normals = unit(average_over(skin, view.surface.normal)) * mask
     place = ((average_over(skin, view.surface.point) + 1.3) / 2.6).clamp(0.0, 1.0)
     tint = 1.0 + torch.tensor([draws.gaussian(0.05) for _ in range(3)])
@@ -149,6 +153,13 @@ def _picture(draws: Draws, who: Identity, size: int, noise: bool, yaw: float | N
         truth=truth,
         geometry=_geometry(view, labels, size),
     )
+
+
+def _thin_hair(worn: Dressed, where: Tensor) -> Tensor:
+    """How much single hairs hide of samples (S, S), bool, that show skin or what is behind: (S, S), 0..1."""
+    if isinstance(worn.hair, GrownHair):
+        return worn.hair.sheer * where
+    return torch.zeros(where.shape)
 
 
 def _scene(draws: Draws, who: Identity, view: View, lights: Lights, face: float) -> Tensor:

@@ -47,6 +47,9 @@ BESIDE = 0.25
 THIN = 0.12
 """How far from its edge hair grows as thick as it does, in canonical units."""
 
+WHOLE = 0.99
+"""Share of a sample from which on hair covers it."""
+
 MOSTLY = 0.6
 """Share of hair around a place from which on there is more of it behind."""
 
@@ -69,6 +72,8 @@ class GrownHair:
     """0..1, how near to the hair's edge skin is, which gets less light there."""
     fuzz: Tensor
     """0..1, how much of the skin at the hair's edge single hairs hide."""
+    sheer: Tensor
+    """0..1, how much hair hides of other samples than those that it covers."""
     normal: Tensor
     """Unit normals, in camera coordinates."""
     tangent: Tensor
@@ -257,6 +262,7 @@ def _as_seen(
         behind=behind,
         near=near,
         fuzz=fuzz,
+        sheer=torch.zeros_like(view.x),
         normal=torch.where(cover, shell.normal, ball_normals(view)),
         tangent=torch.where(cover, rooted.tangent, torch.tensor([0.0, -1.0, 0.0])[:, None, None]),
         locks=torch.where(hanging, fall, rooted.locks),
@@ -268,14 +274,16 @@ def _as_seen(
 
 def _with(grown: GrownHair, wisps: Wisps, view: View) -> GrownHair:
     """Hair with wisps over it."""
-    head, hit = view.surface.hit & ~view.surface.neck, wisps.hit
-    behind = grown.behind | (hit & ~head)
+    head, whole = view.surface.hit & ~view.surface.neck, wisps.share > WHOLE
+    behind = grown.behind | (whole & ~head)
     around = F.avg_pool2d((behind | head)[None, None].float(), 5, 1, 2)[0, 0]
     behind = behind | (~view.surface.hit & (around > MOSTLY))
+    on_head, hit = grown.on_head | (whole & head), wisps.share > 0.0
     return replace(
         grown,
-        on_head=grown.on_head | (hit & head),
+        on_head=on_head,
         behind=behind,
+        sheer=torch.where(on_head | behind, 0.0, wisps.share),
         normal=torch.where(hit, wisps.normal, grown.normal),
         tangent=torch.where(hit, wisps.tangent, grown.tangent),
         locks=torch.where(hit, wisps.locks, grown.locks),

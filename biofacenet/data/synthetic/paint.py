@@ -76,7 +76,7 @@ def paint_person(
         _put(picture, outer, rows, cloth_of(draws, view, rows, varied=True) * below[rows])
     if isinstance(hair, GrownHair):
         strands = hair.colour(draws, who, lights)
-        picture = torch.where(worn.behind & ~parts.cloth, strands, picture)
+        picture = torch.where((worn.behind | (hair.sheer > 0.0)) & ~parts.cloth, strands, picture)
     else:
         strands = hair_colour(draws, who, hair, view, shading, fine)
         # Behind the head it is dark, most of all beside the neck.

@@ -35,8 +35,8 @@ SHADE = 0.12
 class Wisps:
     """What samples see of them, (S, S) or (3, S, S)."""
 
-    hit: Tensor
-    """bool"""
+    share: Tensor
+    """0..1, how much of a sample they hide."""
     tangent: Tensor
     normal: Tensor
     """Unit, in camera coordinates; the normal is that of the head below."""
@@ -128,9 +128,7 @@ def draw_wisps(
     mean = F.avg_pool2d(whole.reshape(1, -1, grid.size, grid.size), FINER)[0]
     part = mean[-1]
     mean = mean / part.clamp(min=1e-6)
-    # A place is hair or not: as many as the share that it covers.
-    least = torch.from_numpy(random.uniform(0.1, 0.9, part.shape).astype(np.float32))
-    return Wisps(part > least, unit(mean[:3]), unit(mean[3:6]), mean[6], mean[7])
+    return Wisps(part, unit(mean[:3]), unit(mean[3:6]), mean[6], mean[7])
 
 
 def _open(depth: Tensor, along: Tensor, shown: Tensor, size: int) -> Tensor:
