@@ -22,10 +22,11 @@ faces() { # folder, count, holdout, seed, then what else
 faces data/heads-96 5000 300 11 --heads "$heads"
 faces data/plain-96 1500 60 21
 faces data/plain2-96 3000 16 22
+faces data/heads2-96 4000 150 41 --heads "$heads"
 
-# The first files of some sets, and the faces held out of heads-96.
+# The first files of some sets, and the faces held out of the first of them.
 together() { # folder, then the sets
-    local out=$1 number=0
+    local out=$1 first=$2 number=0
     shift
     rm -rf "$out"
     mkdir -p "$out"
@@ -36,11 +37,12 @@ together() { # folder, then the sets
         done
     done
     for kind in d10_inmc d3_lrgb truth; do
-        ln -s "$(realpath "data/heads-96/zx_7_${kind}_synthetic_20.hdf5")" "$out/zx_7_${kind}_synthetic_20.hdf5"
+        ln -s "$(realpath "data/$first/zx_7_${kind}_synthetic_20.hdf5")" "$out/zx_7_${kind}_synthetic_20.hdf5"
     done
 }
 together data/some-96 heads-96 plain-96
 together data/all-96 heads-96 plain-96 plain2-96
+together data/all2-96 heads2-96 plain-96 plain2-96
 
 rm -rf data/london-kept
 mkdir -p data/london-kept
@@ -54,11 +56,13 @@ python -c 'from biofacenet.preparation.landmarks import INSTALL, available as a;
 biofacenet prepare data/london-kept --out data/london-96 --size 96 --normals network
 
 # Heads of the model, photographs and other surroundings from the beginning; then more spots; then parametric
-# faces too; then smiling mouths; then no veil on photographs; at last weak highlights. In the first, spots and
-# highlights counted no more than the skin around (commit aac29b3); in all but the last three, smiling photographs
-# had no labels (commit f3068f5); in all but the last two, heads were seen from afar, with coarser brows and beards
-# and no folds (before commit 8d63a89), and a veil cost nothing; in all but the last, highlights counted by the
-# square of their strength (before commit 069768b); in all, hair was of one piece (before commit 5a2e136).
+# faces too; then smiling mouths; then no veil on photographs; then weak highlights; at last heads whose skin is as
+# uneven as that of people. In the first, spots and highlights counted no more than the skin around (commit aac29b3);
+# in the first five, smiling photographs had no labels (commit f3068f5); in the first six, heads were seen from afar,
+# with coarser brows and beards and no folds (before commit 8d63a89), and a veil cost nothing; in the first seven,
+# highlights counted by the square of their strength (before commit 069768b); in the first eight, hair was of one
+# piece (before commit 5a2e136) and skin more even; in the last, cheeks were redder, and thin hair hid all or nothing
+# (commit a624738 had both, and less bright lips).
 train() { # folder, faces, then how it begins
     local out=$1 faces=$2
     shift 2
@@ -80,5 +84,6 @@ train runs/plain some-96 --epochs 3 --variety 0.7 $(on spots2 8e-4 2)
 train runs/all all-96 --epochs 2 --variety 0.6 $(on plain 8e-4 3)
 train runs/mouths all-96 --epochs 2 --variety 0.6 $(on all 8e-4 4)
 train runs/veil all-96 --epochs 3 --variety 0.6 $(on mouths 8e-4 5)
-train runs/shipped all-96 --epochs 3 --variety 0.6 $(on veil 8e-4 6)
+train runs/weak all-96 --epochs 3 --variety 0.6 $(on veil 8e-4 6)
+train runs/shipped all2-96 --epochs 3 --variety 0.6 $(on weak 8e-4 7)
 biofacenet evaluate --model runs/shipped/model --calibrate --count 1000

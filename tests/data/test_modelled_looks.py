@@ -267,17 +267,3 @@ def test_patches_of_skin_differ_as_much_more_as_they_are_told_to() -> None:
     more = drawn((1.5, 2.0))
     assert more[0] == pytest.approx(1.5 * melanin, rel=1e-3)
     assert more[1] > 1.7 * blood  # vessels on it are as they were
-
-
-def test_cheeks_are_redder_than_foreheads_on_heads_of_a_model(ball: PreparedModel) -> None:
-    over = []
-    for index in range(24):
-        draws, who, view = met(ball, index)
-        parts = divide_into_parts(view, torch.zeros_like(view.surface.hit))
-        blood = draw_pigments(draws, who, view, parts).haemoglobin
-        x, y, z = view.surface.point
-        front = view.surface.hit & (z > 0.0)
-        cheeks = front & ((x.abs() - 0.4).abs() < 0.12) & ((y + 0.2).abs() < 0.12)
-        forehead = front & (x.abs() < 0.25) & ((y - 0.5).abs() < 0.1)
-        over.append(float(blood[cheeks].mean() - blood[forehead].mean()))
-    assert np.median(over) > 0.08

@@ -32,7 +32,6 @@ def _photographed(draws: Draws, who: Identity) -> tuple[float, float]:
     level = -0.47 - 0.09 * dark + draws.gaussian(0.07) + follows * max(who.melanin + 0.2, 0.0)
     if draws.chance(0.15 * (1.0 - who.light)):
         level = who.melanin + draws.uniform(-0.1, 0.12)
-    level = max(level, who.melanin - 0.75)
+    level = max(level, who.melanin - 0.85)
     blood = draws.uniform(1.0, 1.45) if draws.chance(0.85) else draws.uniform(0.5, 0.95)
-    blood = blood - 0.2 * dark
     return min(level, who.melanin + 0.1) - who.melanin, blood - who.haemoglobin

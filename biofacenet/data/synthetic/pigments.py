@@ -24,7 +24,8 @@ __all__ = ["Pigments", "draw_pigments"]
 
 
 UNEVEN = 1.5, 2.2
-"""How much more melanin and blood of patches differ on heads of a model: as in photographs (docs/data.md)."""
+"""How much more melanin and blood of patches differ on heads of a model than on parametric ones: their skin is
+as uneven as in photographs then (`benchmarks.face_statistics`)."""
 
 HAIR_BLOOD = -0.6
 """Map value of hairs on heads of a model."""
@@ -61,8 +62,7 @@ def draw_pigments(
     painted = torch.stack(
         (
             even * (detail.melanin + _darker_places(draws, who)) + _shadow(draws, made_up=made_up),
-            even * (detail.haemoglobin + _redder_places(draws, modelled=who.modelled))
-            + _blush(draws, made_up=made_up),
+            even * (detail.haemoglobin + _redder_places(draws)) + _blush(draws, made_up=made_up),
             detail.relief,
             _oily_places(),
             *draws.field(40, 2)[0],
@@ -114,7 +114,9 @@ def _darker_places(draws: Draws, who: Identity) -> Tensor:
     forehead = draws.gaussian(0.04) * spot(0.0, 0.55, 0.5, 0.2)
     cheeks = draws.uniform(0.0, 0.06) * spot(0.4, -0.12, 0.2, 0.2)
     mouth = draws.uniform(0.0, 0.1) * (1.0 - 0.7 * who.light) * spot(0.0, MOUTH_Y, 0.3, 0.13)
-    darker = rings + forehead + (cheeks if who.modelled else -cheeks) + mouth
+    if who.modelled:  # those of light skin are darker than the forehead
+        cheeks = (1.0 - 2.0 * who.light) * cheeks
+    darker = rings + forehead - cheeks + mouth
     if who.modelled:
         sides = spot(0.66, 0.1, 0.14, 0.3) + spot(0.5, -0.62, 0.14, 0.16)
         lids = spot(EYE_X, EYE_Y + 0.06, 0.13, 0.05)
@@ -128,11 +130,9 @@ def _darker_places(draws: Draws, who: Identity) -> Tensor:
     return darker
 
 
-def _redder_places(draws: Draws, *, modelled: bool) -> Tensor:
+def _redder_places(draws: Draws) -> Tensor:
     """Haemoglobin of cheeks, nose, chin and lids, and the pallor of some foreheads."""
     flushed = draws.uniform(0.0, 0.3)
-    if modelled:  # cheeks of all people are redder than their foreheads
-        flushed = 0.06 + 1.5 * flushed
     cheeks = draws.uniform(0.4, 1.2) * spot(0.4, -0.2, 0.18, 0.17)
     nose = draws.uniform(0.4, 1.4) * spot(0.0, -0.27, 0.13, 0.11)
     chin = draws.uniform(0.0, 1.0) * spot(0.0, -0.85, 0.16, 0.1)
