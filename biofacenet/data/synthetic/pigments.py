@@ -24,8 +24,8 @@ __all__ = ["Pigments", "draw_pigments"]
 
 
 UNEVEN = 1.5, 2.2
-"""How much more melanin and blood of patches differ on heads of a model than on parametric ones: their skin is
-as uneven as in photographs then (`benchmarks.face_statistics`)."""
+"""How much more melanin and blood of patches differ on heads of a model than on parametric ones: their skin
+is as uneven as in photographs then (`benchmarks.face_statistics`)."""
 
 HAIR_BLOOD = -0.6
 """Map value of hairs on heads of a model."""
