@@ -25,7 +25,7 @@ def any_colour(draws: Draws) -> Tensor:
     level = math.exp(draws.uniform(math.log(BLACK), math.log(WHITE)))
     if draws.chance(0.15):
         level = draws.uniform(0.6, WHITE)
-    strength = draws.uniform(0.0, 0.12) if draws.chance(0.5) else 0.9 * draws.uniform(0.0, 1.0) ** 3
+    strength = draws.uniform(0.0, 0.12) if draws.chance(0.5) else 1.1 * draws.uniform(0.0, 1.0) ** 3
     hue = draws.uniform(0.0, 2.0 * math.pi) + np.array([0.0, 2.0, 4.0]) * math.pi / 3.0
     colour = torch.from_numpy(np.exp(strength * np.cos(hue))).float()
     return (level * colour / luminance(colour.reshape(1, 3, 1, 1)).squeeze()).clamp(0.003, 0.95)
