@@ -22,6 +22,7 @@ from biofacenet.data.synthetic.view import View, place_head
 from biofacenet.data.synthetic.wisp_samples import Wisps
 from biofacenet.data.synthetic.wisps import lay_wisps
 from biofacenet.decomposition.parts import part_index
+from biofacenet.physics.colour import srgb_to_linear
 
 RUNS = {"short": "crown", "tied": "back", "long": "parting", "curly": "curls"}
 
@@ -210,7 +211,7 @@ def test_thin_hair_is_where_no_other_hair_is(ball: PreparedModel) -> None:
 
 
 @pytest.mark.parametrize(("sheer", "label"), [(0.4, "skin"), (0.6, "hair")])
-def test_skin_below_thin_hair_counts_by_what_is_seen_of_it(
+def test_skin_below_thin_hair_has_the_label_of_what_hides_or_shows_it(
     ball: PreparedModel, monkeypatch: pytest.MonkeyPatch, sheer: float, label: str
 ) -> None:
     assert ball.path is not None
@@ -233,6 +234,36 @@ def test_skin_below_thin_hair_counts_by_what_is_seen_of_it(
     assert was.any()
     found = thin.geometry.parts[was] == part_index(label)
     assert float(found.float().mean()) > 0.9
+
+
+def test_below_black_hair_skin_is_as_bright_as_its_share(
+    ball: PreparedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The truth renders to what the picture shows of the skin."""
+    sheer = 0.25
+
+    def dressed(*what: object) -> Dressed:
+        worn = dress(*what)  # type: ignore[arg-type]
+        assert isinstance(worn.hair, GrownHair)
+        hair = replace(worn.hair, sheer=torch.full_like(worn.hair.sheer, sheer))
+        nowhere = torch.zeros_like(worn.on_head)
+        return replace(worn, hair=hair, on_head=nowhere, behind=nowhere)
+
+    def black(self: GrownHair, *_: object) -> Tensor:
+        return torch.zeros(3, *self.open.shape)
+
+    assert ball.path is not None
+    plain = generate([3], 12, size=32, heads=ball.path, noise=False)
+    monkeypatch.setattr(faces, "dress", dressed)
+    monkeypatch.setattr(GrownHair, "colour", black)
+    thin = generate([3], 12, size=32, heads=ball.path, noise=False)
+    assert thin.truth is not None
+    skin = (plain.mask > 0.5).expand(-1, 3, -1, -1)
+    assert skin.any()
+    seen_of_it = (1.0 - sheer) * thin.truth.render()
+    torch.testing.assert_close(
+        srgb_to_linear(thin.image)[skin], seen_of_it.clamp(0.0, 1.0)[skin], atol=0.006, rtol=0
+    )
 
 
 def test_wisps_are_as_thin_as_samples(ball: PreparedModel) -> None:

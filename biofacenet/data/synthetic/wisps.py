@@ -2,7 +2,8 @@
 
 Some guides are grown step by step along the run of the hair, kept out of the head by its nearest vertex;
 around each, wisps follow that draw together toward their tips (Ward et al., A survey on hair modeling, IEEE
-TVCG 2007, section 2.3). A wisp is as thin as a sample of the picture.
+TVCG 2007, section 2.3). A wisp is half as thin as a sample of the picture
+(`wisp_samples` draws them).
 """
 
 from __future__ import annotations
